@@ -1,0 +1,71 @@
+# One library a folder. A library sees the headers of the folders that it names after USES and no others:
+# each folder's headers are reached through a directory of its own (build/include/<folder>), so that an
+# include which the layering does not allow does not compile.
+#
+#   penstock_library(kube USES base http db LIBS SQLite::SQLite3)
+#
+# Sources are every *.cpp of the folder; *_test.cpp become the executable <folder>_tests, run by ctest.
+
+add_library(penstock_flags INTERFACE)
+target_compile_options(penstock_flags INTERFACE -Wall -Wextra -Wshadow -Wno-missing-field-initializers
+  -fno-omit-frame-pointer)
+target_compile_definitions(penstock_flags INTERFACE
+  BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
+  BOOST_ASIO_DISABLE_VISIBILITY SPDLOG_FMT_EXTERNAL
+  DOCTEST_CONFIG_SUPER_FAST_ASSERTS)
+target_link_libraries(penstock_flags INTERFACE Threads::Threads fmt::fmt)
+if(PENSTOCK_SANITIZE)
+  target_compile_options(penstock_flags INTERFACE -fsanitize=${PENSTOCK_SANITIZE})
+  target_link_options(penstock_flags INTERFACE -fsanitize=${PENSTOCK_SANITIZE})
+endif()
+find_program(MOLD mold)
+if(MOLD)
+  target_link_options(penstock_flags INTERFACE -fuse-ld=mold)
+endif()
+find_program(CCACHE ccache)
+if(CCACHE)
+  set(CMAKE_CXX_COMPILER_LAUNCHER ${CMAKE_COMMAND} -E env CCACHE_SLOPPINESS=pch_defines,time_macros,include_file_mtime,include_file_ctime ${CCACHE})
+endif()
+
+function(penstock_include_dir folder out)
+  set(dir ${PROJECT_BINARY_DIR}/include/${folder})
+  if(NOT EXISTS ${dir}/${folder})
+    file(MAKE_DIRECTORY ${dir})
+    file(CREATE_LINK ${PROJECT_SOURCE_DIR}/src/${folder} ${dir}/${folder} SYMBOLIC)
+  endif()
+  set(${out} ${dir} PARENT_SCOPE)
+endfunction()
+
+function(penstock_settings target folder uses)
+  penstock_include_dir(${folder} dir)
+  target_include_directories(${target} PRIVATE ${dir})
+  foreach(use IN LISTS uses)
+    penstock_include_dir(${use} dir)
+    target_include_directories(${target} PRIVATE ${dir})
+    target_link_libraries(${target} PUBLIC penstock_${use})
+  endforeach()
+  target_link_libraries(${target} PUBLIC penstock_flags)
+endfunction()
+
+function(penstock_library folder)
+  cmake_parse_arguments(arg "" "" "USES;LIBS;TEST_LIBS" ${ARGN})
+  file(GLOB_RECURSE sources CONFIGURE_DEPENDS ${CMAKE_CURRENT_SOURCE_DIR}/*.cpp)
+  set(tests ${sources})
+  list(FILTER tests INCLUDE REGEX "_test\\.cpp$")
+  list(FILTER sources EXCLUDE REGEX "(_test|_fuzz)\\.cpp$")
+  add_library(penstock_${folder} STATIC ${sources})
+  penstock_settings(penstock_${folder} ${folder} "${arg_USES}")
+  target_link_libraries(penstock_${folder} PUBLIC ${arg_LIBS})
+  if(folder STREQUAL base)
+    target_precompile_headers(penstock_base PRIVATE ${CMAKE_CURRENT_SOURCE_DIR}/pch.h)
+  else()
+    target_precompile_headers(penstock_${folder} REUSE_FROM penstock_base)
+  endif()
+  if(PENSTOCK_TESTS AND tests)
+    add_executable(${folder}_tests ${tests} ${PROJECT_SOURCE_DIR}/cmake/test_main.cpp)
+    penstock_settings(${folder}_tests ${folder} "${arg_USES}")
+    target_link_libraries(${folder}_tests PRIVATE penstock_${folder} ${arg_TEST_LIBS})
+    target_compile_definitions(${folder}_tests PRIVATE PENSTOCK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
+    add_test(NAME ${folder} COMMAND ${folder}_tests)
+  endif()
+endfunction()

@@ -1,0 +1,11 @@
+from kfp import dsl
+from kfp.dsl import Dataset, Output
+
+
+@dsl.component
+def alone(n: int, data: Output[Dataset], s: str = 'd') -> str:
+    """Stands alone."""
+    return s
+
+
+pipeline = alone

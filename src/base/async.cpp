@@ -1,0 +1,195 @@
+#include "base/async.h"
+
+#include <condition_variable>
+#include <deque>
+#include <list>
+#include <mutex>
+#include <pthread.h>
+#include <vector>
+
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
+#include <spdlog/spdlog.h>
+
+#include "base/error.h"
+
+namespace penstock {
+
+Loop::Loop(std::string name) : work_(asio::make_work_guard(context_)) {
+  thread_ = std::thread([this, name = std::move(name)] {
+    pthread_setname_np(pthread_self(), name.substr(0, 15).c_str());
+    context_.run();
+  });
+}
+
+Loop::~Loop() { stop(); }
+
+void Loop::stop() {
+  work_.reset();
+  context_.stop();
+  if (thread_.joinable()) thread_.join();
+}
+
+struct BlockingPool::State {
+  std::mutex mutex;
+  std::condition_variable ready;
+  std::deque<std::function<void()>> queue;
+  bool stopping = false;
+  std::vector<std::thread> threads;
+};
+
+BlockingPool::BlockingPool(int threads) : state_(std::make_unique<State>()) {
+  for (int i = 0; i < threads; ++i) {
+    state_->threads.emplace_back([state = state_.get()] {
+      pthread_setname_np(pthread_self(), "blocking");
+      std::unique_lock lock(state->mutex);
+      while (true) {
+        state->ready.wait(lock, [&] { return state->stopping || !state->queue.empty(); });
+        if (state->queue.empty()) return;
+        auto work = std::move(state->queue.front());
+        state->queue.pop_front();
+        lock.unlock();
+        work();
+        lock.lock();
+      }
+    });
+  }
+}
+
+BlockingPool::~BlockingPool() {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->stopping = true;
+  }
+  state_->ready.notify_all();
+  for (auto& thread : state_->threads) thread.join();
+}
+
+void BlockingPool::post(std::function<void()> work) {
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->queue.push_back(std::move(work));
+  }
+  state_->ready.notify_one();
+}
+
+Async<> BlockingPool::run_void(std::function<void()> work) {
+  const auto executor = co_await asio::this_coro::executor;
+  // The pool thread may finish before this coroutine is suspended, so the result waits in a timer that is cancelled
+  // on this coroutine's own executor.
+  Timer done(executor, Timer::time_point::max());
+  std::exception_ptr error;
+  bool finished = false;
+  const auto guard = asio::make_work_guard(executor);
+  // Not cancellable: `work` refers to the caller's frame.
+  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
+  post([&, executor] {
+    try {
+      work();
+    } catch (...) {
+      error = std::current_exception();
+    }
+    asio::post(executor, [&] {
+      finished = true;
+      done.cancel();
+    });
+  });
+  while (!finished) {
+    boost::system::error_code ignored;
+    co_await done.async_wait(asio::redirect_error(use_async, ignored));
+  }
+  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
+  if (error) std::rethrow_exception(error);
+}
+
+Async<> sleep_for(std::chrono::nanoseconds duration) {
+  Timer timer(co_await asio::this_coro::executor, duration);
+  co_await timer.async_wait(use_async);
+}
+
+struct Scope::State {
+  State(Executor ex, std::string n) : executor(ex), name(std::move(n)), empty(ex) { empty.set(); }
+  Executor executor;
+  std::string name;
+  std::list<asio::cancellation_signal> signals;
+  Signal empty;
+  bool stopping = false;
+};
+
+Scope::Scope(Executor executor, std::string name)
+    : state_(std::make_shared<State>(executor, std::move(name))) {}
+
+Scope::~Scope() {
+  if (!state_->signals.empty()) spdlog::error("{}: {} activities were not stopped", state_->name, size());
+}
+
+size_t Scope::size() const { return state_->signals.size(); }
+
+void Scope::spawn(std::function<Async<>()> make) {
+  if (state_->stopping) return;
+  state_->signals.emplace_back();
+  state_->empty.reset();
+  const auto signal = std::prev(state_->signals.end());
+  auto kept = std::make_shared<std::function<Async<>()>>(std::move(make));
+  auto done = [state = state_, signal, kept](std::exception_ptr error) {
+    if (error) {
+      try {
+        std::rethrow_exception(error);
+      } catch (const boost::system::system_error& e) {
+        if (e.code() != asio::error::operation_aborted) spdlog::error("{}: {}", state->name, e.what());
+      } catch (const std::exception& e) {
+        spdlog::error("{}: {}", state->name, e.what());
+      }
+    }
+    // The slot that is erased here is the one this handler runs under: erase it from a fresh handler.
+    asio::post(state->executor, [state, signal] {
+      state->signals.erase(signal);
+      if (state->signals.empty()) state->empty.set();
+    });
+  };
+  asio::co_spawn(state_->executor, (*kept)(), asio::bind_cancellation_slot(signal->slot(), std::move(done)));
+}
+
+Async<> Scope::stop() {
+  auto state = state_;
+  state->stopping = true;
+  for (auto& signal : state->signals) signal.emit(asio::cancellation_type::terminal);
+  co_await state->empty.wait();
+}
+
+Signal::Signal(Executor executor) : timer_(executor, Timer::time_point::max()) {}
+
+void Signal::set() {
+  set_ = true;
+  timer_.cancel();
+}
+
+Async<> Signal::wait() {
+  while (!set_) {
+    boost::system::error_code error;
+    co_await timer_.async_wait(asio::redirect_error(use_async, error));
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) {
+      throw boost::system::system_error(asio::error::operation_aborted);
+    }
+  }
+}
+
+Async<bool> Signal::wait_for(std::chrono::nanoseconds timeout) {
+  if (set_) co_return true;
+  // A timer of its own: the shared one has no deadline.
+  const auto deadline = std::chrono::steady_clock::now() + timeout;
+  timer_.expires_at(std::min(deadline, timer_.expiry()));
+  while (!set_ && std::chrono::steady_clock::now() < deadline) {
+    boost::system::error_code error;
+    co_await timer_.async_wait(asio::redirect_error(use_async, error));
+    const auto state = co_await asio::this_coro::cancellation_state;
+    if (state.cancelled() != asio::cancellation_type::none) {
+      throw boost::system::system_error(asio::error::operation_aborted);
+    }
+    if (!error) timer_.expires_at(Timer::time_point::max());
+  }
+  co_return set_;
+}
+
+}  // namespace penstock

@@ -1,0 +1,3 @@
+// The one translation unit that holds the header-only libraries' code.
+#include <boost/asio/impl/src.hpp>
+#include <boost/json/src.hpp>
