@@ -1,0 +1,25 @@
+// How a pod's log is read; given by whatever runs pods.
+#pragma once
+
+#include <optional>
+
+#include "http/message.h"
+#include "kube/api.h"
+
+namespace penstock::kube {
+
+struct LogOptions {
+  std::string container;  // empty: the only one, or the first
+  bool follow = false;    // until the container has ended
+  std::optional<int64_t> tail_lines;
+  std::optional<int64_t> limit_bytes;
+};
+
+class PodLogs {
+ public:
+  virtual ~PodLogs() = default;
+  // Throws NotFound before the first byte when there is no such pod, container or log.
+  virtual Async<> read(const json::object& pod, LogOptions options, http::BodyWriter& out) = 0;
+};
+
+}  // namespace penstock::kube
