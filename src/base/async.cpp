@@ -9,6 +9,7 @@
 
 #include <boost/asio/bind_cancellation_slot.hpp>
 #include <boost/asio/cancellation_signal.hpp>
+#include <boost/asio/redirect_error.hpp>
 #include <spdlog/spdlog.h>
 
 #include "base/error.h"
@@ -73,33 +74,44 @@ void BlockingPool::post(std::function<void()> work) {
   state_->ready.notify_one();
 }
 
-Async<> BlockingPool::run_void(std::function<void()> work) {
+Async<> await_external(std::function<void(ExternalDone)> start) {
+  struct Outcome {
+    explicit Outcome(Executor executor) : wake(executor, Timer::time_point::max()) {}
+    Timer wake;
+    bool finished = false;
+    std::exception_ptr error;
+  };
   const auto executor = co_await asio::this_coro::executor;
-  // The pool thread may finish before this coroutine is suspended, so the result waits in a timer that is cancelled
-  // on this coroutine's own executor.
-  Timer done(executor, Timer::time_point::max());
-  std::exception_ptr error;
-  bool finished = false;
-  const auto guard = asio::make_work_guard(executor);
-  // Not cancellable: `work` refers to the caller's frame.
-  co_await asio::this_coro::reset_cancellation_state(asio::disable_cancellation());
-  post([&, executor] {
-    try {
-      work();
-    } catch (...) {
-      error = std::current_exception();
-    }
-    asio::post(executor, [&] {
-      finished = true;
-      done.cancel();
+  Outcome outcome(executor);
+  // The work refers to the caller's frame, so a cancellation must not unwind it before the work is over.
+  co_await asio::this_coro::throw_if_cancelled(false);
+  start([&outcome, executor, guard = asio::make_work_guard(executor)](std::exception_ptr error) {
+    asio::post(executor, [&outcome, error = std::move(error)] {
+      outcome.error = error;
+      outcome.finished = true;
+      outcome.wake.cancel();
     });
   });
-  while (!finished) {
+  while (!outcome.finished) {
     boost::system::error_code ignored;
-    co_await done.async_wait(asio::redirect_error(use_async, ignored));
+    co_await outcome.wake.async_wait(asio::redirect_error(use_async, ignored));
   }
-  co_await asio::this_coro::reset_cancellation_state(asio::enable_terminal_cancellation());
-  if (error) std::rethrow_exception(error);
+  co_await asio::this_coro::throw_if_cancelled(true);
+  if (outcome.error) std::rethrow_exception(outcome.error);
+}
+
+Async<> BlockingPool::run_void(std::function<void()> work) {
+  co_await await_external([this, &work](ExternalDone done) {
+    post([&work, done = std::move(done)] {
+      std::exception_ptr error;
+      try {
+        work();
+      } catch (...) {
+        error = std::current_exception();
+      }
+      done(std::move(error));
+    });
+  });
 }
 
 Async<> sleep_for(std::chrono::nanoseconds duration) {

@@ -6,6 +6,7 @@
 #include <exception>
 #include <functional>
 #include <memory>
+#include <optional>
 #include <string>
 #include <thread>
 #include <type_traits>
@@ -56,6 +57,11 @@ auto on(Executor executor, Make make) -> std::invoke_result_t<Make> {
   auto kept = std::make_unique<Make>(std::move(make));
   co_return co_await asio::co_spawn(executor, (*kept)(), use_async);
 }
+
+// Awaits work that another thread does: `start` is called at once with a callback, which may be called from any thread,
+// exactly once, with what went wrong or null. The caller's frame is kept until then, also when it is cancelled.
+using ExternalDone = std::function<void(std::exception_ptr)>;
+Async<> await_external(std::function<void(ExternalDone)> start);
 
 // Threads for work that blocks: files, child processes, hashing.
 class BlockingPool {
