@@ -1,0 +1,112 @@
+// Lists as KFP's APIs have them, over any table: a filter of predicates, one sort field, pages by key.
+//
+// A page starts at the row (sort value, row id) that its token names, so that rows which come or go meanwhile neither
+// repeat nor hide others. The total is counted through a cache that a version number of the table's content guards.
+#pragma once
+
+#include <atomic>
+#include <functional>
+#include <list>
+#include <mutex>
+#include <string>
+#include <string_view>
+#include <unordered_map>
+#include <vector>
+
+#include "base/json.h"
+#include "db/database.h"
+
+namespace penstock::db {
+
+// Time columns hold microseconds since 1970; filters compare them by whole seconds, as the API shows them.
+enum class ColumnKind { Text, Integer, Time };
+
+struct ListColumn {
+  std::string_view key;     // as the API calls it
+  std::string_view column;  // the SQL column; never null
+  ColumnKind kind = ColumnKind::Text;
+};
+
+// What can be listed. The table has an INTEGER PRIMARY KEY, which breaks ties of the sort field.
+struct ListModel {
+  std::string_view name;   // "Run", in tokens and messages
+  std::string_view table;  // "runs"
+  std::string_view key;    // "seq"
+  std::vector<ListColumn> columns;
+  std::string_view default_sort = "created_at";
+  std::string_view tags_column;  // a JSON map for filters on "tags.<key>", when there is one
+  // An FTS5 table with the trigram tokenizer over the text columns that it has, by row id, when there is one.
+  std::string_view text_index;
+  std::vector<std::string_view> text_index_columns;
+};
+
+struct ListRequest {
+  std::string page_token;
+  int64_t page_size = 0;  // 0: 20; more than 200: 200
+  std::string sort_by;    // "field", "field asc", "field desc"
+  std::string filter;     // JSON of a Filter, perhaps still URL-encoded
+};
+
+// Remembers totals by query. bump() whenever the content of the table changes.
+class CountCache {
+ public:
+  void bump() { version_.fetch_add(1, std::memory_order_relaxed); }
+  uint64_t version() const { return version_.load(std::memory_order_relaxed); }
+  std::optional<int64_t> find(const std::string& key);
+  void put(const std::string& key, uint64_t version, int64_t count);
+
+ private:
+  struct Entry {
+    uint64_t version;
+    int64_t count;
+  };
+  std::atomic<uint64_t> version_{0};
+  std::mutex mutex_;
+  std::unordered_map<std::string, Entry> entries_;
+};
+
+using SqlValue = std::variant<int64_t, std::string>;
+
+class List {
+ public:
+  // Throws InvalidArgument for a bad token, sort field, filter or page size.
+  List(const ListModel& model, const ListRequest& request);
+
+  // Only rows whose `column` (SQL) equals `value`.
+  void only(std::string_view column, SqlValue value);
+
+  struct Result {
+    int64_t total_size = 0;
+    std::string next_page_token;
+  };
+  // Reads one page: calls `row` for each row with the columns of `select` ("a, b, c", of the model's table alias `t`);
+  // `joins` is put after the table's name. `counts` may be null.
+  Result read(Connection& connection, std::string_view select, std::string_view joins,
+              const std::function<void(Rows&)>& row, CountCache* counts) const;
+
+ private:
+  struct Predicate {
+    std::string sql;
+    std::vector<SqlValue> values;
+    std::string text;        // the substring that an index of trigrams can find, when there is one
+    std::string text_column;
+  };
+  void parse_sort(std::string_view text);
+  void parse_filter(const json::value& filter);
+  void parse_token(const ListRequest& request);
+  Predicate read_predicate(const json::object& predicate, const std::string& path) const;
+  std::string where(std::vector<SqlValue>& values) const;
+  int64_t count(Connection& connection, CountCache* counts) const;
+  std::string next_token(SqlValue sort_value, int64_t key) const;
+  const ListColumn* column(std::string_view key) const;
+
+  const ListModel& model_;
+  const ListColumn* sort_ = nullptr;
+  bool descending_ = false;
+  int64_t page_size_ = 20;
+  json::value filter_;  // normalised; null when there is none
+  std::vector<Predicate> predicates_;
+  std::optional<std::pair<SqlValue, int64_t>> start_;
+};
+
+}  // namespace penstock::db

@@ -1,0 +1,142 @@
+// What the store keeps, as plain structs. Member names are those of KFP's v2beta1 messages where there is one.
+// A Time of zero means "not set".
+#pragma once
+
+#include <cstdint>
+#include <map>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+
+namespace penstock::pipelines {
+
+enum class StorageState { Unspecified, Available, Archived };
+std::string_view to_string(StorageState state);  // "AVAILABLE"
+StorageState storage_state_from(std::string_view name);
+
+// The numbers are KFP's RuntimeState.
+enum class RunState { Unspecified, Pending, Running, Succeeded, Skipped, Failed, Canceling, Canceled, Paused };
+std::string_view to_string(RunState state);  // "RUNNING"
+RunState run_state_from(std::string_view name);
+// True for Succeeded, Skipped, Failed and Canceled.
+bool is_final(RunState state);
+
+// google.rpc.Status. code 0 with an empty message: no error.
+struct Status {
+  int32_t code = 0;
+  std::string message;
+  bool empty() const { return code == 0 && message.empty(); }
+};
+
+struct Experiment {
+  std::string experiment_id;
+  std::string display_name;
+  std::string description;
+  Time created_at{};
+  std::string name_space;
+  StorageState storage_state = StorageState::Available;
+  Time last_run_created_at{};
+};
+
+using Tags = std::map<std::string, std::string>;
+
+struct Pipeline {
+  std::string pipeline_id;
+  std::string name;          // unique in its namespace
+  std::string display_name;  // the name when empty
+  std::string description;
+  Time created_at{};
+  std::string name_space;
+  Tags tags;
+};
+
+struct PipelineVersion {
+  std::string pipeline_id;
+  std::string pipeline_version_id;
+  std::string name;  // unique in its pipeline
+  std::string display_name;
+  std::string description;
+  Time created_at{};
+  std::string package_url;
+  std::string code_source_url;
+  std::string spec_hash;  // of its spec in the table of specs
+  Tags tags;
+};
+
+struct PipelineVersionReference {
+  std::string pipeline_id;
+  std::string pipeline_version_id;
+};
+
+struct RuntimeConfig {
+  json::object parameters;
+  std::string pipeline_root;
+};
+
+struct StateChange {
+  Time update_time{};
+  std::string state;
+  Status error;
+};
+
+struct Run {
+  std::string run_id;
+  std::string experiment_id;
+  std::string display_name;
+  std::string description;
+  std::string name_space;
+  StorageState storage_state = StorageState::Available;
+  // Where the spec came from; both empty when the client sent the spec itself. spec_hash names the spec in any case.
+  PipelineVersionReference pipeline_version_reference;
+  std::string spec_hash;
+  std::string pipeline_name;  // the spec's pipelineInfo.name
+  RuntimeConfig runtime_config;
+  std::string service_account;
+  std::string recurring_run_id;
+  Time created_at{};
+  Time scheduled_at{};
+  Time finished_at{};
+  RunState state = RunState::Pending;
+  Status error;
+  std::vector<StateChange> state_history;
+};
+
+// One row of the table of tasks: an instance of a task, a loop, an iteration, a condition or the root of a run.
+struct TaskRecord {
+  std::string run_id;
+  std::string task_id;  // unique in the run; the engine's deterministic uuid
+  std::string parent_task_id;
+  int64_t position = 0;  // creation order in the run; lists are sorted by it
+  std::string name;
+  std::string display_name;
+  std::string type;       // ROOT, RUNTIME, CONDITION_BRANCH, CONDITION, LOOP, EXIT_HANDLER, IMPORTER, DAG
+  std::string state;      // PENDING, RUNNING, SUCCEEDED, SKIPPED, FAILED, CANCELED, CACHED
+  std::string scope_path;  // "root/for-loop-1/3/train"
+  Time create_time{};
+  Time start_time{};
+  Time end_time{};
+  // {"parameters": {name: value}, "artifacts": {key: [{"id": "7", "name", "uri", "type", …}]}}; each parameter or
+  // artifact list may instead be {"value"/"artifacts": …, "type": IOType, "producer": {"task_name", "iteration"}}.
+  json::object inputs;
+  json::object outputs;
+  Status error;
+  std::string pod_name;
+  int32_t attempt = 0;
+  int32_t iteration_index = -1;  // -1: not an iteration
+  int32_t iteration_count = -1;  // -1: not a loop
+  std::string fingerprint;       // of the cache; empty when caching is off
+  // Kept by the store: each write that changes `state` adds an entry. Ignored when written.
+  std::vector<StateChange> state_history;
+};
+
+// A finished task whose outputs a later one with the same fingerprint may take.
+struct CachedTask {
+  std::string run_id;
+  std::string task_id;
+  json::object outputs;
+};
+
+}  // namespace penstock::pipelines

@@ -1,0 +1,134 @@
+// The tables of experiments, pipelines, versions, runs, tasks, events and specs.
+//
+// Two faces: free functions in namespace `store` work on a connection, so that several of them can share one
+// transaction (Database::write); class Store wraps them as coroutines for a single call. All of them may be called
+// from any loop. Names of what is missing or double are in the errors: NotFound, AlreadyExists, FailedPrecondition.
+#pragma once
+
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/async.h"
+#include "base/clock.h"
+#include "db/database.h"
+#include "db/list.h"
+#include "pipelines/store/records.h"
+
+namespace penstock::pipelines {
+
+namespace store {
+
+// --- runs, as the controller needs them ---
+
+// Writes a run's state; appends to its state history when it changed. `finished_at` is kept when the state is final
+// and cleared otherwise. NotFound when the run is gone.
+void set_run_state(db::Connection& connection, std::string_view run_id, RunState state, const Status& error, Time at);
+
+// Appends to a run's log of events: event i gets the number first_seq + i. AlreadyExists when one of them is there,
+// so that two writers cannot both continue a log.
+void write_events(db::Connection& connection, std::string_view run_id, int64_t first_seq,
+                  std::span<const std::string> events);
+std::vector<std::string> read_events(db::Connection& connection, std::string_view run_id);
+void delete_events(db::Connection& connection, std::string_view run_id);
+
+// Inserts or replaces rows by (run_id, task_id). A change of `state` is added to the row's state history, with the
+// record's end_time, start_time or create_time as its time, whichever is set last.
+void write_tasks(db::Connection& connection, std::span<const TaskRecord> tasks);
+void delete_tasks(db::Connection& connection, std::string_view run_id);
+
+void put_cached(db::Connection& connection, std::string_view pipeline_name, std::string_view fingerprint,
+                const CachedTask& task, Time at);
+
+// Stores a spec once by its hash (sha256 of `text`).
+void put_spec(db::Connection& connection, std::string_view hash, std::string_view text);
+
+}  // namespace store
+
+// Lists of a resource: see db/list.h for paging, sorting and filters.
+template <class T>
+struct Page {
+  std::vector<T> items;
+  int64_t total_size = 0;
+  std::string next_page_token;
+};
+
+class Store {
+ public:
+  // Makes the Default experiment when it is not there. Both must outlive the store.
+  Store(db::Database& database, const Clock& clock);
+  static const db::Migrations& migrations();
+  db::Database& database() { return database_; }
+
+  // --- experiments ---
+  // Fills in id, time and state. AlreadyExists when (namespace, display_name) is taken.
+  Async<Experiment> create_experiment(Experiment experiment);
+  Async<Experiment> get_experiment(std::string experiment_id);
+  Async<Page<Experiment>> list_experiments(db::ListRequest request);
+  Async<> delete_experiment(std::string experiment_id);   // its runs stay; Aborted for the Default one
+  Async<> archive_experiment(std::string experiment_id);  // and its runs
+  Async<> unarchive_experiment(std::string experiment_id);
+  const std::string& default_experiment_id() const { return default_experiment_id_; }
+
+  // --- pipelines and versions ---
+  Async<Pipeline> create_pipeline(Pipeline pipeline);
+  // Both or neither. `spec` is the spec's JSON text.
+  Async<std::pair<Pipeline, PipelineVersion>> create_pipeline_and_version(Pipeline pipeline, PipelineVersion version,
+                                                                          std::string spec);
+  Async<Pipeline> get_pipeline(std::string pipeline_id);
+  Async<Pipeline> get_pipeline_by_name(std::string name);
+  Async<Page<Pipeline>> list_pipelines(db::ListRequest request);
+  // Replaces display_name, description and tags by those of `pipeline`.
+  Async<Pipeline> update_pipeline(Pipeline pipeline);
+  // FailedPrecondition when it has versions and not `cascade`.
+  Async<> delete_pipeline(std::string pipeline_id, bool cascade);
+  Async<PipelineVersion> create_version(PipelineVersion version, std::string spec);
+  Async<PipelineVersion> get_version(std::string pipeline_id, std::string version_id);  // pipeline_id may be empty
+  Async<PipelineVersion> latest_version(std::string pipeline_id);
+  Async<Page<PipelineVersion>> list_versions(std::string pipeline_id, db::ListRequest request);
+  Async<PipelineVersion> update_version(PipelineVersion version);
+  Async<> delete_version(std::string pipeline_id, std::string version_id);
+
+  // --- specs ---
+  Async<std::string> get_spec(std::string hash);  // its JSON text
+  // The texts of those of `hashes` which are at most `max_bytes` long.
+  Async<std::map<std::string, std::string>> get_specs(std::vector<std::string> hashes, size_t max_bytes);
+
+  // --- runs ---
+  // Commits the run, synced. Fills in id, times and state, the Default experiment when none is given, and stores the
+  // spec under run.spec_hash when `spec` is not empty. NotFound for the experiment, FailedPrecondition when it is
+  // archived.
+  Async<Run> create_run(Run run, std::string spec);
+  Async<Run> get_run(std::string run_id);
+  // `experiment_id` may be empty: all.
+  Async<Page<Run>> list_runs(std::string experiment_id, db::ListRequest request);
+  Async<> delete_run(std::string run_id);  // with its tasks and events
+  Async<> archive_run(std::string run_id);
+  Async<> unarchive_run(std::string run_id);  // FailedPrecondition in an archived experiment
+  Async<> set_run_state(std::string run_id, RunState state, Status error, Time at);
+  // Every run that is not in a final state, oldest first: what a start has to take up again.
+  Async<std::vector<Run>> active_runs();
+
+  // --- a run's tasks, events and the cache ---
+  Async<> append_events(std::string run_id, int64_t first_seq, std::vector<std::string> events);  // Relaxed
+  Async<std::vector<std::string>> load_events(std::string run_id);
+  Async<> upsert_tasks(std::vector<TaskRecord> tasks);  // Relaxed
+  Async<std::vector<TaskRecord>> list_tasks(std::string run_id);
+  // `parent_task_id` restricts to the children of a task when given.
+  Async<Page<TaskRecord>> list_tasks(std::string run_id, std::string parent_task_id, db::ListRequest request);
+  // By id, or by name when no task has that id (the last one of that name).
+  Async<TaskRecord> get_task(std::string run_id, std::string task_id_or_name);
+  Async<std::optional<CachedTask>> find_cached(std::string pipeline_name, std::string fingerprint);
+  Async<> put_cached(std::string pipeline_name, std::string fingerprint, CachedTask task);  // Relaxed
+
+ private:
+  template <class T>
+  using Reader = T (*)(db::Rows& rows);
+
+  db::Database& database_;
+  const Clock& clock_;
+  std::string default_experiment_id_;
+};
+
+}  // namespace penstock::pipelines
