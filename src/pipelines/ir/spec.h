@@ -1,0 +1,178 @@
+// A pipeline as it was compiled: PipelineSpec (and PlatformSpec) read into an immutable, validated graph. Whatever the
+// engine follows is an index or a pointer that was checked here, so that a run never meets an unknown name.
+#pragma once
+
+#include <chrono>
+#include <cstdint>
+#include <deque>
+#include <map>
+#include <memory>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+#include "pipelines/ir/cel.h"
+
+namespace penstock::ir {
+
+enum class ParameterType { Unspecified, Double, Integer, String, Boolean, List, Struct, TaskFinalStatus, TaskConfig };
+
+std::string_view type_name(ParameterType type);  // "NUMBER_INTEGER"
+
+// Definitions are sorted by name. Pointers into JSON stay valid as long as the Pipeline.
+struct ParameterDef {
+  std::string name;
+  ParameterType type = ParameterType::Unspecified;
+  bool optional = false;
+  const json::value* default_value = nullptr;  // null when there is none
+  const json::array* literals = nullptr;       // the only values allowed, when given
+};
+
+struct ArtifactDef {
+  std::string name;
+  json::object type;  // {"schemaTitle": …, "schemaVersion": …} or {"instanceSchema": …}
+  bool list = false;
+  bool optional = false;
+  const json::object* metadata = nullptr;  // of outputs
+};
+
+struct Executor {
+  enum class Kind { Container, Importer };
+  std::string label;
+  Kind kind = Kind::Container;
+  const json::object* spec = nullptr;      // the `container` or `importer` object
+  const json::object* platform = nullptr;  // its KubernetesExecutorConfig, null when there is none
+};
+
+struct Dag;
+
+// Shared by all tasks that name it; never copied for an iteration.
+struct Component {
+  std::string name;  // "root" for the root
+  std::vector<ParameterDef> input_parameters;
+  std::vector<ArtifactDef> input_artifacts;
+  std::vector<ParameterDef> output_parameters;
+  std::vector<ArtifactDef> output_artifacts;
+  std::unique_ptr<Dag> dag;            // either this
+  const Executor* executor = nullptr;  // or this
+
+  // Positions in the vectors above; -1 when there is no such name.
+  int input_parameter(std::string_view name) const;
+  int input_artifact(std::string_view name) const;
+  int output_parameter(std::string_view name) const;
+  int output_artifact(std::string_view name) const;
+};
+
+// Where a task's input comes from. `producer` is the position of a sibling task in its dag, `output` the position among
+// that task's component's outputs, `component_input` the position among the enclosing component's inputs.
+struct ParameterSource {
+  enum class Kind { TaskOutput, Constant, RunParameter, ComponentInput, FinalStatus };
+  std::string name;  // of the task's input
+  int input = -1;    // its position in the component; -1 for one that only placeholders in constants refer to
+  Kind kind = Kind::Constant;
+  int producer = -1;
+  int output = -1;
+  int component_input = -1;
+  const json::value* constant = nullptr;
+  std::string run_parameter;
+  std::optional<cel::Expression> selector;  // applied to the value, which it sees as `string_value`
+};
+
+struct ArtifactSource {
+  std::string name;
+  int input = -1;
+  int producer = -1;  // -1: component_input
+  int output = -1;
+  int component_input = -1;
+};
+
+struct RetryPolicy {
+  int max_retries = 0;
+  std::chrono::milliseconds backoff{0};
+  double factor = 2.0;
+  std::chrono::milliseconds max_backoff{3'600'000};
+};
+
+// A loop: over a list value or over a list of artifacts.
+struct Iterator {
+  bool artifacts = false;
+  int item_input = -1;                 // the component's input which receives each item
+  int list_input = -1;                 // the input which holds the list; -1 when `raw` does
+  const json::array* raw = nullptr;
+  int64_t parallelism = 0;             // 0: unlimited
+};
+
+struct Task {
+  int index = 0;  // in its dag
+  std::string name;
+  std::string display_name;
+  const Component* component = nullptr;
+  std::vector<ParameterSource> parameters;
+  std::vector<ArtifactSource> artifacts;
+  std::vector<int> upstream;    // distinct siblings that it waits for
+  std::vector<int> downstream;  // the reverse
+  bool cache = false;
+  std::string cache_key;
+  std::optional<cel::Expression> condition;
+  bool when_completed = false;  // strategy ALL_UPSTREAM_TASKS_COMPLETED
+  bool after_failure = false;   // when_completed, or downstream of such a task: starts although a sibling failed
+  std::optional<Iterator> iterator;
+  RetryPolicy retry;
+};
+
+// One output of a dag: the first selector whose task has produced it; with `list`, what all of them have.
+struct DagOutput {
+  struct Selector {
+    int producer = -1;
+    int output = -1;
+  };
+  int output = -1;  // position in the component's outputs
+  std::vector<Selector> selectors;
+  bool collected = false;  // the value is the list which a loop inside gathered: an outer loop appends to it, flat
+};
+
+struct Dag {
+  std::vector<Task> tasks;
+  std::vector<int> roots;  // tasks that wait for nothing
+  std::vector<DagOutput> parameter_outputs;
+  std::vector<DagOutput> artifact_outputs;
+};
+
+// Immutable, and shared by every run of it and by the API that shows it.
+class Pipeline {
+ public:
+  std::string name;
+  std::string display_name;
+  std::string description;
+  std::string default_root;  // defaultPipelineRoot
+  json::value spec;          // as it was given
+  json::value platform_spec;  // null when there is none
+  json::object runtime_parameters;  // of the PipelineJob form: values that its author fixed
+  std::string runtime_root;         // likewise, the pipeline root
+  const Component* root = nullptr;
+
+  // Owned here, pointed to from everywhere.
+  std::map<std::string, Component, std::less<>> components;
+  std::map<std::string, Executor, std::less<>> executors;
+  std::deque<json::value> values;  // constants that were rewritten from older forms
+};
+
+// Reads YAML or JSON: a PipelineSpec alone, with a PlatformSpec as a second document, both under
+// `pipeline_spec`/`platform_spec`, or a PipelineJob. Throws InvalidArgument naming the path of what is wrong
+// ("root.dag.tasks.train.inputs.parameters.x: …").
+std::shared_ptr<const Pipeline> read_pipeline(std::string_view yaml_or_json);
+std::shared_ptr<const Pipeline> from_json(json::value spec, json::value platform_spec = nullptr);
+
+// True for documents of the v1 SDK (`kind: Workflow`), which the functions above refuse.
+bool is_v1_workflow(const json::value& document);
+
+// Does `value` fit `type`? Gives it as a task receives it: STRING takes other values as their JSON text, whole numbers
+// become integers. Throws InvalidArgument whose message starts with `where`.
+json::value convert(const json::value& value, ParameterType type, std::string_view where);
+
+// A value's text as placeholders insert it: strings as they are, whole numbers without fraction, the rest as JSON.
+std::string text_of(const json::value& value);
+
+}  // namespace penstock::ir
