@@ -34,8 +34,9 @@ class Server {
   // Accepts no more, lets requests in flight finish for at most `grace`, then closes them.
   void stop(std::chrono::milliseconds grace);
 
- private:
   struct State;
+
+ private:
   std::shared_ptr<State> state_;  // shared with the connections that are still open
 };
 

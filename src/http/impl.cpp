@@ -1,0 +1,2 @@
+// The one translation unit that holds Beast's code.
+#include <boost/beast/src.hpp>
