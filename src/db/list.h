@@ -4,9 +4,7 @@
 // repeat nor hide others. The total is counted through a cache that a version number of the table's content guards.
 #pragma once
 
-#include <atomic>
 #include <functional>
-#include <list>
 #include <mutex>
 #include <string>
 #include <string_view>
@@ -34,10 +32,9 @@ struct ListModel {
   std::string_view key;    // "seq"
   std::vector<ListColumn> columns;
   std::string_view default_sort = "created_at";
-  std::string_view tags_column;  // a JSON map for filters on "tags.<key>", when there is one
-  // An FTS5 table with the trigram tokenizer over the text columns that it has, by row id, when there is one.
-  std::string_view text_index;
-  std::vector<std::string_view> text_index_columns;
+  // A query whose integer changes with each change of what is counted. Without one nothing is remembered.
+  std::string_view version_query{};
+  std::string_view tags_column{};  // a JSON map for filters on "tags.<key>", when there is one
 };
 
 struct ListRequest {
@@ -47,20 +44,17 @@ struct ListRequest {
   std::string filter;     // JSON of a Filter, perhaps still URL-encoded
 };
 
-// Remembers totals by query. bump() whenever the content of the table changes.
+// Remembers totals by query, each with the version of the table's content that it was counted at.
 class CountCache {
  public:
-  void bump() { version_.fetch_add(1, std::memory_order_relaxed); }
-  uint64_t version() const { return version_.load(std::memory_order_relaxed); }
-  std::optional<int64_t> find(const std::string& key);
-  void put(const std::string& key, uint64_t version, int64_t count);
+  std::optional<int64_t> find(const std::string& key, int64_t version);
+  void put(const std::string& key, int64_t version, int64_t count);
 
  private:
   struct Entry {
-    uint64_t version;
+    int64_t version;
     int64_t count;
   };
-  std::atomic<uint64_t> version_{0};
   std::mutex mutex_;
   std::unordered_map<std::string, Entry> entries_;
 };
@@ -88,18 +82,13 @@ class List {
   struct Predicate {
     std::string sql;
     std::vector<SqlValue> values;
-    std::string text;        // the substring that an index of trigrams can find, when there is one
-    std::string text_column;
   };
   void parse_sort(std::string_view text);
   void parse_filter(const json::value& filter);
   void parse_token(const ListRequest& request);
-  Predicate read_predicate(const json::object& predicate, const std::string& path) const;
   std::string where(std::vector<SqlValue>& values) const;
   int64_t count(Connection& connection, CountCache* counts) const;
   std::string next_token(SqlValue sort_value, int64_t key) const;
-  const ListColumn* column(std::string_view key) const;
-
   const ListModel& model_;
   const ListColumn* sort_ = nullptr;
   bool descending_ = false;

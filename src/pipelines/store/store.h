@@ -123,11 +123,9 @@ class Store {
   Async<> put_cached(std::string pipeline_name, std::string fingerprint, CachedTask task);  // Relaxed
 
  private:
-  template <class T>
-  using Reader = T (*)(db::Rows& rows);
-
   db::Database& database_;
   const Clock& clock_;
+  db::CountCache counts_;
   std::string default_experiment_id_;
 };
 

@@ -1,0 +1,158 @@
+#include "pipelines/store/store.h"
+
+namespace penstock::pipelines {
+
+namespace {
+
+// Rows of runs are narrow, because lists scan them: what only a single run's page shows is in run_bodies. Each field
+// that lists sort by has an index, whose ties SQLite breaks by seq.
+constexpr const char* kTables = R"sql(
+CREATE TABLE experiments (
+  seq INTEGER PRIMARY KEY,
+  experiment_id TEXT NOT NULL UNIQUE,
+  namespace TEXT NOT NULL,
+  display_name TEXT NOT NULL,
+  description TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  storage_state TEXT NOT NULL,
+  last_run_created_at INTEGER NOT NULL,
+  UNIQUE (namespace, display_name)
+);
+CREATE INDEX experiments_created_at ON experiments (created_at);
+
+CREATE TABLE pipelines (
+  seq INTEGER PRIMARY KEY,
+  pipeline_id TEXT NOT NULL UNIQUE,
+  namespace TEXT NOT NULL,
+  name TEXT NOT NULL,
+  display_name TEXT NOT NULL,
+  description TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  tags TEXT NOT NULL,
+  UNIQUE (namespace, name)
+);
+CREATE INDEX pipelines_created_at ON pipelines (created_at);
+CREATE INDEX pipelines_display_name ON pipelines (display_name);
+
+CREATE TABLE pipeline_versions (
+  seq INTEGER PRIMARY KEY,
+  pipeline_version_id TEXT NOT NULL UNIQUE,
+  pipeline_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  display_name TEXT NOT NULL,
+  description TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  package_url TEXT NOT NULL,
+  code_source_url TEXT NOT NULL,
+  spec_hash TEXT NOT NULL,
+  tags TEXT NOT NULL,
+  UNIQUE (pipeline_id, name)
+);
+CREATE INDEX pipeline_versions_created_at ON pipeline_versions (pipeline_id, created_at);
+CREATE INDEX pipeline_versions_spec ON pipeline_versions (spec_hash);
+
+CREATE TABLE specs (
+  hash TEXT PRIMARY KEY,
+  text TEXT NOT NULL
+);
+
+CREATE TABLE runs (
+  seq INTEGER PRIMARY KEY,
+  run_id TEXT NOT NULL UNIQUE,
+  experiment_id TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  display_name TEXT NOT NULL,
+  description TEXT NOT NULL,
+  storage_state TEXT NOT NULL,
+  state TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  scheduled_at INTEGER NOT NULL,
+  finished_at INTEGER NOT NULL,
+  recurring_run_id TEXT NOT NULL
+);
+CREATE INDEX runs_experiment ON runs (experiment_id, created_at);
+CREATE INDEX runs_namespace ON runs (namespace);
+CREATE INDEX runs_display_name ON runs (display_name);
+CREATE INDEX runs_description ON runs (description);
+CREATE INDEX runs_storage_state ON runs (storage_state);
+CREATE INDEX runs_state ON runs (state);
+CREATE INDEX runs_created_at ON runs (created_at);
+CREATE INDEX runs_scheduled_at ON runs (scheduled_at);
+CREATE INDEX runs_finished_at ON runs (finished_at);
+CREATE INDEX runs_recurring_run ON runs (recurring_run_id);
+
+CREATE TABLE run_bodies (
+  seq INTEGER PRIMARY KEY,
+  pipeline_id TEXT NOT NULL,
+  pipeline_version_id TEXT NOT NULL,
+  spec_hash TEXT NOT NULL,
+  pipeline_name TEXT NOT NULL,
+  parameters TEXT NOT NULL,
+  pipeline_root TEXT NOT NULL,
+  service_account TEXT NOT NULL,
+  error_code INTEGER NOT NULL,
+  error_message TEXT NOT NULL,
+  state_history TEXT NOT NULL
+);
+CREATE INDEX run_bodies_spec ON run_bodies (spec_hash);
+
+CREATE TABLE run_list_version (version INTEGER NOT NULL);
+INSERT INTO run_list_version VALUES (0);
+CREATE TRIGGER runs_inserted AFTER INSERT ON runs BEGIN UPDATE run_list_version SET version = version + 1; END;
+CREATE TRIGGER runs_updated AFTER UPDATE ON runs BEGIN UPDATE run_list_version SET version = version + 1; END;
+CREATE TRIGGER runs_deleted AFTER DELETE ON runs BEGIN UPDATE run_list_version SET version = version + 1; END;
+
+CREATE TABLE tasks (
+  seq INTEGER PRIMARY KEY,
+  run_id TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  parent_task_id TEXT NOT NULL,
+  position INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  display_name TEXT NOT NULL,
+  type TEXT NOT NULL,
+  state TEXT NOT NULL,
+  scope_path TEXT NOT NULL,
+  create_time INTEGER NOT NULL,
+  start_time INTEGER NOT NULL,
+  end_time INTEGER NOT NULL,
+  error_code INTEGER NOT NULL,
+  error_message TEXT NOT NULL,
+  pod_name TEXT NOT NULL,
+  attempt INTEGER NOT NULL,
+  iteration_index INTEGER NOT NULL,
+  iteration_count INTEGER NOT NULL,
+  fingerprint TEXT NOT NULL,
+  state_history TEXT NOT NULL,
+  inputs TEXT NOT NULL,
+  outputs TEXT NOT NULL,
+  UNIQUE (run_id, task_id)
+);
+CREATE INDEX tasks_position ON tasks (run_id, position);
+
+CREATE TABLE run_events (
+  run_id TEXT NOT NULL,
+  seq INTEGER NOT NULL,
+  event TEXT NOT NULL,
+  PRIMARY KEY (run_id, seq)
+) WITHOUT ROWID;
+
+CREATE TABLE cached_tasks (
+  pipeline_name TEXT NOT NULL,
+  fingerprint TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  outputs TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  PRIMARY KEY (pipeline_name, fingerprint)
+) WITHOUT ROWID;
+)sql";
+
+}  // namespace
+
+const db::Migrations& Store::migrations() {
+  static const db::Migrations kMigrations{"pipelines", {kTables}};
+  return kMigrations;
+}
+
+}  // namespace penstock::pipelines

@@ -1,0 +1,99 @@
+#include "pipelines/store/models.h"
+
+namespace penstock::pipelines::store {
+
+using db::ColumnKind;
+using db::ListModel;
+
+const ListModel& experiment_model() {
+  static const ListModel kModel{.name = "Experiment",
+                                .table = "experiments",
+                                .key = "seq",
+                                .columns = {{"id", "experiment_id"},
+                                            {"experiment_id", "experiment_id"},
+                                            {"name", "display_name"},
+                                            {"display_name", "display_name"},
+                                            {"created_at", "created_at", ColumnKind::Time},
+                                            {"last_run_created_at", "last_run_created_at", ColumnKind::Time},
+                                            {"description", "description"},
+                                            {"namespace", "namespace"},
+                                            {"storage_state", "storage_state"}}};
+  return kModel;
+}
+
+const ListModel& pipeline_model() {
+  static const ListModel kModel{.name = "Pipeline",
+                                .table = "pipelines",
+                                .key = "seq",
+                                .columns = {{"id", "pipeline_id"},
+                                            {"pipeline_id", "pipeline_id"},
+                                            {"name", "name"},
+                                            {"display_name", "display_name"},
+                                            {"created_at", "created_at", ColumnKind::Time},
+                                            {"description", "description"},
+                                            {"namespace", "namespace"}},
+                                .tags_column = "tags"};
+  return kModel;
+}
+
+const ListModel& version_model() {
+  static const ListModel kModel{.name = "PipelineVersion",
+                                .table = "pipeline_versions",
+                                .key = "seq",
+                                .columns = {{"id", "pipeline_version_id"},
+                                            {"pipeline_version_id", "pipeline_version_id"},
+                                            {"name", "name"},
+                                            {"display_name", "display_name"},
+                                            {"created_at", "created_at", ColumnKind::Time},
+                                            {"description", "description"}},
+                                .tags_column = "tags"};
+  return kModel;
+}
+
+const ListModel& run_model() {
+  static const ListModel kModel{.name = "Run",
+                                .table = "runs",
+                                .key = "seq",
+                                .columns = {{"run_id", "run_id"},
+                                            {"id", "run_id"},
+                                            {"display_name", "display_name"},
+                                            {"name", "display_name"},
+                                            {"created_at", "created_at", ColumnKind::Time},
+                                            {"finished_at", "finished_at", ColumnKind::Time},
+                                            {"scheduled_at", "scheduled_at", ColumnKind::Time},
+                                            {"description", "description"},
+                                            {"storage_state", "storage_state"},
+                                            {"status", "state"},
+                                            {"state", "state"},
+                                            {"namespace", "namespace"},
+                                            {"experiment_id", "experiment_id"},
+                                            {"recurring_run_id", "recurring_run_id"}},
+                                .version_query = "SELECT version FROM run_list_version"};
+  return kModel;
+}
+
+const ListModel& task_model() {
+  static const ListModel kModel{.name = "Task",
+                                .table = "tasks",
+                                .key = "seq",
+                                .columns = {{"position", "position", ColumnKind::Integer},
+                                            {"name", "name"},
+                                            {"display_name", "display_name"},
+                                            {"task_id", "task_id"},
+                                            {"id", "task_id"},
+                                            {"run_id", "run_id"},
+                                            {"pods", "pod_name"},
+                                            {"cache_fingerprint", "fingerprint"},
+                                            {"create_time", "create_time", ColumnKind::Time},
+                                            {"created_at", "create_time", ColumnKind::Time},
+                                            {"start_time", "start_time", ColumnKind::Time},
+                                            {"end_time", "end_time", ColumnKind::Time},
+                                            {"status", "state"},
+                                            {"state", "state"},
+                                            {"parent_task_id", "parent_task_id"},
+                                            {"scope_path", "scope_path"}},
+                                .default_sort = "position"};
+  return kModel;
+}
+
+}  // namespace penstock::pipelines::store
