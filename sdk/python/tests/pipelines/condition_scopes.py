@@ -29,5 +29,5 @@ def pipeline(n: int):
             use(x=i, a=m.outputs['a'])
         with dsl.Elif(i == 2):
             use(x=v.output, a=m.outputs['a'])
-        k = val().after(m)
-    val().after(v).after(m)
+        with dsl.Else():
+            val()

@@ -4,7 +4,7 @@ old = components.load_component_from_text('''
 name: Old Style
 description: Does old things
 inputs:
-- {name: Input Text, type: String, description: the text}
+- {name: Input Text, type: String}
 - {name: count, type: Integer, default: '3'}
 - {name: rate, type: Float, default: '0.5'}
 - {name: flag, type: Bool, default: 'True'}

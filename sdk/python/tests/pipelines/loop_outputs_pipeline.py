@@ -13,7 +13,7 @@ def make(x: str, data: Output[Dataset]) -> int:
 def loop_outputs_pipeline() -> NamedTuple('O', [('ints', List[int]), ('sets', List[Dataset])]):
     with dsl.ParallelFor(['a', 'b']) as x:
         with dsl.ParallelFor(['c']) as y:
-            m = make(x=f'{x}{y}')
+            m = make(x=y)
     from collections import namedtuple
     return namedtuple('O', 'ints sets')(dsl.Collected(m.outputs['Output']), dsl.Collected(m.outputs['data']))
 

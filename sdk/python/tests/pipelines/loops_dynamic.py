@@ -30,11 +30,14 @@ def pipeline(names: List[str] = ['p', 'q'], plain: list = [1], suffix: str = 's'
         show(msg=n)
         with dsl.ParallelFor(g.output) as item:
             show(msg=item.a)
-            show(msg=f'{item.b}-{n}-{suffix}')
+            show(msg=item.b)
+            show(msg=suffix)
+            show(msg=n)
             show_struct(s=item)
             inner = gen_list()
             with dsl.ParallelFor(inner.output) as deep:
-                show(msg=f'{deep}{n}')
+                show(msg=deep)
+                show(msg=f'{deep}')
     with dsl.ParallelFor(gen_list().output, parallelism=1) as g2:
         with dsl.If(g2 == 'a'):
             show(msg=g2)

@@ -19,11 +19,10 @@ def pipeline():
         show_int(n=i)
         show(msg=f'item {i}')
     with dsl.ParallelFor([{'nm': 'x', 'n': 1}, {'nm': 'y', 'n': 2}], name='dicts') as d:
-        show(msg=d.nm, n=d.n) if False else None
-        show(msg=f'{d.nm}')
+        show(msg=d.nm)
     with dsl.ParallelFor(['a', 'b']) as outer:
         with dsl.ParallelFor([1, 2]) as inner:
-            show(msg=f'{outer} {inner}', n=inner)
+            show(msg=outer, n=inner)
             show_int(n=inner)
     with dsl.ParallelFor([1.5, 2.5]) as fl:
         show(msg=f'{fl}')

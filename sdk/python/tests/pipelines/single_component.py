@@ -4,7 +4,6 @@ from kfp.dsl import Dataset, Output
 
 @dsl.component
 def alone(n: int, data: Output[Dataset], s: str = 'd') -> str:
-    """Stands alone."""
     return s
 
 

@@ -1,0 +1,38 @@
+"""kfp: write machine-learning pipelines in Python, compile them, run them.
+
+Importing this package loads nothing but this file. `kfp.dsl`, `kfp.compiler`,
+`kfp.components`, `kfp.Client` and the rest are loaded when first used (PEP 562).
+"""
+
+__version__ = '2.17.0+penstock'
+
+_SUBMODULES = frozenset((
+    'cli', 'client', 'compiler', 'components', 'dsl', 'kubernetes', 'local',
+    'onprem', 'v2',
+))
+_ATTRIBUTES = {
+    'Client': ('kfp.client', 'Client'),
+    'run_pipeline_func_on_cluster': ('kfp.client', 'run_pipeline_func_on_cluster'),
+}
+
+# Read by code written for the upstream package; type checks are always on.
+TYPE_CHECK = True
+
+__all__ = ['Client', 'compiler', 'components', 'dsl', 'kubernetes']
+
+
+def __getattr__(name):
+    if name in _SUBMODULES:
+        __import__('kfp.' + name)
+        import sys
+        return sys.modules['kfp.' + name]
+    if name in _ATTRIBUTES:
+        module, attribute = _ATTRIBUTES[name]
+        value = getattr(__import__(module, fromlist=[attribute]), attribute)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'kfp' has no attribute {name!r}")
+
+
+def __dir__():
+    return sorted(set(globals()) | _SUBMODULES | set(_ATTRIBUTES))

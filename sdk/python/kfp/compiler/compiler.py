@@ -1,0 +1,195 @@
+"""Compiler().compile: the files that a backend takes."""
+
+import io
+import json
+import os
+import tarfile
+import zipfile
+
+from kfp.compiler import ir
+from kfp.dsl import component_classes as components
+from kfp.dsl import errors, kinds, structures
+
+_FORMATS = '.yaml, .yml, .json, .zip, .tar.gz or .tgz'
+
+
+class KubernetesManifestOptions:
+    """Names and labels of the Kubernetes manifests that `compile` writes.
+
+    pipeline_name, pipeline_display_name, pipeline_version_name,
+    pipeline_version_display_name, namespace: texts, None for what follows from the
+    pipeline. include_pipeline_manifest: also write the Pipeline object (True).
+    """
+
+    def __init__(self, pipeline_name=None, pipeline_display_name=None, pipeline_version_name=None,
+                 pipeline_version_display_name=None, namespace=None, include_pipeline_manifest=True):
+        self.pipeline_name = pipeline_name
+        self.pipeline_display_name = pipeline_display_name
+        self.pipeline_version_name = pipeline_version_name
+        self.pipeline_version_display_name = pipeline_version_display_name
+        self.namespace = namespace
+        self.include_pipeline_manifest = include_pipeline_manifest
+
+
+class Compiler:
+    """Writes pipelines and components to files."""
+
+    def __init__(self, mode=None, launcher_image=None):
+        """`mode` and `launcher_image` are accepted for v1 and ignored: the result is always IR."""
+
+    def compile(self, pipeline_func, package_path, pipeline_name=None, pipeline_display_name=None,
+                pipeline_parameters=None, type_check=True, kubernetes_manifest_options=None,
+                kubernetes_manifest_format=False, pipeline_conf=None):
+        """Compiles a pipeline or component to `package_path`.
+
+        pipeline_func: what @dsl.pipeline or @dsl.component made, or a plain pipeline function.
+        package_path: a file that ends in .yaml, .yml, .json, .zip, .tar.gz or .tgz.
+        pipeline_name, pipeline_display_name: instead of the pipeline's own.
+        pipeline_parameters: a dict of new defaults for the pipeline's inputs.
+        kubernetes_manifest_format: write Pipeline and PipelineVersion objects (False).
+        type_check, pipeline_conf: accepted for v1 and ignored.
+
+        Raises PipelineError for mistakes in the pipeline, ValueError for the path.
+        """
+        package_path = os.fspath(package_path)
+        document, platform = compile_to_ir(pipeline_func, pipeline_name, pipeline_display_name, pipeline_parameters)
+        if kubernetes_manifest_format or kubernetes_manifest_options:
+            options = kubernetes_manifest_options or KubernetesManifestOptions()
+            write_package(_manifests(document, platform, options), package_path)
+            return
+        write_package([document] + ([platform] if platform else []), package_path)
+
+
+def compile_to_ir(pipeline_func, name=None, display_name=None, parameters=None):
+    """(PipelineSpec, PlatformSpec) of a pipeline, component or plain function, as dicts."""
+    if not isinstance(pipeline_func, components.BaseComponent):
+        if not callable(pipeline_func):
+            raise ValueError(f'compile() takes a pipeline or a component, and got {pipeline_func!r}')
+        pipeline_func = components.GraphComponent.from_function(pipeline_func)
+    spec = pipeline_func.component_spec
+    if spec.loaded is not None:
+        import copy
+        document, platform = copy.deepcopy(spec.loaded)
+    elif spec.graph is not None:
+        document, platform = ir.pipeline_spec(spec, pipeline_func.display_name, pipeline_func.pipeline_root,
+                                              pipeline_func.pipeline_config)
+    else:
+        document, platform = ir.pipeline_spec(ir.wrap_component(pipeline_func, name))
+    if name:
+        from kfp.dsl import context
+        document['pipelineInfo']['name'] = context.pipeline_name(name)
+    if display_name:
+        document['pipelineInfo']['displayName'] = display_name
+    if parameters:
+        _override_defaults(document, parameters)
+    return document, platform
+
+
+def _override_defaults(document, parameters):
+    definitions = document['root'].get('inputDefinitions', {}).get('parameters', {})
+    for name, value in parameters.items():
+        if name not in definitions:
+            raise errors.ArgumentError(f'pipeline_parameters has {name!r}, which is no input of the pipeline; '
+                                       f'its inputs are: {", ".join(definitions) or "none"}')
+        value = structures.check_default(name, kinds.from_ir(definitions[name]), value, None)
+        definitions[name]['defaultValue'] = structures.ir_value(value)
+        definitions[name]['isOptional'] = True
+
+
+def to_yaml(documents):
+    """The text of a package: the documents with a comment that sums up the first."""
+    import yaml
+    dumper = getattr(yaml, 'CSafeDumper', yaml.SafeDumper)
+    parts = [yaml.dump(document, Dumper=_plain(yaml, dumper), sort_keys=True, allow_unicode=True) for document in documents]
+    return _summary(documents[0]) + '---\n'.join(parts)
+
+
+def _plain(yaml, dumper):
+    class Plain(dumper):
+        """Writes equal objects twice instead of by reference."""
+
+        def ignore_aliases(self, data):
+            return True
+    return Plain
+
+
+def _summary(document):
+    info = document.get('pipelineInfo')
+    if not info:
+        return ''
+    lines = ['# PIPELINE DEFINITION', f'# Name: {info["name"]}']
+    if info.get('description'):
+        texts = info['description'].splitlines()
+        lines.append(f'# Description: {texts[0]}')
+        lines += [f'#              {text}'.rstrip() for text in texts[1:]]
+    for title, section in (('Inputs', 'inputDefinitions'), ('Outputs', 'outputDefinitions')):
+        definitions = document['root'].get(section, {})
+        entries = dict(definitions.get('parameters', {}), **definitions.get('artifacts', {}))
+        if entries:
+            lines.append(f'# {title}:')
+        for name in sorted(entries):
+            text = f'#    {name}: {kinds.from_ir(entries[name])}'
+            if 'defaultValue' in entries[name]:
+                text += f' [Default: {entries[name]["defaultValue"]!r}]'
+            lines.append(' '.join(text.splitlines()))
+    return '\n'.join(lines) + '\n'
+
+
+def write_package(documents, path):
+    """Writes the documents in the format that the ending of `path` names."""
+    lowered = path.lower()
+    folder = os.path.dirname(path)
+    if folder and not os.path.isdir(folder):
+        os.makedirs(folder)
+    if lowered.endswith('.json'):
+        if len(documents) > 1:
+            document = {'pipeline_spec': documents[0], 'platform_spec': documents[1]}
+        else:
+            document = documents[0]
+        _write(path, (json.dumps(document, indent=2, sort_keys=True, ensure_ascii=False) + '\n').encode())
+        return
+    content = to_yaml(documents).encode()
+    if lowered.endswith(('.yaml', '.yml')):
+        _write(path, content)
+    elif lowered.endswith('.zip'):
+        with zipfile.ZipFile(path, 'w', zipfile.ZIP_DEFLATED) as archive:
+            archive.writestr(zipfile.ZipInfo('pipeline.yaml', (1980, 1, 1, 0, 0, 0)), content, zipfile.ZIP_DEFLATED)
+    elif lowered.endswith(('.tar.gz', '.tgz')):
+        import gzip
+        with open(path, 'wb') as raw, gzip.GzipFile('', 'wb', fileobj=raw, mtime=0) as packed:
+            with tarfile.open(fileobj=packed, mode='w') as archive:
+                info = tarfile.TarInfo('pipeline.yaml')
+                info.size = len(content)
+                archive.addfile(info, io.BytesIO(content))
+    else:
+        raise ValueError(f'cannot tell the format of {path!r}: its name must end in {_FORMATS}')
+
+
+def _write(path, content):
+    with open(path, 'wb') as file:
+        file.write(content)
+
+
+def _manifests(document, platform, options):
+    """The pipeline as the objects Pipeline and PipelineVersion."""
+    name = options.pipeline_name or document['pipelineInfo']['name']
+    display = options.pipeline_display_name or document['pipelineInfo'].get('displayName') or name
+    version = options.pipeline_version_name or name
+    found = []
+    if options.include_pipeline_manifest:
+        found.append({'apiVersion': 'pipelines.kubeflow.org/v2beta1', 'kind': 'Pipeline',
+                      'metadata': _metadata(name, options), 'spec': {'displayName': display}})
+    spec = {'displayName': options.pipeline_version_display_name or version, 'pipelineName': name,
+            'pipelineSpec': document}
+    if platform:
+        spec['platformSpec'] = platform
+    found.append({'apiVersion': 'pipelines.kubeflow.org/v2beta1', 'kind': 'PipelineVersion',
+                  'metadata': _metadata(version, options), 'spec': spec})
+    return found
+
+
+def _metadata(name, options):
+    metadata = {'name': name}
+    if options.namespace:
+        metadata['namespace'] = options.namespace
+    return metadata

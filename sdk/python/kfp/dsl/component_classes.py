@@ -1,0 +1,211 @@
+"""Components: what is called in a pipeline to make a task."""
+
+from kfp.dsl import channels, context, errors, kinds, structures
+from kfp.dsl import task as task_module
+
+
+class BaseComponent:
+    """A component. Calling it inside a pipeline makes a task.
+
+    Attributes: name, description, component_spec, pipeline_spec (a dict in IR) and
+    platform_spec.
+    """
+
+    # v1 components take text for numbers and the other way round.
+    lenient = False
+
+    def __init__(self, spec, location=None):
+        self.component_spec = spec
+        self.location = location or errors.author_location()
+        self.task_name = None
+
+    @property
+    def name(self):
+        return self.component_spec.name
+
+    @property
+    def description(self):
+        return self.component_spec.description
+
+    @property
+    def pipeline_spec(self):
+        """The component as a pipeline of one task, in IR, as a dict."""
+        return self._compiled()[0]
+
+    @property
+    def platform_spec(self):
+        """The platform part of the compiled component, as a dict; {} when empty."""
+        return self._compiled()[1]
+
+    def _compiled(self):
+        from kfp.compiler import compiler
+        return compiler.compile_to_ir(self)
+
+    def spec_for(self, arguments):
+        """The spec that a call with these arguments runs."""
+        return self.component_spec
+
+    def aliases(self):
+        """Other names that callers may use, to input names."""
+        return {}
+
+    def __call__(self, *args, **kwargs):
+        if context.Pipeline.get_default_pipeline() is None:
+            return self._call_outside(args, kwargs)
+        pipeline = context.current(self.name)
+        arguments = self.bind(args, kwargs)
+        return task_module.PipelineTask(self.spec_for(arguments), arguments, pipeline, self.task_name, self.lenient)
+
+    def _call_outside(self, args, kwargs):
+        raise errors.InvalidControlFlowException(
+            f'{self.name} was called outside a pipeline; call it in a function decorated with @dsl.pipeline')
+
+    def bind(self, args, kwargs):
+        """The arguments by input name. Raises ArgumentError for missing and unknown ones."""
+        inputs = self.component_spec.inputs
+        names = [name for name, spec in inputs.items()
+                 if spec.kind.parameter not in (kinds.FINAL_STATUS, kinds.TASK_CONFIG)]
+        if len(args) > len(names):
+            raise errors.ArgumentError(f'{self.name}() takes {len(names)} arguments and got {len(args)}')
+        arguments = dict(zip(names, args))
+        aliases = self.aliases()
+        for given, value in kwargs.items():
+            name = aliases.get(given) or structures.find_name(inputs, given)
+            if name is None:
+                raise errors.ArgumentError(f'{self.name}() has no input {given!r}; its inputs are: {", ".join(names) or "none"}')
+            if name in arguments:
+                raise errors.ArgumentError(f'{self.name}() got the input {name!r} twice')
+            arguments[name] = value
+        missing = [name for name in names if name not in arguments and inputs[name].required]
+        if missing:
+            described = ', '.join(f'{name!r} ({inputs[name].kind})' for name in missing)
+            raise errors.ArgumentError(f'{self.name}() misses the input{"s" if len(missing) > 1 else ""} {described}')
+        return {name: value for name, value in arguments.items()
+                if not (value is None and inputs[name].optional)}
+
+    def __repr__(self):
+        return f'<{type(self).__name__} {self.name}>'
+
+
+class PythonComponent(BaseComponent):
+    """A component whose program is a Python function, kept in `python_func`."""
+
+    def __init__(self, spec, python_func):
+        super().__init__(spec, errors.function_location(python_func))
+        self.python_func = python_func
+        self.__doc__ = python_func.__doc__
+        self.__name__ = python_func.__name__
+        self.__wrapped__ = python_func
+
+    def _call_outside(self, args, kwargs):
+        raise errors.InvalidControlFlowException(
+            f'{self.name} was called outside a pipeline; to run the function itself call '
+            f'{self.python_func.__name__}.python_func(…)')
+
+
+class ContainerComponent(BaseComponent):
+    """A component that runs a command in an image."""
+
+
+class YamlComponent(BaseComponent):
+    """A component or pipeline that was loaded from a file."""
+
+    def __init__(self, spec, aliases=None, lenient=False):
+        super().__init__(spec)
+        self._aliases = aliases or {}
+        self.lenient = lenient
+
+    def aliases(self):
+        return self._aliases
+
+
+class GraphComponent(BaseComponent):
+    """A pipeline. Called inside another pipeline it is one task of it."""
+
+    def __init__(self, spec, pipeline_func, display_name=None, pipeline_root=None, pipeline_config=None):
+        super().__init__(spec, errors.function_location(pipeline_func))
+        self.pipeline_func = pipeline_func
+        self.display_name = display_name
+        self.pipeline_root = pipeline_root
+        self.pipeline_config = pipeline_config
+        self.__doc__ = pipeline_func.__doc__
+        self.__name__ = pipeline_func.__name__
+
+    @classmethod
+    def from_function(cls, func, name=None, description=None, pipeline_root=None, display_name=None,
+                      pipeline_config=None):
+        """Runs a pipeline function once, and keeps the tasks that it made."""
+        spec, pipeline = _build(func, name, description)
+        return cls(spec, func, display_name, pipeline_root, pipeline_config)
+
+
+def _build(func, name, description):
+    from kfp.dsl import signature
+    location = errors.function_location(func)
+    inputs, outputs, text = signature.interface(func, v1=True)
+    pipeline_name = context.pipeline_name(name or func.__name__)
+    if not pipeline_name:
+        raise errors.SignatureError(f'the pipeline name {name!r} has no letter a-z or digit in it', location)
+    pipeline = context.Pipeline(pipeline_name)
+    for input_name, spec in inputs.items():
+        if spec.kind.untyped:
+            spec.kind = kinds.Kind()  # of its own, so that its use can decide it
+        channel = channels.Channel(input_name, spec.kind)
+        channel.wanted = []
+        pipeline.inputs[input_name] = channel
+    with pipeline:
+        returned = func(**pipeline.inputs)
+    for input_name, spec in inputs.items():
+        _decide_kind(input_name, spec, pipeline.inputs[input_name].wanted, location)
+    pipeline.outputs = _returned_channels(func, returned, outputs, location)
+    spec = structures.ComponentSpec(pipeline_name, inputs, outputs, description or text, graph=pipeline)
+    return spec, pipeline
+
+
+def _decide_kind(name, spec, wanted, location):
+    """Gives an untyped input the type of its uses, else of its default, else str."""
+    if not spec.kind.untyped:
+        return
+    used = {kind.parameter for kind in wanted if kind.parameter}
+    if len(used) == 1:
+        spec.kind.parameter = used.pop()
+    elif used == {kinds.INTEGER, kinds.DOUBLE}:
+        spec.kind.parameter = kinds.DOUBLE
+    elif used:
+        spec.kind.parameter = kinds.STRING
+    else:
+        given = kinds.kind_of_value(spec.default)
+        spec.kind.parameter = given.parameter if given else kinds.STRING
+    if spec.kind.parameter == kinds.STRING and spec.default not in (structures.NO_DEFAULT, None):
+        spec.default = str(spec.default)
+    spec.default = structures.check_default(name, spec.kind, spec.default, location)
+
+
+def _returned_channels(func, returned, outputs, location):
+    """{output name: channel} of what a pipeline function returned."""
+    if isinstance(returned, task_module.PipelineTask):
+        returned = returned.output if outputs else None
+    if not outputs:
+        if isinstance(returned, channels.Channel):
+            raise errors.SignatureError(
+                f'{func.__name__}() returns an output and does not say its type; annotate it, as in `-> {returned.kind}`', location)
+        return {}
+    if list(outputs) == ['Output'] and not isinstance(returned, tuple):
+        found = {'Output': returned}
+    elif isinstance(returned, dict):
+        found = {name: returned.get(name) for name in outputs}
+    elif isinstance(returned, (tuple, list)) and len(returned) == len(outputs):
+        found = dict(zip(outputs, returned))
+    else:
+        raise errors.SignatureError(f'{func.__name__}() must return the outputs {", ".join(outputs)}, and returned {returned!r}', location)
+    for name, channel in found.items():
+        if isinstance(channel, task_module.PipelineTask):
+            channel = found[name] = channel.output
+        if not isinstance(channel, channels.Channel) or (channel.producer is None and channel.loop is None):
+            raise errors.SignatureError(
+                f'the output {name!r} of the pipeline {func.__name__}() must be the output of a task, and is {channel!r}', location)
+        if not kinds.accepts(outputs[name].kind, channel.kind):
+            raise errors.InconsistentTypeException(
+                f'the output {name!r} of the pipeline {func.__name__}() is annotated as {outputs[name].kind} and '
+                f'{channel.full_name!r} is a {channel.kind}', location)
+    return found

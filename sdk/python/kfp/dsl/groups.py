@@ -1,0 +1,264 @@
+"""Control flow: `with dsl.If(…):`, `dsl.ParallelFor`, `dsl.ExitHandler`."""
+
+import json
+
+from kfp.dsl import channels, context, errors, kinds
+
+
+class _ControlFlow(context.Group):
+    """A group entered by `with`."""
+
+    def __enter__(self):
+        self._pipeline = context.current(f'dsl.{type(self).__name__}')
+        self._pipeline.enter(self)
+        return self._value()
+
+    def _value(self):
+        return self
+
+    def __exit__(self, *_):
+        self._pipeline.leave(self)
+
+    def after(self, *tasks):
+        """The whole group waits for `tasks` (v1)."""
+        for child in self.children:
+            child.after(*tasks)
+        return self
+
+
+class Branches(context.Group):
+    """The If, Elif and Else that belong together."""
+    prefix = 'condition-branches'
+
+    def __init__(self):
+        super().__init__()
+        self.one_ofs = []
+
+    def add_one_of(self, channel):
+        self.one_ofs.append(channel)
+        return len(self.one_ofs)
+
+    @property
+    def complete(self):
+        return isinstance(self.children[-1], Else)
+
+
+class _Branch(_ControlFlow):
+    """A group that runs when `conditions` hold and `negated` do not."""
+    prefix = 'condition'
+
+    def __init__(self, condition, name=None):
+        super().__init__(name)
+        self.condition = self._check(condition)
+        self.negated = []
+
+    def _check(self, condition):
+        if isinstance(condition, channels.Comparison):
+            return condition
+        if isinstance(condition, channels.Channel) and condition.kind.parameter in (kinds.BOOLEAN, None):
+            return channels.Comparison('==', condition, True)
+        raise errors.InvalidControlFlowException(
+            f'dsl.{type(self).__name__} takes a comparison with the output of a task or a pipeline input, such '
+            f'as `task.output == 3`, and got {condition!r}; for a fixed value use a Python `if`')
+
+    def comparisons(self):
+        return self.negated + ([self.condition] if self.condition is not None else [])
+
+    def to_cel(self):
+        parts = [f'!({negated.to_cel()})' for negated in self.negated]
+        if self.condition is not None:
+            parts.append(self.condition.to_cel())
+        return ' && '.join(parts)
+
+
+class If(_Branch):
+    """Runs its tasks when the comparison holds.
+
+    condition: a comparison (==, !=, <, <=, >, >=) with a task's output or a pipeline
+    input. name: what the UI shows.
+    """
+
+
+class Condition(If):
+    """The v1 name of dsl.If."""
+
+
+class _Following(_Branch):
+    def __enter__(self):
+        pipeline = context.current(f'dsl.{type(self).__name__}')
+        parent = pipeline.current
+        previous = next((child for child in reversed(parent.children) if isinstance(child, context.Group)), None)
+        if isinstance(previous, Branches) and not previous.complete:
+            branches = previous
+        elif isinstance(previous, If):
+            branches = self._wrap(pipeline, parent, previous)
+        else:
+            raise errors.InvalidControlFlowException(
+                f'dsl.{type(self).__name__} must follow a dsl.If or dsl.Elif of the same block')
+        for sibling in branches.children:
+            self.negated.append(sibling.condition)
+        branches.add(self)
+        return super().__enter__()
+
+    @staticmethod
+    def _wrap(pipeline, parent, first):
+        """Puts a new Branches group where `first` stood. It takes over its number."""
+        branches = Branches()
+        branches.number, first.number = first.number, pipeline.next_number()
+        branches.parent = parent
+        parent.children[parent.children.index(first)] = branches
+        branches.add(first)
+        return branches
+
+    def __exit__(self, *_):
+        self._pipeline.current = self.parent.parent
+
+
+class Elif(_Following):
+    """Runs when its comparison holds and those before it do not."""
+
+
+class Else(_Following):
+    """Runs when no comparison of the If and Elifs before it holds."""
+
+    def __init__(self, name=None):
+        context.Group.__init__(self, name)
+        self.condition = None
+        self.negated = []
+
+
+def branches_of(one_of_channels):
+    """The Branches group whose every branch gives one of the channels.
+
+    Raises InvalidControlFlowException when they are not such outputs.
+    """
+    homes = []
+    for channel in one_of_channels:
+        group = getattr(channel.producer, 'parent', None)
+        while group is not None and not isinstance(group.parent, Branches):
+            group = group.parent
+        if group is None:
+            raise errors.InvalidControlFlowException(
+                f'{channel.full_name!r} in dsl.OneOf() is not the output of a task inside an If/Elif/Else')
+        homes.append(group)
+    branches = homes[0].parent
+    if any(home.parent is not branches for home in homes):
+        raise errors.InvalidControlFlowException('the outputs in dsl.OneOf() are from different If/Elif/Else blocks')
+    if not branches.complete:
+        raise errors.InvalidControlFlowException(
+            'dsl.OneOf() needs a dsl.Else: without it, possibly no branch runs and there is no output')
+    missing = [child.name for child in branches.children if child not in homes]
+    if missing or len(homes) != len(branches.children):
+        raise errors.InvalidControlFlowException(
+            f'dsl.OneOf() needs exactly one output from each of the {len(branches.children)} branches, and got {len(homes)}')
+    return branches
+
+
+class ParallelFor(_ControlFlow):
+    """Runs its tasks once for each item, in parallel; `as item` gives the item.
+
+    items: a list of texts, numbers or dicts, or a task's output or pipeline input
+        that is a list.
+    name: what the UI shows.
+    parallelism: how many iterations run at a time; None or 0 for all.
+    """
+    prefix = 'for-loop'
+
+    def __init__(self, items=None, name=None, parallelism=None, loop_args=None):
+        if isinstance(name, int):  # v1: ParallelFor(loop_args, parallelism)
+            name, parallelism = None, name
+        super().__init__(name)
+        if items is None:
+            items = loop_args
+        if parallelism is not None and (not isinstance(parallelism, int) or parallelism < 0):
+            raise errors.ValueProblem(f'parallelism is a number of iterations, 0 for no limit, and got {parallelism!r}')
+        self.parallelism = parallelism
+        self.items = items
+        pipeline = context.current('dsl.ParallelFor')
+        if isinstance(items, channels.Channel):
+            self.item = self._item_of_channel(items, pipeline)
+        else:
+            self.item = self._item_of_list(items, pipeline)
+
+    def _value(self):
+        return self.item
+
+    @property
+    def over_artifacts(self):
+        return self.item.kind.is_artifact
+
+    def _item_of_channel(self, items, pipeline):
+        kind = items.kind
+        if kind.is_artifact:
+            if not kind.is_list:
+                raise errors.InconsistentTypeException(
+                    f'dsl.ParallelFor needs a list and {items.full_name!r} is one {kind}')
+            item_kind = kinds.Kind(title=kind.title, version=kind.version)
+        elif kind.untyped:
+            want(items, kinds.Kind(kinds.LIST))
+            item_kind = kinds.Kind(kinds.STRING)
+        elif kind.parameter == kinds.LIST:
+            item_kind = kind.item or kinds.Kind(kinds.STRING)
+        else:
+            raise errors.InconsistentTypeException(
+                f'dsl.ParallelFor needs a list and {items.full_name!r} is a {kind}; annotate it as List[…]')
+        name = f'{items.full_name}-loop-item'
+        taken = {group.item.name for group in pipeline.current.ancestors() if isinstance(group, ParallelFor)}
+        unique, count = name, 1
+        while unique in taken:
+            count += 1
+            unique = f'{name}-{count}'
+        return channels.LoopItem(unique, item_kind, self)
+
+    def _item_of_list(self, items, pipeline):
+        if not isinstance(items, (list, tuple)) or not items:
+            raise errors.ValueProblem(f'dsl.ParallelFor needs a list with at least one item, and got {items!r}')
+        if channels.find(list(items)):
+            raise errors.ValueProblem('the list given to dsl.ParallelFor has outputs of tasks or pipeline inputs in it; '
+                                      'make the list in a task and loop over its output')
+        kind = kinds.items_kind(items)
+        if kind is None:
+            raise errors.InconsistentTypeException(
+                f'the items of a dsl.ParallelFor must be of one type, and got {list(items)!r}')
+        fields = {}
+        if kind.parameter == kinds.STRUCT:
+            for key in items[0]:
+                values = [item[key] for item in items if key in item]
+                if len(values) == len(items):
+                    fields[key] = kinds.items_kind(values) or kinds.UNTYPED
+        return channels.LoopItem(f'loop-item-param-{pipeline.next_number()}', kind, self, fields)
+
+    def raw_items(self):
+        return json.dumps(list(self.items), sort_keys=True)
+
+
+class ExitHandler(_ControlFlow):
+    """Runs `exit_task` when the tasks inside have ended, also when they failed.
+
+    exit_task: a task made before, that waits for nothing. name: what the UI shows.
+    """
+    prefix = 'exit-handler'
+
+    def __init__(self, exit_task=None, name=None, exit_op=None):
+        super().__init__(name)
+        from kfp.dsl import task as task_module
+        exit_task = exit_task if exit_task is not None else exit_op
+        if not isinstance(exit_task, task_module.PipelineTask):
+            raise errors.InvalidControlFlowException(f'dsl.ExitHandler takes a task, and got {exit_task!r}')
+        pipeline = context.current('dsl.ExitHandler')
+        if exit_task.exit_handler is not None:
+            raise errors.InvalidControlFlowException(f'{exit_task.name!r} is already the exit task of another handler')
+        if exit_task.parent is not pipeline.current:
+            raise errors.InvalidControlFlowException(
+                f'the exit task {exit_task.name!r} must be made in the same block as its dsl.ExitHandler')
+        if exit_task.waits():
+            raise errors.InvalidTopologyException(
+                f'the exit task {exit_task.name!r} must not depend on other tasks: it runs however they end')
+        self.exit_task = exit_task
+        exit_task.exit_handler = self
+
+
+def want(channel, kind):
+    """Notes that an untyped pipeline input is used as a `kind` (v1 pipelines)."""
+    if channel.wanted is not None:
+        channel.wanted.append(kind)

@@ -1,0 +1,444 @@
+"""A task: one call of a component in a pipeline."""
+
+import os
+import re
+
+from kfp.dsl import channels, errors, groups, kinds, structures
+
+_MEMORY_UNITS = {'E': 10**18, 'Ei': 2**60, 'P': 10**15, 'Pi': 2**50, 'T': 10**12, 'Ti': 2**40,
+                 'G': 10**9, 'Gi': 2**30, 'M': 10**6, 'Mi': 2**20, 'K': 10**3, 'Ki': 2**10,
+                 'k': 10**3, '': 1}
+_SECONDS = {'s': 1, 'm': 60, 'h': 3600, 'd': 86400}
+_V1_RETRY_POLICIES = ('Always', 'OnError', 'OnFailure', 'OnTransientError')
+
+
+class Outputs:
+    """The outputs of a task by name; v1 spellings of a name are understood."""
+
+    def __init__(self, task, found):
+        self._task = task
+        self._found = found
+
+    def __getitem__(self, name):
+        key = structures.find_name(self._found, name)
+        if key is None:
+            names = ', '.join(repr(known) for known in self._found) or 'none'
+            raise errors.UnknownOutputError(
+                f'task {self._task.name!r} has no output {name!r}; its outputs are: {names}')
+        return self._found[key]
+
+    def get(self, name, default=None):
+        key = structures.find_name(self._found, name)
+        return default if key is None else self._found[key]
+
+    def keys(self):
+        return self._found.keys()
+
+    def values(self):
+        return self._found.values()
+
+    def items(self):
+        return self._found.items()
+
+    def __iter__(self):
+        return iter(self._found)
+
+    def __len__(self):
+        return len(self._found)
+
+    def __contains__(self, name):
+        return structures.find_name(self._found, name) is not None
+
+
+class PipelineTask:
+    """One call of a component. Its set_… methods return the task, so they chain."""
+
+    def __init__(self, spec, arguments, pipeline, name=None, lenient=False):
+        self.location = errors.author_location()
+        self.spec = spec
+        self.parent = None
+        self.arguments = arguments
+        self.name = pipeline.task_name(name or spec.name)
+        self.display_name = None
+        self.exit_handler = None
+        self.strategy = None
+        self.retry = None
+        self.caching = os.environ.get('KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT', '').lower() not in ('1', 'true')
+        self.cache_key = None
+        self.image = None
+        self.env = {}
+        self.resources = {}
+        self.extra_inputs = {}
+        self.platform = {}
+        self._after = []
+        self._pipeline = pipeline
+        for name, value in arguments.items():
+            self._check_argument(name, value, lenient)
+        pipeline.add_task(self)
+        self._outputs = Outputs(self, {
+            key: channels.Channel(key, output.kind, producer=self) for key, output in spec.outputs.items()})
+
+    def _check_argument(self, name, value, lenient):
+        wanted = self.spec.inputs[name].kind
+        if isinstance(value, PipelineTask):
+            value = self.arguments[name] = value.output
+        if isinstance(value, channels.Channel):
+            given = value.kind
+            groups.want(value, wanted)
+        else:
+            if wanted.is_artifact:
+                if value is None and self.spec.inputs[name].optional:
+                    self.arguments[name] = None
+                    return
+                raise errors.InconsistentTypeException(
+                    f'{self.name}() got the constant {value!r} for the input {name!r}, which is the artifact {wanted}; '
+                    'give it a task\'s output, or dsl.importer(…).output')
+            if value is None:
+                if self.spec.inputs[name].optional:
+                    return
+                raise errors.ValueProblem(f'{self.name}() got None for the required input {name!r}')
+            if wanted.parameter in (kinds.FINAL_STATUS, kinds.TASK_CONFIG):
+                raise errors.ArgumentError(f'{self.name}() gets the input {name!r} from the backend; leave it out')
+            if hasattr(value, 'model_dump'):
+                value = self.arguments[name] = value.model_dump(mode='json')
+            given = kinds.kind_of_value(value)
+            if given is None and hasattr(value, 'item'):
+                value = self.arguments[name] = value.item()
+                given = kinds.kind_of_value(value)
+            if given is None:
+                raise errors.ValueProblem(
+                    f'{self.name}() got {value!r} of type {type(value).__name__} for the input {name!r}; '
+                    'a constant is a str, int, float, bool, list or dict')
+            allowed = self.spec.inputs[name].literals
+            if allowed and not channels.find(value) and value not in allowed:
+                raise errors.ValueProblem(f'{self.name}() got {value!r} for the input {name!r}, which may be one of {allowed}')
+            if lenient:
+                value = self.arguments[name] = _as_v1(value, wanted, name, self.name)
+                given = wanted
+        if lenient and not wanted.is_artifact and not given.is_artifact and wanted.parameter in (None, kinds.STRING):
+            return
+        if not kinds.accepts(wanted, given):
+            raise errors.InconsistentTypeException(
+                f'{self.name}() got {_describe(value)} of type {given} for the input {name!r} of type {wanted}'
+                + _way_out(wanted, given))
+
+    # What the task gives
+
+    @property
+    def outputs(self):
+        """The outputs by name."""
+        return self._outputs
+
+    @property
+    def output(self):
+        """The only output. Raises UnknownOutputError when there are none or several."""
+        if len(self._outputs) != 1:
+            names = ', '.join(repr(name) for name in self._outputs)
+            raise errors.UnknownOutputError(
+                f'task {self.name!r} has no outputs' if not names else
+                f'task {self.name!r} has several outputs ({names}); take one by .outputs[name]')
+        return next(iter(self._outputs.values()))
+
+    @property
+    def inputs(self):
+        """The arguments given, by input name."""
+        return dict(self.arguments)
+
+    @property
+    def channel_inputs(self):
+        return channels.find([self.arguments, self.extra_inputs])
+
+    @property
+    def dependent_tasks(self):
+        return [task.name for task in self._after]
+
+    @property
+    def platform_spec(self):
+        return {'platforms': {'kubernetes': self.platform}} if self.platform else {}
+
+    platform_config = platform_spec
+
+    @property
+    def dependencies(self):
+        return self._after
+
+    def waits(self):
+        """Whether the task depends on another task."""
+        return bool(self._after) or any(channel.producer is not None for channel in self.channel_inputs)
+
+    # How the task runs
+
+    def after(self, *tasks):
+        """Waits for `tasks` although it takes nothing from them."""
+        for task in tasks:
+            if not isinstance(task, (PipelineTask, groups._ControlFlow)):
+                raise errors.ValueProblem(f'{self.name}.after() takes tasks, and got {task!r}')
+            if self.exit_handler is not None:
+                raise errors.InvalidTopologyException(f'the exit task {self.name!r} cannot wait for {task.name!r}')
+            self._after.append(task)
+        return self
+
+    def set_display_name(self, name):
+        """What the UI calls the task."""
+        self.display_name = name
+        return self
+
+    def set_caching_options(self, enable_caching=True, cache_key=None):
+        """Whether outputs of an equal earlier task may be used; `cache_key` replaces the key."""
+        self.caching = enable_caching
+        self.cache_key = cache_key
+        return self
+
+    def set_env_variable(self, name, value):
+        """Sets an environment variable of the container."""
+        self._needs_container('environment variables')
+        self.env[name] = str(value)
+        return self
+
+    def set_container_image(self, name):
+        """Runs the task in another image; a text, a pipeline input or an output."""
+        self._needs_container('an image')
+        if channels.find(name):
+            self.extra_inputs['base_image'] = str(name)
+        self.image = str(name)
+        return self
+
+    def set_cpu_limit(self, cpu):
+        """At most so many cores: '2', '500m', or a pipeline input."""
+        return self._quantity('cpu', 'Limit', cpu, _cores)
+
+    def set_cpu_request(self, cpu):
+        """At least so many cores: '2', '500m', or a pipeline input."""
+        return self._quantity('cpu', 'Request', cpu, _cores)
+
+    def set_memory_limit(self, memory):
+        """At most so much memory: '512Mi', '4G', or a pipeline input."""
+        return self._quantity('memory', 'Limit', memory, _gigabytes)
+
+    def set_memory_request(self, memory):
+        """At least so much memory: '512Mi', '4G', or a pipeline input."""
+        return self._quantity('memory', 'Request', memory, _gigabytes)
+
+    def _quantity(self, resource, end, value, convert):
+        self._needs_container(f'a {resource} {end.lower()}')
+        name = resource + end
+        text = str(value)
+        self.resources['resource' + name[0].upper() + name[1:]] = text
+        if channels.find(text):
+            self.extra_inputs[f'{resource}_{end.lower()}'] = text
+            self.resources.pop(name, None)
+        else:
+            self.resources[name] = convert(text, f'set_{resource}_{end.lower()}')
+        return self
+
+    def set_accelerator_limit(self, limit):
+        """How many accelerators: a number, or a pipeline input."""
+        self._needs_container('accelerators')
+        text = str(limit)
+        accelerator = self.resources.setdefault('accelerator', {})
+        if channels.find(text):
+            self.extra_inputs['accelerator_count'] = text
+            accelerator.pop('count', None)
+        elif not text.isdigit():
+            raise errors.ValueProblem(f'the number of accelerators is a whole number, and got {limit!r}')
+        else:
+            accelerator['count'] = text
+        accelerator['resourceCount'] = text
+        return self
+
+    def set_gpu_limit(self, gpu, vendor=None):
+        """How many GPUs. `vendor` ('nvidia', 'amd') sets the accelerator type too (v1)."""
+        self.set_accelerator_limit(gpu)
+        return self.set_accelerator_type(f'{vendor}.com/gpu') if vendor else self
+
+    def set_accelerator_type(self, accelerator):
+        """The accelerator's resource name, such as 'nvidia.com/gpu'."""
+        self._needs_container('accelerators')
+        text = str(accelerator)
+        entry = self.resources.setdefault('accelerator', {})
+        if channels.find(text):
+            self.extra_inputs['accelerator_type'] = text
+            entry.pop('type', None)
+        else:
+            entry['type'] = text
+        entry['resourceType'] = text
+        entry.setdefault('count', '1') if 'resourceCount' not in entry else None
+        entry.setdefault('resourceCount', '1')
+        return self
+
+    def add_node_selector_constraint(self, label_name=None, value=None, accelerator=None):
+        """One argument: the accelerator type. Two: a node's label and its value (v1)."""
+        if value is None:
+            return self.set_accelerator_type(accelerator or label_name)
+        self.platform.setdefault('nodeSelector', {}).setdefault('labels', {})[label_name] = value
+        return self
+
+    def set_retry(self, num_retries, backoff_duration=None, backoff_factor=None, backoff_max_duration=None, policy=None):
+        """Runs a failed task again.
+
+        num_retries: how many times. backoff_duration: the first wait ('30s', '5m', a number
+        of seconds); backoff_factor: how it grows (2.0); backoff_max_duration: its limit (1 h).
+        `policy` is accepted for v1 and has no meaning in IR: every failure is retried.
+        """
+        if backoff_duration in _V1_RETRY_POLICIES:
+            backoff_duration = None
+        if not isinstance(num_retries, int) or num_retries < 0:
+            raise errors.ValueProblem(f'set_retry() needs a number of retries, and got {num_retries!r}')
+        self.retry = {
+            'maxRetryCount': num_retries,
+            'backoffDuration': _duration(backoff_duration or '0s'),
+            'backoffFactor': float(2 if backoff_factor is None else backoff_factor),
+            'backoffMaxDuration': _duration(backoff_max_duration or '3600s')}
+        return self
+
+    def ignore_upstream_failure(self):
+        """Runs also when tasks that it waits for failed; inputs from them need defaults."""
+        for name, value in self.arguments.items():
+            if any(channel.producer is not None for channel in channels.find(value)) and self.spec.inputs[name].required:
+                raise errors.ValueProblem(
+                    f'{self.name}.ignore_upstream_failure() needs a default for the input {name!r}: when the task '
+                    'that gives it fails, there is no value')
+        self.strategy = 'ALL_UPSTREAM_TASKS_COMPLETED'
+        return self
+
+    def set_debug_pause(self, before=False, after=False, on_error=False):
+        """Accepted and ignored: it concerns pods of one backend only."""
+        return self
+
+    def _needs_container(self, what):
+        if self.spec.container is None:
+            raise errors.ValueProblem(f'{self.name!r} is not one container, so it cannot have {what}; '
+                                      'set it on the tasks inside')
+
+    # The v1 spellings
+
+    @property
+    def container(self):
+        return self
+
+    @property
+    def execution_options(self):
+        return _ExecutionOptions(self)
+
+    def apply(self, modifier):
+        """Gives the task to a function that changes it (v1)."""
+        return modifier(self) or self
+
+    def add_env_variable(self, variable):
+        """Sets an environment variable from an object or dict with name and value (v1)."""
+        get = variable.get if isinstance(variable, dict) else lambda key: getattr(variable, key, None)
+        if get('value') is None:
+            raise errors.UnsupportedV1Error('add_env_variable() takes a name and a value; for a secret or config map use '
+                                            'kfp.kubernetes.use_secret_as_env or use_config_map_as_env')
+        return self.set_env_variable(get('name'), get('value'))
+
+    def set_image_pull_policy(self, policy):
+        self.platform['imagePullPolicy'] = policy
+        return self
+
+    def add_pod_label(self, name, value):
+        self.platform.setdefault('podMetadata', {}).setdefault('labels', {})[name] = value
+        return self
+
+    def add_pod_annotation(self, name, value):
+        self.platform.setdefault('podMetadata', {}).setdefault('annotations', {})[name] = value
+        return self
+
+    def set_timeout(self, seconds):
+        """Ends the task when it runs longer."""
+        self.platform['activeDeadlineSeconds'] = str(int(seconds))
+        return self
+
+    def __getattr__(self, name):
+        if name in _NOT_IN_IR:
+            raise errors.UnsupportedV1Error(f'{name} cannot be expressed in a v2 pipeline; {_NOT_IN_IR[name]}')
+        raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
+
+
+_VOLUMES = 'use kfp.kubernetes.mount_pvc, use_secret_as_volume or empty_dir_mount'
+_NOT_IN_IR = {
+    'add_volume': _VOLUMES, 'add_volume_mount': _VOLUMES, 'add_pvolumes': _VOLUMES, 'pvolume': _VOLUMES,
+    'pvolumes': _VOLUMES, 'add_toleration': 'use kfp.kubernetes.add_toleration(task, …)',
+    'add_affinity': 'use kfp.kubernetes.add_node_affinity(task, …)',
+    'add_env_from': 'use kfp.kubernetes.use_secret_as_env or use_config_map_as_env',
+    'add_sidecar': 'run the sidecar\'s work in its own task', 'add_init_container': 'do its work in an earlier task',
+    'set_security_context': 'use kfp.kubernetes.set_security_context(task, …)',
+    'add_resource_limit': 'use set_cpu_limit, set_memory_limit or set_accelerator_limit',
+    'add_resource_request': 'use set_cpu_request or set_memory_request',
+    'add_port': 'tasks have no ports', 'set_ephemeral_storage_limit': 'use kfp.kubernetes.add_ephemeral_volume',
+    'set_ephemeral_storage_request': 'use kfp.kubernetes.add_ephemeral_volume',
+}
+
+
+class _ExecutionOptions:
+    """v1: `task.execution_options.caching_strategy.max_cache_staleness = 'P0D'`."""
+
+    def __init__(self, task):
+        self.__dict__['_task'] = task
+
+    @property
+    def caching_strategy(self):
+        return self
+
+    def __setattr__(self, name, value):
+        if name == 'max_cache_staleness':
+            self._task.set_caching_options(value not in ('P0D', 'P0', 'PT0S'))
+        else:
+            raise AttributeError(name)
+
+
+def _as_v1(value, wanted, name, task_name):
+    """A v1 constant, in which numbers may be given as text and text as numbers."""
+    if wanted.is_artifact or channels.find(value):
+        return value
+    if isinstance(value, str) and wanted.parameter not in (None, kinds.STRING):
+        try:
+            return kinds.convert_text(value, wanted)
+        except ValueError as error:
+            raise errors.InconsistentTypeException(
+                f'{task_name}() got {value!r} for the input {name!r} of type {wanted}: {error}') from error
+    if wanted.parameter in (None, kinds.STRING) and not isinstance(value, str):
+        import json
+        return json.dumps(value) if isinstance(value, (dict, list, tuple)) else str(value)
+    if not kinds.accepts(wanted, kinds.kind_of_value(value)):
+        raise errors.InconsistentTypeException(f'{task_name}() got {value!r} for the input {name!r} of type {wanted}')
+    return value
+
+
+def _describe(value):
+    return repr(value.full_name) if isinstance(value, channels.Channel) else repr(value)
+
+
+def _way_out(wanted, given):
+    if wanted.parameter == kinds.STRING and not given.is_artifact:
+        return '; make it a text with an f-string: f"{value}"'
+    if given.is_artifact and not wanted.is_artifact:
+        return '; annotate the input as Input[…], or let the task return the value'
+    if wanted.is_artifact and not given.is_artifact:
+        return '; annotate the input as a parameter, or let the task write an artifact'
+    if wanted.is_list and not given.is_list:
+        return '; outputs of a loop become a list by dsl.Collected(…)'
+    return ''
+
+
+def _cores(text, method):
+    match = re.match(r'^(\d+(?:\.\d+)?)(m?)$', text)
+    if not match:
+        raise errors.ValueProblem(f'{method}() takes a number of cores such as "2", "0.5" or "500m", and got {text!r}')
+    return float(match.group(1)) / (1000 if match.group(2) else 1)
+
+
+def _gigabytes(text, method):
+    match = re.match(r'^(\d+(?:\.\d+)?)([EPTGMK]i?|k)?$', text)
+    if not match:
+        raise errors.ValueProblem(f'{method}() takes a size such as "512Mi" or "4G", and got {text!r}')
+    return float(match.group(1)) * _MEMORY_UNITS[match.group(2) or ''] / 10**9
+
+
+def _duration(value):
+    if isinstance(value, (int, float)):
+        return f'{int(value)}s'
+    match = re.match(r'^(\d+)([smhd]?)$', value)
+    if not match:
+        raise errors.ValueProblem(f'a duration is a number with s, m, h or d, such as "30s", and got {value!r}')
+    return f'{int(match.group(1)) * _SECONDS[match.group(2) or "s"]}s'
