@@ -154,6 +154,12 @@ void List::only(std::string_view column, SqlValue value) {
   predicates_.insert(predicates_.begin(), Predicate{fmt::format("t.{} = ?", column), {std::move(value)}});
 }
 
+void List::only_in(std::string_view column, const json::array& values) {
+  predicates_.insert(
+      predicates_.begin(),
+      Predicate{fmt::format("t.{} IN (SELECT j.value FROM json_each(?) j)", column), {to_text(values)}});
+}
+
 std::string List::where(std::vector<SqlValue>& values) const {
   std::string sql;
   for (const Predicate& predicate : predicates_) {

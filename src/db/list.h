@@ -68,6 +68,7 @@ class List {
 
   // Only rows whose `column` (SQL) equals `value`.
   void only(std::string_view column, SqlValue value);
+  void only_in(std::string_view column, const json::array& values);
 
   struct Result {
     int64_t total_size = 0;

@@ -1,0 +1,248 @@
+#include "metadata/metadata.h"
+
+namespace penstock::metadata {
+
+namespace {
+
+constexpr const char* kTables = R"sql(
+CREATE TABLE artifacts (
+  artifact_id INTEGER PRIMARY KEY,
+  uuid TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL,
+  description TEXT NOT NULL,
+  type TEXT NOT NULL,
+  type_version TEXT NOT NULL,
+  uri TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  namespace TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  producer_key TEXT NOT NULL,
+  metadata TEXT NOT NULL
+);
+CREATE INDEX artifacts_run ON artifacts (run_id);
+CREATE INDEX artifacts_name ON artifacts (name);
+CREATE INDEX artifacts_type ON artifacts (type);
+CREATE INDEX artifacts_uri ON artifacts (uri);
+CREATE INDEX artifacts_created_at ON artifacts (created_at);
+
+CREATE TABLE artifact_links (
+  id INTEGER PRIMARY KEY,
+  artifact_id INTEGER NOT NULL,
+  run_id TEXT NOT NULL,
+  task_id TEXT NOT NULL,
+  direction INTEGER NOT NULL,
+  key TEXT NOT NULL,
+  iteration INTEGER NOT NULL,
+  UNIQUE (run_id, task_id, direction, key, iteration, artifact_id)
+);
+CREATE INDEX artifact_links_artifact ON artifact_links (artifact_id);
+CREATE INDEX artifact_links_task ON artifact_links (task_id);
+)sql";
+
+constexpr std::string_view kArtifactColumns =
+    "t.artifact_id, t.uuid, t.name, t.description, t.type, t.type_version, t.uri, t.created_at, t.namespace, t.run_id, "
+    "t.task_id, t.producer_key, t.metadata";
+constexpr std::string_view kLinkColumns = "t.id, t.artifact_id, t.run_id, t.task_id, t.direction, t.key, t.iteration";
+
+Artifact read_artifact(db::Rows& rows) {
+  Artifact out;
+  out.artifact_id = rows.integer(0);
+  out.uuid = rows.string(1);
+  out.name = rows.string(2);
+  out.description = rows.string(3);
+  out.type = rows.string(4);
+  out.type_version = rows.string(5);
+  out.uri = rows.string(6);
+  out.created_at = from_micros(rows.integer(7));
+  out.name_space = rows.string(8);
+  out.run_id = rows.string(9);
+  out.task_id = rows.string(10);
+  out.producer_key = rows.string(11);
+  if (!rows.text(12).empty()) out.metadata = parse_json(rows.text(12)).as_object();
+  return out;
+}
+
+Link read_link(db::Rows& rows) {
+  Link out;
+  out.id = rows.integer(0);
+  out.artifact_id = rows.integer(1);
+  out.run_id = rows.string(2);
+  out.task_id = rows.string(3);
+  out.direction = rows.integer(4) == 0 ? Direction::Input : Direction::Output;
+  out.key = rows.string(5);
+  out.iteration = rows.integer(6);
+  return out;
+}
+
+template <class T>
+std::vector<T> all(db::Rows rows, T (*read)(db::Rows&)) {
+  std::vector<T> out;
+  while (rows.next()) out.push_back(read(rows));
+  return out;
+}
+
+const db::ListModel& artifact_model() {
+  using db::ColumnKind;
+  static const db::ListModel kModel{.name = "Artifact",
+                                    .table = "artifacts",
+                                    .key = "artifact_id",
+                                    .columns = {{"artifact_id", "artifact_id", ColumnKind::Integer},
+                                                {"id", "artifact_id", ColumnKind::Integer},
+                                                {"namespace", "namespace"},
+                                                {"type", "type"},
+                                                {"uri", "uri"},
+                                                {"name", "name"},
+                                                {"description", "description"},
+                                                {"run_id", "run_id"},
+                                                {"created_at", "created_at", ColumnKind::Time},
+                                                {"last_update", "created_at", ColumnKind::Time},
+                                                {"metadata", "metadata"}}};
+  return kModel;
+}
+
+const db::ListModel& link_model() {
+  static const db::ListModel kModel{.name = "ArtifactTask",
+                                    .table = "artifact_links",
+                                    .key = "id",
+                                    .columns = {{"id", "id", db::ColumnKind::Integer},
+                                                {"artifact_id", "artifact_id", db::ColumnKind::Integer},
+                                                {"run_id", "run_id"},
+                                                {"task_id", "task_id"},
+                                                {"key", "key"}},
+                                    .default_sort = "id"};
+  return kModel;
+}
+
+json::array to_array(const auto& values) {
+  json::array out;
+  for (const auto& value : values) out.emplace_back(value);
+  return out;
+}
+
+}  // namespace
+
+int64_t put_artifact(db::Connection& c, const Artifact& artifact) {
+  const std::string uuid = artifact.uuid.empty() ? new_uuid() : artifact.uuid;
+  const std::optional<int64_t> id =
+      artifact.artifact_id ? std::optional<int64_t>(artifact.artifact_id) : std::nullopt;
+  db::Rows rows = c.query(
+      "INSERT INTO artifacts (artifact_id, uuid, name, description, type, type_version, uri, created_at, namespace, "
+      "run_id, task_id, producer_key, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT (uuid) DO UPDATE SET name = excluded.name, uri = excluded.uri, type = excluded.type, "
+      "type_version = excluded.type_version, metadata = excluded.metadata RETURNING artifact_id",
+      id, uuid, artifact.name, artifact.description, artifact.type, artifact.type_version, artifact.uri,
+      to_micros(artifact.created_at), artifact.name_space, artifact.run_id, artifact.task_id, artifact.producer_key,
+      artifact.metadata.empty() ? std::string() : to_text(artifact.metadata));
+  rows.next();
+  return rows.integer(0);
+}
+
+void put_link(db::Connection& c, const Link& link) {
+  c.execute(
+      "INSERT OR IGNORE INTO artifact_links (artifact_id, run_id, task_id, direction, key, iteration) "
+      "VALUES (?, ?, ?, ?, ?, ?)",
+      link.artifact_id, link.run_id, link.task_id, link.direction == Direction::Input ? 0 : 1, link.key,
+      link.iteration);
+}
+
+const db::Migrations& Store::migrations() {
+  static const db::Migrations kMigrations{"metadata", {kTables}};
+  return kMigrations;
+}
+
+Store::Store(db::Database& database) : database_(database) {
+  database_.read_now([this](db::Connection& c) {
+    db::Rows rows = c.query("SELECT MAX(artifact_id) FROM artifacts");
+    if (rows.next() && !rows.is_null(0)) next_id_ = rows.integer(0) + 1;
+  });
+}
+
+Async<Artifact> Store::get(int64_t artifact_id) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    db::Rows rows =
+        c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.artifact_id = ?", kArtifactColumns), artifact_id);
+    if (!rows.next()) throw not_found("Artifact {} not found", artifact_id);
+    return read_artifact(rows);
+  });
+}
+
+Async<std::vector<Artifact>> Store::get_all(std::vector<int64_t> artifact_ids) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    return all(c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.artifact_id IN (SELECT j.value FROM "
+                                   "json_each(?) j) ORDER BY t.artifact_id",
+                                   kArtifactColumns),
+                       to_text(to_array(artifact_ids))),
+               read_artifact);
+  });
+}
+
+Async<Store::Page> Store::list(db::ListRequest request) {
+  db::List list(artifact_model(), request);
+  co_return co_await database_.read([&](db::Connection& c) {
+    Page page;
+    auto result = list.read(
+        c, kArtifactColumns, "", [&](db::Rows& rows) { page.items.push_back(read_artifact(rows)); }, nullptr);
+    page.total_size = result.total_size;
+    page.next_page_token = std::move(result.next_page_token);
+    return page;
+  });
+}
+
+Async<std::vector<Artifact>> Store::of_run(std::string run_id) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    return all(c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.run_id = ? ORDER BY t.artifact_id",
+                                   kArtifactColumns),
+                       run_id),
+               read_artifact);
+  });
+}
+
+Async<Store::LinkPage> Store::list_links(LinkFilter filter, db::ListRequest request) {
+  db::List list(link_model(), request);
+  if (!filter.artifact_ids.empty()) list.only_in("artifact_id", to_array(filter.artifact_ids));
+  if (!filter.run_ids.empty()) list.only_in("run_id", to_array(filter.run_ids));
+  if (!filter.task_ids.empty()) list.only_in("task_id", to_array(filter.task_ids));
+  if (filter.direction) list.only("direction", int64_t{*filter.direction == Direction::Output});
+  co_return co_await database_.read([&](db::Connection& c) {
+    LinkPage page;
+    auto result =
+        list.read(c, kLinkColumns, "", [&](db::Rows& rows) { page.items.push_back(read_link(rows)); }, nullptr);
+    page.total_size = result.total_size;
+    page.next_page_token = std::move(result.next_page_token);
+    return page;
+  });
+}
+
+Async<std::vector<Link>> Store::links_of_run(std::string run_id) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    return all(
+        c.query(fmt::format("SELECT {} FROM artifact_links t WHERE t.run_id = ? ORDER BY t.id", kLinkColumns), run_id),
+        read_link);
+  });
+}
+
+Async<Store::Lineage> Store::lineage(int64_t artifact_id) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    // What the tasks that have the artifact on one side have on the other.
+    const auto beyond = [&](int64_t near_side, int64_t far_side) {
+      return all(c.query(fmt::format("SELECT DISTINCT {} FROM artifact_links n JOIN artifact_links f "
+                                     "ON f.run_id = n.run_id AND f.task_id = n.task_id AND f.direction = ? "
+                                     "JOIN artifacts t ON t.artifact_id = f.artifact_id "
+                                     "WHERE n.artifact_id = ? AND n.direction = ? ORDER BY t.artifact_id",
+                                     kArtifactColumns),
+                         far_side, artifact_id, near_side),
+                 read_artifact);
+    };
+    Lineage out;
+    out.made_from = beyond(1, 0);
+    out.made_into = beyond(0, 1);
+    out.links = all(c.query(fmt::format("SELECT {} FROM artifact_links t WHERE t.artifact_id = ? ORDER BY t.id",
+                                        kLinkColumns),
+                            artifact_id),
+                    read_link);
+    return out;
+  });
+}
+
+}  // namespace penstock::metadata

@@ -1,0 +1,194 @@
+#include "objects/store.h"
+
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include <algorithm>
+#include <cctype>
+
+#include "base/clock.h"
+#include "base/error.h"
+
+namespace penstock::objects {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kTemporary = ".tmp-";  // files that are still being written
+
+struct File {
+  int fd = -1;
+  ~File() {
+    if (fd >= 0) ::close(fd);
+  }
+};
+
+void write_all(int fd, std::string_view bytes) {
+  while (!bytes.empty()) {
+    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
+    if (written < 0 && errno == EINTR) continue;
+    if (written < 0 && (errno == ENOSPC || errno == EDQUOT)) {
+      throw Error(Code::ResourceExhausted, "the disk of the object store is full");
+    }
+    if (written < 0) throw_errno("writing an object");
+    bytes.remove_prefix(static_cast<size_t>(written));
+  }
+}
+
+void sync_folder(const fs::path& path) {
+  const File folder{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
+  if (folder.fd >= 0) ::fsync(folder.fd);
+}
+
+bool is_temporary(const fs::path& path) { return path.filename().native().starts_with(kTemporary); }
+
+}  // namespace
+
+std::optional<Location> parse_uri(std::string_view uri) {
+  const size_t colon = uri.find("://");
+  if (colon == std::string_view::npos || colon == 0) return std::nullopt;
+  std::string_view rest = uri.substr(colon + 3);
+  rest = rest.substr(0, rest.find('?'));  // provider settings
+  const size_t slash = rest.find('/');
+  Location out;
+  out.scheme = uri.substr(0, colon);
+  out.bucket = rest.substr(0, slash);
+  if (slash != std::string_view::npos) out.key = rest.substr(slash + 1);
+  if (out.bucket.empty()) return std::nullopt;
+  return out;
+}
+
+Store::Store(fs::path root) : root_(std::move(root)) {
+  fs::create_directories(root_);
+  make_bucket(kDefaultBucket);
+}
+
+fs::path Store::bucket_path(std::string_view bucket) const {
+  const bool plain = !bucket.empty() && bucket.size() <= 255 && bucket[0] != '.' &&
+                     std::ranges::all_of(bucket, [](unsigned char c) {
+                       return std::isalnum(c) || c == '-' || c == '.' || c == '_';
+                     });
+  if (!plain) {
+    throw Error(Code::InvalidArgument,
+                fmt::format("invalid bucket name {:?}: use letters, digits, -, . and _", std::string(bucket)), "bucket");
+  }
+  return root_ / bucket;
+}
+
+fs::path Store::path_of(std::string_view bucket, std::string_view key) const {
+  fs::path path = bucket_path(bucket);
+  const auto bad = [&](std::string_view why) {
+    return Error(Code::InvalidArgument, fmt::format("invalid object key {:?}: {}", std::string(key), why), "key");
+  };
+  while (key.ends_with('/')) key.remove_suffix(1);  // a folder
+  if (key.size() > 3'000) throw bad("it has more than 3000 bytes");
+  if (key.find('\0') != std::string_view::npos) throw bad("it holds a NUL byte");
+  std::string_view rest = key;
+  while (!rest.empty()) {
+    const size_t slash = std::min(rest.find('/'), rest.size());
+    const std::string_view part = rest.substr(0, slash);
+    if (part.empty() || part == "." || part == "..") throw bad("empty parts, \".\" and \"..\" are not allowed");
+    if (part.size() > 255) throw bad("a part between slashes has more than 255 bytes");
+    path /= part;
+    rest.remove_prefix(std::min(slash + 1, rest.size()));
+  }
+  return path;
+}
+
+std::optional<fs::path> Store::uri_to_path(std::string_view uri) const {
+  const std::optional<Location> location = parse_uri(uri);
+  if (!location) return std::nullopt;
+  if (location->scheme != "minio" && !(location->scheme == "s3" && has_bucket(location->bucket))) return std::nullopt;
+  return path_of(location->bucket, location->key);
+}
+
+std::optional<std::string> Store::path_to_uri(const fs::path& path) const {
+  const fs::path inside = path.lexically_normal().lexically_relative(root_.lexically_normal());
+  if (inside.empty() || *inside.begin() == "..") return std::nullopt;
+  return "minio://" + inside.generic_string();
+}
+
+bool Store::has_bucket(std::string_view bucket) const {
+  std::error_code error;
+  return fs::is_directory(bucket_path(bucket), error);
+}
+
+void Store::make_bucket(std::string_view bucket) {
+  fs::create_directories(bucket_path(bucket));
+  sync_folder(root_);
+}
+
+void Store::put(std::string_view bucket, std::string_view key, std::string_view content) {
+  if (!has_bucket(bucket)) throw not_found("bucket {} does not exist", bucket);
+  const fs::path path = path_of(bucket, key);
+  if (path == bucket_path(bucket)) throw Error(Code::InvalidArgument, "an object needs a key", "key");
+  std::error_code error;
+  fs::create_directories(path.parent_path(), error);
+  if (error) throw Error(Code::FailedPrecondition, fmt::format("object {}: {}", key, error.message()), "key");
+  const fs::path temporary = path.parent_path() / fmt::format("{}{}", kTemporary, new_uuid());
+  try {
+    const File file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
+    if (file.fd < 0) throw_errno("creating an object");
+    write_all(file.fd, content);
+    if (::fsync(file.fd) != 0) throw_errno("syncing an object");
+    if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno(fmt::format("storing the object {}", key));
+  } catch (...) {
+    ::unlink(temporary.c_str());
+    throw;
+  }
+  sync_folder(path.parent_path());
+}
+
+std::string Store::get(std::string_view bucket, std::string_view key, uint64_t limit) const {
+  const fs::path path = path_of(bucket, key);
+  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+  struct stat info{};
+  if (file.fd < 0 || ::fstat(file.fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+    throw not_found("object {} not found in bucket {}", key, bucket);
+  }
+  std::string content(std::min<uint64_t>(limit, static_cast<uint64_t>(info.st_size)), '\0');
+  size_t filled = 0;
+  while (filled < content.size()) {
+    const ssize_t got = ::read(file.fd, content.data() + filled, content.size() - filled);
+    if (got < 0 && errno == EINTR) continue;
+    if (got < 0) throw_errno(fmt::format("reading the object {}", key));
+    if (got == 0) break;
+    filled += static_cast<size_t>(got);
+  }
+  content.resize(filled);
+  return content;
+}
+
+std::vector<ObjectInfo> Store::list(std::string_view bucket, std::string_view prefix, size_t limit) const {
+  const fs::path base = bucket_path(bucket);
+  if (!has_bucket(bucket)) throw not_found("bucket {} does not exist", bucket);
+  // Only the deepest folder that the prefix names is walked.
+  const size_t slash = prefix.rfind('/');
+  const fs::path start = slash == std::string_view::npos ? base : path_of(bucket, prefix.substr(0, slash));
+  std::vector<ObjectInfo> out;
+  std::error_code error;
+  for (fs::recursive_directory_iterator it(start, fs::directory_options::skip_permission_denied, error), end;
+       !error && it != end; it.increment(error)) {
+    if (!it->is_regular_file(error) || it->is_symlink(error) || is_temporary(it->path())) continue;
+    std::string key = it->path().lexically_relative(base).generic_string();
+    if (key.starts_with(prefix)) out.push_back({std::move(key), it->file_size(error)});
+  }
+  std::ranges::sort(out, {}, &ObjectInfo::key);
+  if (out.size() > limit) out.resize(limit);
+  return out;
+}
+
+bool Store::remove(std::string_view bucket, std::string_view key) {
+  const fs::path base = bucket_path(bucket);
+  const fs::path path = path_of(bucket, key);
+  std::error_code error;
+  if (path == base || fs::is_directory(fs::symlink_status(path, error)) || !fs::remove(path, error)) return false;
+  for (fs::path folder = path.parent_path(); folder != base; folder = folder.parent_path()) {
+    if (::rmdir(folder.c_str()) != 0) break;
+  }
+  return true;
+}
+
+}  // namespace penstock::objects

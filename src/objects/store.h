@@ -1,0 +1,61 @@
+// Objects as files: bucket b's object k is the file <root>/b/k, so that tasks on this machine read and write them
+// directly. Every function blocks on the disk: call it on a BlockingPool. Thread-safe.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+namespace penstock::objects {
+
+inline constexpr std::string_view kDefaultBucket = "mlpipeline";
+
+struct Location {
+  std::string scheme;  // "minio", "s3", …
+  std::string bucket;
+  std::string key;  // without a leading slash; empty for the bucket itself
+};
+
+// "minio://mlpipeline/v2/artifacts/x". Empty when `uri` has no scheme and bucket.
+std::optional<Location> parse_uri(std::string_view uri);
+
+struct ObjectInfo {
+  std::string key;
+  uint64_t size = 0;
+};
+
+class Store {
+ public:
+  // Makes the folder and the default bucket.
+  explicit Store(std::filesystem::path root);
+  const std::filesystem::path& root() const { return root_; }
+
+  // Throws InvalidArgument for a bucket or key that could leave its folder ("..", empty parts, NUL, a leading dot of
+  // a bucket), or that no file can be called.
+  std::filesystem::path path_of(std::string_view bucket, std::string_view key) const;
+  // Of a minio:// URI, or an s3:// one of a bucket that exists here. Empty when the URI is of another place.
+  std::optional<std::filesystem::path> uri_to_path(std::string_view uri) const;
+  // "minio://mlpipeline/a/b" for a path below the root; empty for others.
+  std::optional<std::string> path_to_uri(const std::filesystem::path& path) const;
+
+  bool has_bucket(std::string_view bucket) const;
+  void make_bucket(std::string_view bucket);
+
+  // Atomic and synced: readers see the old content or the new. NotFound without the bucket.
+  void put(std::string_view bucket, std::string_view key, std::string_view content);
+  // At most `limit` bytes from the start. NotFound.
+  std::string get(std::string_view bucket, std::string_view key, uint64_t limit = UINT64_MAX) const;
+  // Objects whose key starts with `prefix`, by key, at most `limit`. Symbolic links are not followed.
+  std::vector<ObjectInfo> list(std::string_view bucket, std::string_view prefix, size_t limit = 1'000) const;
+  // True when it was there. Removes folders that become empty.
+  bool remove(std::string_view bucket, std::string_view key);
+
+ private:
+  std::filesystem::path bucket_path(std::string_view bucket) const;
+  std::filesystem::path root_;
+};
+
+}  // namespace penstock::objects
