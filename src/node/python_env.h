@@ -12,31 +12,20 @@
 #pragma once
 
 #include <filesystem>
-#include <map>
 #include <memory>
 #include <optional>
 #include <string>
-#include <utility>
 #include <vector>
 
 #include "base/async.h"
 #include "node/host/spawner.h"
-#include "node/python_bootstrap.h"
+#include "node/interpreter.h"
 
 namespace penstock::node {
 
-using EnvList = std::vector<std::pair<std::string, std::string>>;
-
-struct Interpreter {
-  std::filesystem::path executable;  // the real one, or a venv's own; empty: there is no Python here
-  std::string version;               // "3.11.7 (main, …)" on one line
-  bool has_pip = false;
-  std::string problem;  // why there is none
-};
-
 struct PythonEnvOptions {
   std::filesystem::path data;
-  std::filesystem::path python;    // empty: the first python3 in PATH
+  std::filesystem::path python;    // empty: the first python3 in PATH that works
   std::filesystem::path kfp_path;  // the folder that holds kfp/; empty: the bundled one is unpacked
   std::string path;                // where python3 is searched; empty: the server's own PATH
   // Known already, so that nothing is looked for (tests). An Interpreter without executable turns Python off.
@@ -66,20 +55,21 @@ class PythonEnv {
   static constexpr std::string_view kIdPrefix = "env/";
 
   PythonEnv(Loop& control, Spawner& spawner, PythonEnvOptions options);
-  ~PythonEnv();
+  ~PythonEnv();  // after stop()
 
   // Finds the interpreter, unpacks the kfp package, ends what an earlier server was building. prepare() does it when
   // it hasn't been done; calling it early only saves the first step the wait.
   Async<> start();
 
-  // Never throws for what a step asks: a failure is in the result. Steps that want the same environment at the same
-  // time share one build; a build goes on when the one that waits for it is cancelled.
+  // What a step does wrong is in the result. Steps that want the same environment at the same time share one build,
+  // which goes on when one that waits for it is cancelled. Throws Unavailable when stop() comes meanwhile: nothing is
+  // known of the step then, and the next server prepares it again.
   Async<Prepared> prepare(ContainerCommand command);
 
   // To be called for every change of a process whose id begins with kIdPrefix.
   void on_process_change(const ProcessStatus& status);
 
-  // Ends running builds and leaves nothing half-made.
+  // Ends running builds and leaves nothing half-made. Needs on_process_change() to be called meanwhile.
   Async<> stop();
 
   // After start().
