@@ -138,6 +138,13 @@ int64_t put_artifact(db::Connection& c, const Artifact& artifact) {
   return rows.integer(0);
 }
 
+int64_t find_artifact(db::Connection& c, std::string_view uri, std::string_view type, const json::object& metadata) {
+  db::Rows rows = c.query(
+      "SELECT artifact_id FROM artifacts WHERE uri = ? AND type = ? AND metadata = ? ORDER BY artifact_id DESC LIMIT 1",
+      uri, type, metadata.empty() ? std::string() : to_text(metadata));
+  return rows.next() ? rows.integer(0) : 0;
+}
+
 void put_link(db::Connection& c, const Link& link) {
   c.execute(
       "INSERT OR IGNORE INTO artifact_links (artifact_id, run_id, task_id, direction, key, iteration) "

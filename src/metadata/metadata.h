@@ -54,6 +54,10 @@ int64_t put_artifact(db::Connection& connection, const Artifact& artifact);
 // Does nothing when the same link is there.
 void put_link(db::Connection& connection, const Link& link);
 
+// The newest artifact with this URI, type and metadata; 0 when there is none.
+int64_t find_artifact(db::Connection& connection, std::string_view uri, std::string_view type,
+                      const json::object& metadata);
+
 // Empty lists do not restrict.
 struct LinkFilter {
   std::vector<int64_t> artifact_ids;

@@ -119,6 +119,7 @@ CREATE TABLE tasks (
   error_code INTEGER NOT NULL,
   error_message TEXT NOT NULL,
   pod_name TEXT NOT NULL,
+  pod_uid TEXT NOT NULL,
   attempt INTEGER NOT NULL,
   iteration_index INTEGER NOT NULL,
   iteration_count INTEGER NOT NULL,

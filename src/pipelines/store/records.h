@@ -112,18 +112,20 @@ struct TaskRecord {
   int64_t position = 0;  // creation order in the run; lists are sorted by it
   std::string name;
   std::string display_name;
-  std::string type;       // ROOT, RUNTIME, CONDITION_BRANCH, CONDITION, LOOP, EXIT_HANDLER, IMPORTER, DAG
+  std::string type;       // ROOT, RUNTIME, CONDITION_BRANCH, CONDITION, LOOP, ITERATION, EXIT_HANDLER, IMPORTER, DAG
   std::string state;      // PENDING, RUNNING, SUCCEEDED, SKIPPED, FAILED, CANCELED, CACHED
   std::string scope_path;  // "root/for-loop-1/3/train"
   Time create_time{};
   Time start_time{};
   Time end_time{};
-  // {"parameters": {name: value}, "artifacts": {key: [{"id": "7", "name", "uri", "type", …}]}}; each parameter or
-  // artifact list may instead be {"value"/"artifacts": …, "type": IOType, "producer": {"task_name", "iteration"}}.
+  // As the engine gives them. inputs: {"parameters": {name: {"value", "source", "producer"}}, "artifacts": {name:
+  // {"artifacts": […], "source", "producer"}}}; outputs: {"parameters": {name: value}, "artifacts": {name: […]}}. An
+  // artifact is {"id" (of metadata's table), "name", "uri", "type", "metadata"}.
   json::object inputs;
   json::object outputs;
   Status error;
-  std::string pod_name;
+  std::string pod_name;  // kept when a later write leaves it empty, as is pod_uid
+  std::string pod_uid;
   int32_t attempt = 0;
   int32_t iteration_index = -1;  // -1: not an iteration
   int32_t iteration_count = -1;  // -1: not a loop

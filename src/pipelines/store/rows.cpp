@@ -163,6 +163,7 @@ TaskRecord read_task(db::Rows& rows) {
   out.state_history = read_history(rows.text(19));
   out.inputs = read_object(rows.text(20));
   out.outputs = read_object(rows.text(21));
+  out.pod_uid = rows.string(22);
   if (!out.error.empty() && !out.state_history.empty()) out.state_history.back().error = out.error;
   return out;
 }

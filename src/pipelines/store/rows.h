@@ -24,7 +24,7 @@ inline constexpr std::string_view kRunJoin = " JOIN run_bodies b ON b.seq = t.se
 inline constexpr std::string_view kTaskColumns =
     "t.run_id, t.task_id, t.parent_task_id, t.position, t.name, t.display_name, t.type, t.state, t.scope_path, "
     "t.create_time, t.start_time, t.end_time, t.error_code, t.error_message, t.pod_name, t.attempt, "
-    "t.iteration_index, t.iteration_count, t.fingerprint, t.state_history, t.inputs, t.outputs";
+    "t.iteration_index, t.iteration_count, t.fingerprint, t.state_history, t.inputs, t.outputs, t.pod_uid";
 
 Experiment read_experiment(db::Rows& rows);
 Pipeline read_pipeline(db::Rows& rows);

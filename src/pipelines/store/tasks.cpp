@@ -11,14 +11,16 @@ namespace {
 constexpr std::string_view kUpsertTask =
     "INSERT INTO tasks (run_id, task_id, parent_task_id, position, name, display_name, type, state, scope_path, "
     "create_time, start_time, end_time, error_code, error_message, pod_name, attempt, iteration_index, "
-    "iteration_count, fingerprint, state_history, inputs, outputs) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "iteration_count, fingerprint, state_history, inputs, outputs, pod_uid) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (run_id, task_id) DO UPDATE SET parent_task_id = excluded.parent_task_id, "
     "name = excluded.name, display_name = excluded.display_name, type = excluded.type, "
     "state_history = state_history || CASE WHEN state = excluded.state THEN '' ELSE excluded.state_history END, "
     "state = excluded.state, scope_path = excluded.scope_path, create_time = excluded.create_time, "
     "start_time = excluded.start_time, end_time = excluded.end_time, error_code = excluded.error_code, "
-    "error_message = excluded.error_message, pod_name = excluded.pod_name, attempt = excluded.attempt, "
+    "error_message = excluded.error_message, "
+    "pod_name = CASE excluded.pod_name WHEN '' THEN pod_name ELSE excluded.pod_name END, "
+    "pod_uid = CASE excluded.pod_uid WHEN '' THEN pod_uid ELSE excluded.pod_uid END, attempt = excluded.attempt, "
     "iteration_index = excluded.iteration_index, iteration_count = excluded.iteration_count, "
     "fingerprint = excluded.fingerprint, inputs = excluded.inputs, outputs = excluded.outputs";
 
@@ -33,7 +35,8 @@ void write_tasks(db::Connection& c, std::span<const TaskRecord> tasks) {
               task.display_name, task.type, task.state, task.scope_path, to_micros(task.create_time),
               to_micros(task.start_time), to_micros(task.end_time), task.error.code, task.error.message, task.pod_name,
               task.attempt, task.iteration_index, task.iteration_count, task.fingerprint,
-              history_entry(at, task.state), object_text(task.inputs), object_text(task.outputs));
+              history_entry(at, task.state), object_text(task.inputs), object_text(task.outputs),
+              task.pod_uid);
   }
 }
 

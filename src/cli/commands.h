@@ -1,0 +1,34 @@
+// The commands of the `penstock` program. Each returns the exit status; errors are thrown.
+#pragma once
+
+#include <string>
+#include <vector>
+
+#include "cli/client.h"
+#include "server/config.h"
+
+namespace penstock::cli {
+
+int up(server::Config config);
+
+struct RunArguments {
+  std::string file;                     // PIPELINE.yaml or SCRIPT.py
+  std::vector<std::string> parameters;  // name=value
+  std::string function;                 // which pipeline of a script
+  std::string name;                     // the run's
+  std::string server;                   // a server that is up already; empty: one of our own
+  bool caching = true;
+  server::Config config;
+  Format format = Format::Table;
+};
+// Exit status: 0 the run succeeded, 1 it failed, 3 it was canceled, 130 it was interrupted.
+int run(RunArguments arguments);
+
+int get(const Client& client, const std::string& what, const std::string& name, Format format);
+int logs(const Client& client, const std::string& run, const std::string& task, bool follow);
+int cancel(const Client& client, const std::string& run);
+
+// Shared by run and get: a run's tasks as a table, and its outputs.
+void print_run(const Client& client, const json::value& run);
+
+}  // namespace penstock::cli

@@ -1,0 +1,121 @@
+// The `penstock` program.
+#include <csignal>
+#include <cstdio>
+#include <cstring>
+
+#include <CLI/CLI.hpp>
+
+#include "base/error.h"
+#include "cli/commands.h"
+#include "server/server.h"
+
+using namespace penstock;
+
+namespace {
+
+std::string default_server() {
+  if (const char* url = std::getenv("PENSTOCK_SERVER"); url != nullptr && *url) return url;
+  return "http://127.0.0.1:8080";
+}
+
+// Options that `up` and `run` share. The config file is read before the options and variables that override it.
+void add_config_options(CLI::App& command, server::Config& config) {
+  command.add_option_function<std::string>("--config", [&config](const std::string& file) { read_config_file(file, config); },
+                                           "YAML file with any of these options")
+      ->envname("PENSTOCK_CONFIG")
+      ->trigger_on_parse();
+  command.add_option("--data", config.data, "data folder (default: ~/.penstock)")->envname("PENSTOCK_DATA");
+  command.add_option("--runtime", config.runtime, "how pods run: auto, host, oci")->envname("PENSTOCK_RUNTIME");
+  command.add_option("--python", config.python, "interpreter for Python steps")->envname("PENSTOCK_PYTHON");
+  command.add_option("--sandbox", config.sandbox, "auto, or none: steps are plain processes")->envname("PENSTOCK_SANDBOX");
+  command.add_option("--log-level", config.log_level, "trace, debug, info, warn, error")->envname("PENSTOCK_LOG_LEVEL");
+  command.add_option("--cpus", config.cpus, "cores that steps may ask for (default: the machine's)")->envname("PENSTOCK_CPUS");
+  command.add_option("--memory", config.memory, "bytes that steps may ask for")->envname("PENSTOCK_MEMORY");
+  command.add_option("--gpus", config.gpus, "GPUs that steps may ask for")->envname("PENSTOCK_GPUS");
+}
+
+int run_command(int argc, char** argv) {
+  CLI::App app{"Penstock: machine-learning pipelines in one program", "penstock"};
+  app.set_version_flag("--version", server::version());
+  app.require_subcommand(1);
+  int status = 0;
+
+  server::Config config;
+  auto* up = app.add_subcommand("up", "start the server");
+  add_config_options(*up, config);
+  up->add_option("--listen", config.listen, "HOST:PORT")->envname("PENSTOCK_LISTEN")->capture_default_str();
+  up->add_option("--s3-listen", config.s3_listen, "HOST:PORT kept for the S3 interface")->envname("PENSTOCK_S3_LISTEN")->capture_default_str();
+  up->add_flag("--insecure", config.insecure, "listen beyond loopback though nobody has to log in")->envname("PENSTOCK_INSECURE");
+  up->callback([&] { status = cli::up(config); });
+
+  cli::RunArguments arguments;
+  std::string format = "table";
+  const auto add_format = [&format](CLI::App* command) {
+    command->add_option("-o,--output", format, "table, json or yaml")->capture_default_str();
+  };
+  auto* run = app.add_subcommand("run", "run a pipeline to its end, with no server up");
+  run->add_option("file", arguments.file, "PIPELINE.yaml or SCRIPT.py")->required();
+  run->add_option("-p,--param", arguments.parameters, "name=value, as often as needed")->allow_extra_args(false);
+  run->add_option("--function", arguments.function, "the pipeline function of a script that has several");
+  run->add_option("--name", arguments.name, "the run's name");
+  run->add_option("--server", arguments.server, "use this server instead of one of its own");
+  run->add_flag("!--no-cache", arguments.caching, "run tasks though their outputs are known");
+  add_config_options(*run, arguments.config);
+  add_format(run);
+  run->callback([&] {
+    arguments.format = cli::parse_format(format);
+    status = cli::run(arguments);
+  });
+
+  std::string url = default_server(), what, name, task;
+  bool follow = false;
+  const auto add_server = [&url](CLI::App* command) {
+    command->add_option("--server", url, "the server's address")->envname("PENSTOCK_SERVER")->capture_default_str();
+  };
+  auto* get = app.add_subcommand("get", "show runs, one run, pipelines, experiments or pods");
+  get->add_option("what", what, "runs | run | pipelines | experiments | pods")->required();
+  get->add_option("name", name, "for run: its id, the beginning of its id, or its name");
+  add_server(get);
+  add_format(get);
+  get->callback([&] { status = cli::get(cli::Client(url), what, name, cli::parse_format(format)); });
+
+  auto* logs = app.add_subcommand("logs", "show the log of a run's tasks");
+  logs->add_option("run", name, "the run's id, the beginning of its id, or its name")->required();
+  logs->add_option("task", task, "a task's name or id");
+  logs->add_flag("-f,--follow", follow, "go on until the task ends");
+  add_server(logs);
+  logs->callback([&] { status = cli::logs(cli::Client(url), name, task, follow); });
+
+  auto* cancel = app.add_subcommand("cancel", "end a run");
+  cancel->add_option("run", name, "the run's id, the beginning of its id, or its name")->required();
+  add_server(cancel);
+  cancel->callback([&] { status = cli::cancel(cli::Client(url), name); });
+
+  try {
+    app.parse(argc, argv);
+  } catch (const CLI::ParseError& error) {
+    return app.exit(error);
+  }
+  return status;
+}
+
+}  // namespace
+
+int main(int argc, char** argv) {
+  if (argc > 1 && std::strcmp(argv[1], "node-helper") == 0) return server::helper_main(argc, argv);
+  // Blocked before any thread starts: they are waited for.
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  sigaddset(&set, SIGUSR1);
+  pthread_sigmask(SIG_BLOCK, &set, nullptr);
+  try {
+    return run_command(argc, argv);
+  } catch (const Error& error) {
+    std::fprintf(stderr, "penstock: %s\n", error.message().c_str());
+  } catch (const std::exception& error) {
+    std::fprintf(stderr, "penstock: %s\n", error.what());
+  }
+  return 2;
+}

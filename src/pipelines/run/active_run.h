@@ -1,0 +1,49 @@
+// A run in progress: its engine, what is in flight for it, and the events that wait to be taken in.
+#pragma once
+
+#include <deque>
+#include <filesystem>
+#include <map>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "base/async.h"
+#include "pipelines/engine/engine.h"
+#include "pipelines/store/records.h"
+
+namespace penstock::pipelines {
+
+using FlightKey = std::pair<engine::TaskId, int>;  // task, attempt
+
+// A task that was launched and whose end has not been taken in.
+struct Flight {
+  std::shared_ptr<const engine::LaunchSpec> spec;
+  std::string pod;
+  std::string uid;        // of the pod, once it exists
+  std::filesystem::path folder;
+  bool created = false;   // the pod exists, or is being made by us
+  bool started = false;   // TaskStarted was sent
+  bool canceled = false;  // CancelTask came
+  bool over = false;      // its end is being collected or was sent
+};
+
+struct ActiveRun {
+  ActiveRun(Run r, engine::Engine e, Executor executor) : run(std::move(r)), engine(std::move(e)), idle(executor) {
+    idle.set();
+  }
+  Run run;
+  engine::Engine engine;
+  int64_t next_seq = 0;
+  std::deque<engine::Event> inbox;
+  bool driving = false;
+  bool durable_wanted = false;  // the next batch is synced: somebody waits for it
+  bool forgotten = false;       // rows are about to be deleted: write nothing more
+  Signal idle;                  // set while the inbox is empty and everything in it was committed
+  std::map<FlightKey, Flight> flights;
+  std::map<std::string, FlightKey, std::less<>> pods;
+  // Outputs by path of tasks that succeeded before a retry.
+  std::map<std::string, json::object> kept;
+};
+
+}  // namespace penstock::pipelines

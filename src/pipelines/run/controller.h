@@ -1,0 +1,110 @@
+// Carries out runs: keeps an engine for each run in progress, writes its events, turns its commands into pods, and pods'
+// ends into its events.
+//
+// Lives on the control loop. For each run, one coroutine at a time takes the waiting events in: it steps the engine,
+// commits the events with the rows that follow from them in one transaction, and only then acts. The commit of the
+// engine's own progress is relaxed: it outlives the server's death; after a loss of power a task that ended in the last
+// instant may run again.
+#pragma once
+
+#include <filesystem>
+#include <functional>
+#include <list>
+#include <memory>
+#include <string>
+#include <unordered_map>
+
+#include "base/async.h"
+#include "base/clock.h"
+#include "kube/api.h"
+#include "http/router.h"
+#include "kube/pod_logs.h"
+#include "metadata/metadata.h"
+#include "pipelines/api/api.h"
+#include "pipelines/run/active_run.h"
+#include "pipelines/run/pod.h"
+#include "pipelines/store/spec_cache.h"
+#include "pipelines/store/store.h"
+
+namespace penstock::pipelines {
+
+struct RunOptions {
+  std::filesystem::path data;
+  std::filesystem::path objects;  // bucket folders; minio://bucket/key is objects/bucket/key
+  std::string ns = "kubeflow";    // where pods of runs without a namespace go
+  std::string pipeline_root = "minio://mlpipeline/v2/artifacts";
+  bool sandbox = true;  // tasks see mounts
+};
+
+class RunController : public RunControl {
+ public:
+  // All references must outlive the controller.
+  RunController(Loop& control, kube::Api& api, kube::PodLogs& logs, Store& store, metadata::Store& metadata,
+                SpecCache& specs, const Clock& clock, BlockingPool& pool, RunOptions options);
+  ~RunController() override;
+
+  // Takes up every run that was in progress.
+  Async<> start();
+  // Stops following; tasks run on and are found again by the next start.
+  Async<> stop();
+
+  Async<> start(std::string run_id) override;
+  Async<> terminate(std::string run_id) override;
+  Async<> retry(std::string run_id) override;
+  Async<> forget(std::string run_id) override;
+  Async<> read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) override;
+
+  // One line of JSON for each task and the run as they are, then one for each change, until the run is in a final state.
+  Async<> watch(std::string run_id, http::BodyWriter& out);
+  // GET /apis/v2beta1/runs/{run_id}:watch, an addition of ours.
+  void add_watch_route(http::Router& router);
+
+  size_t active_runs() const { return active_.size(); }
+
+ private:
+  using RunPtr = std::shared_ptr<ActiveRun>;  // shared with the coroutines that act for the run
+  struct Batch;
+  struct Watcher;
+
+  Async<> on_control(std::function<Async<>()> make);
+  Async<> resume(Run run);
+  Async<RunPtr> load(Run run);
+  void post(const RunPtr& run, engine::Event event);
+  Async<> drive(RunPtr run);
+  Async<> commit(RunPtr run, std::shared_ptr<Batch> batch);
+  void take_in(ActiveRun& run, engine::Event& event, Batch& batch);
+  void finish(const RunPtr& run);
+
+  void carry_out(const RunPtr& run, const engine::Command& command);
+  Async<> launch(RunPtr run, engine::Launch command);
+  Async<std::string> make_task_pod(RunPtr run, FlightKey key);
+  Async<> check_cache(RunPtr run, engine::CheckCache command);
+  Async<> import(RunPtr run, engine::Import command);
+  Async<> cancel_task(RunPtr run, FlightKey key);
+  Async<> fire_later(RunPtr run, engine::SetTimer command);
+
+  Async<> watch_pods(std::string resource_version);
+  void on_pod(const json::object& pod, bool deleted);
+  Async<> collect(RunPtr run, FlightKey key, PodOutcome outcome, kube::Object pod);
+  Async<> remove_pod(std::string ns, std::string name, int64_t grace);
+  Async<std::string> last_words(kube::Object pod);
+  std::vector<ObjectMount> mounts_of(const engine::LaunchSpec& spec) const;
+  std::optional<std::filesystem::path> local_path(std::string_view uri) const;
+
+  void publish(const std::string& run_id, const std::string& line);
+
+  Loop& control_;
+  kube::Api& api_;
+  kube::PodLogs& logs_;
+  Store& store_;
+  metadata::Store& metadata_;
+  SpecCache& specs_;
+  const Clock& clock_;
+  BlockingPool& pool_;
+  RunOptions options_;
+  Scope scope_;
+  std::unordered_map<std::string, RunPtr> active_;
+  std::list<std::shared_ptr<Watcher>> watchers_;  // shared with the request that reads it
+};
+
+}  // namespace penstock::pipelines

@@ -1,0 +1,262 @@
+#include "pipelines/run/pod.h"
+
+#include "base/error.h"
+
+namespace penstock::pipelines {
+
+namespace {
+
+// Adds volumes, mounts and variables for one KubernetesExecutorConfig; its dynamic values are resolved already.
+class PlatformWriter {
+ public:
+  PlatformWriter(const json::object& platform, json::object& metadata, json::object& spec, json::object& container)
+      : platform_(platform), metadata_(metadata), spec_(spec), container_(container) {}
+
+  void write(json::array& env, json::array& mounts, json::array& volumes) {
+    env_ = &env;
+    mounts_ = &mounts;
+    volumes_ = &volumes;
+    keyed_env("secretAsEnv", "secretName", "secretNameParameter", "secretKey", "secretKeyRef");
+    keyed_env("configMapAsEnv", "configMapName", "configMapNameParameter", "configMapKey", "configMapKeyRef");
+    each("fieldPathAsEnv", [&](const json::object& item) {
+      env_->push_back({{"name", get_string(item, "name")},
+                       {"valueFrom", {{"fieldRef", {{"fieldPath", get_string(item, "fieldPath")}}}}}});
+    });
+    object_volumes();
+    claims();
+    each("emptyDirMounts", [&](const json::object& item) {
+      const std::string name = get_string(item, "volumeName", fmt::format("scratch-{}", volumes_->size()));
+      volumes_->push_back({{"name", name}, {"emptyDir", json::object()}});
+      mount(name, item, false);
+    });
+    rest();
+  }
+
+ private:
+  template <class Use>
+  void each(std::string_view key, Use use) {
+    const auto* list = find_array(platform_, key);
+    if (list == nullptr) return;
+    for (const auto& item : *list) {
+      if (!item.is_object()) throw invalid("platform setting {}: every entry must be an object", key);
+      use(item.get_object());
+    }
+  }
+
+  static std::string name_in(const json::object& item, std::string_view plain, std::string_view parameter) {
+    const auto* dynamic = item.if_contains(parameter);
+    if (dynamic != nullptr && dynamic->is_string()) return to_std(dynamic->get_string());
+    if (dynamic != nullptr && dynamic->is_object()) {
+      if (const auto* constant = find_path(*dynamic, {"runtimeValue", "constant"}); constant && constant->is_string()) {
+        return to_std(constant->get_string());
+      }
+    }
+    return get_string(item, plain);
+  }
+
+  void mount(const std::string& volume, const json::object& item, bool read_only) {
+    json::object entry{{"name", volume}, {"mountPath", get_string(item, "mountPath")}};
+    if (read_only) entry["readOnly"] = true;
+    if (const auto sub_path = get_string(item, "subPath"); !sub_path.empty()) entry["subPath"] = sub_path;
+    mounts_->push_back(std::move(entry));
+  }
+
+  void keyed_env(std::string_view key, std::string_view plain, std::string_view parameter, std::string_view item_key,
+                 std::string_view reference) {
+    each(key, [&](const json::object& item) {
+      const auto name = name_in(item, plain, parameter);
+      const auto* pairs = find_array(item, "keyToEnv");
+      if (pairs == nullptr) return;
+      for (const auto& pair : *pairs) {
+        json::object source{{"name", name}, {"key", string_at(pair, {item_key})}};
+        if (const auto* optional = item.if_contains("optional")) source["optional"] = *optional;
+        env_->push_back({{"name", string_at(pair, {"envVar"})}, {"valueFrom", {{reference, std::move(source)}}}});
+      }
+    });
+  }
+
+  void object_volumes() {
+    each("secretAsVolume", [&](const json::object& item) {
+      const auto name = name_in(item, "secretName", "secretNameParameter");
+      add_volume(item, "secret", {{"secretName", name}});
+    });
+    each("configMapAsVolume", [&](const json::object& item) {
+      const auto name = name_in(item, "configMapName", "configMapNameParameter");
+      add_volume(item, "configMap", {{"name", name}});
+    });
+  }
+
+  void add_volume(const json::object& item, std::string_view kind, json::object source) {
+    if (const auto* optional = item.if_contains("optional")) source["optional"] = *optional;
+    const auto volume = fmt::format("{}-{}", kind == "secret" ? "secret" : "config", volumes_->size());
+    volumes_->push_back({{"name", volume}, {kind, std::move(source)}});
+    mount(volume, item, true);
+  }
+
+  void claims() {
+    each("pvcMount", [&](const json::object& item) {
+      std::string claim = name_in(item, "constant", "pvcNameParameter");
+      const auto volume = fmt::format("claim-{}", volumes_->size());
+      volumes_->push_back({{"name", volume}, {"persistentVolumeClaim", {{"claimName", claim}}}});
+      mount(volume, item, false);
+    });
+  }
+
+  void rest() {
+    if (const auto* meta = find_object(platform_, "podMetadata")) {
+      for (const auto key : {"labels", "annotations"}) {
+        if (const auto* values = find_object(*meta, key)) {
+          for (const auto& [name, value] : *values) metadata_[key].as_object().emplace(name, value);
+        }
+      }
+    }
+    if (const auto policy = get_string(platform_, "imagePullPolicy"); !policy.empty()) {
+      container_["imagePullPolicy"] = policy;
+    }
+    if (const auto seconds = get_int(platform_, "activeDeadlineSeconds"); seconds > 0) {
+      spec_["activeDeadlineSeconds"] = seconds;
+    }
+    if (const auto* selector = find_object(platform_, "nodeSelector")) {
+      if (const auto* labels = selector->if_contains("labels")) spec_["nodeSelector"] = *labels;
+    }
+    for (const auto key : {"tolerations", "securityContext"}) {
+      if (const auto* value = platform_.if_contains(key)) spec_[key] = *value;
+    }
+  }
+
+  const json::object& platform_;
+  json::object& metadata_;
+  json::object& spec_;
+  json::object& container_;
+  json::array* env_ = nullptr;
+  json::array* mounts_ = nullptr;
+  json::array* volumes_ = nullptr;
+};
+
+json::array strings(const std::vector<std::string>& values) {
+  json::array array;
+  array.reserve(values.size());
+  for (const auto& value : values) array.emplace_back(value);
+  return array;
+}
+
+}  // namespace
+
+json::object make_pod(const PodInputs& in) {
+  const auto& launch = *in.spec;
+  json::object metadata{
+      {"name", in.name},
+      {"namespace", in.ns},
+      {"labels",
+       {{kRunLabel, launch.run_id},
+        {kTaskLabel, std::to_string(launch.task)},
+        {kAttemptLabel, std::to_string(launch.attempt)}}},
+      {"annotations",
+       {{"pipelines.kubeflow.org/task_display_name", launch.display_name},
+        {"pipelines.kubeflow.org/task_path", launch.path},
+        {kTmpAnnotation, in.folder.string()}}}};
+  json::array env;
+  for (const auto& [name, value] : in.task->env) env.push_back({{"name", name}, {"value", value}});
+  env.push_back({{"name", "KFP_POD_NAME"}, {"value", in.name}});
+  env.push_back({{"name", "KFP_POD_UID"}, {"valueFrom", {{"fieldRef", {{"fieldPath", "metadata.uid"}}}}}});
+  env.push_back({{"name", "KFP_RETRY_INDEX"}, {"value", std::to_string(launch.attempt)}});
+  if (!in.path_map.empty()) env.push_back({{"name", "PENSTOCK_PATH_MAP"}, {"value", in.path_map}});
+  json::array mounts, volumes;
+  for (size_t i = 0; i < in.mounts.size(); ++i) {
+    const auto volume = fmt::format("object-{}", i);
+    volumes.push_back({{"name", volume}, {"hostPath", {{"path", in.mounts[i].source.string()}}}});
+    json::object entry{{"name", volume}, {"mountPath", in.mounts[i].target}};
+    if (in.mounts[i].read_only) entry["readOnly"] = true;
+    mounts.push_back(std::move(entry));
+  }
+  json::object spec{{"restartPolicy", "Never"}};
+  json::object container{{"name", "main"}, {"image", in.task->image}};
+  if (!launch.platform.empty()) PlatformWriter(launch.platform, metadata, spec, container).write(env, mounts, volumes);
+  if (!in.task->command.empty()) container["command"] = strings(in.task->command);
+  if (!in.task->args.empty()) container["args"] = strings(in.task->args);
+  // $(NAME) in a command is Kubernetes' own expansion, which KFP's placeholders never mean.
+  for (const auto key : {"command", "args"}) {
+    if (auto* list = container.if_contains(key)) {
+      for (auto& item : list->as_array()) {
+        auto& text = item.as_string();
+        size_t at = 0;
+        while ((at = text.find("$(", at)) != json::string::npos) {
+          text.insert(at, "$");
+          at += 3;
+        }
+      }
+    }
+  }
+  container["env"] = std::move(env);
+  if (!launch.resources.empty()) container["resources"] = launch.resources;
+  if (!mounts.empty()) container["volumeMounts"] = std::move(mounts);
+  if (!volumes.empty()) spec["volumes"] = std::move(volumes);
+  json::array containers;
+  containers.push_back(std::move(container));
+  spec["containers"] = std::move(containers);
+  return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};
+}
+
+std::string pod_name(std::string_view resource_name, engine::TaskId task, int attempt) {
+  auto name = fmt::format("{}-{}", resource_name, task);
+  if (attempt > 0) name += fmt::format("-r{}", attempt);
+  return name;
+}
+
+std::string resource_name(std::string_view pipeline_name, std::string_view run_id) {
+  std::string name;
+  for (const char c : pipeline_name) {
+    if (name.size() >= 40) break;
+    if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
+      name += c;
+    } else if (c >= 'A' && c <= 'Z') {
+      name += static_cast<char>(c + 32);
+    } else if (!name.empty() && name.back() != '-') {
+      name += '-';
+    }
+  }
+  while (!name.empty() && name.back() == '-') name.pop_back();
+  if (name.empty()) name = "run";
+  return fmt::format("{}-{}", name, run_id.substr(0, 8));
+}
+
+PodOutcome outcome_of(const json::object& pod) {
+  PodOutcome outcome;
+  const auto* status = find_object(pod, "status");
+  if (status == nullptr) return outcome;
+  const auto phase = get_string(*status, "phase");
+  outcome.finished = phase == "Succeeded" || phase == "Failed";
+  outcome.succeeded = phase == "Succeeded";
+  outcome.started = phase == "Running" || outcome.succeeded;
+  outcome.reason = get_string(*status, "reason");
+  outcome.message = get_string(*status, "message");
+  if (const auto start = parse_time(get_string(*status, "startTime"))) outcome.started_at = *start;
+  const auto* containers = find_array(*status, "containerStatuses");
+  if (containers == nullptr) return outcome;
+  for (const auto& entry : *containers) {
+    if (const auto* running = find_path(entry, {"state", "running"})) {
+      outcome.started = true;
+      if (const auto at = parse_time(string_at(*running, {"startedAt"}))) outcome.started_at = *at;
+    }
+    const auto* ended = find_path(entry, {"state", "terminated"});
+    if (ended == nullptr || !ended->is_object()) continue;
+    const auto& state = ended->get_object();
+    if (const auto at = parse_time(get_string(state, "startedAt"))) {
+      outcome.started = true;
+      outcome.started_at = *at;
+    }
+    if (const auto at = parse_time(get_string(state, "finishedAt"))) outcome.finished_at = *at;
+    const int code = static_cast<int>(get_int(state, "exitCode"));
+    if (code == 0) continue;
+    outcome.exit_code = code;
+    if (const auto reason = get_string(state, "reason"); reason != "Error" && outcome.reason.empty()) {
+      outcome.reason = reason;
+    }
+    if (auto message = get_string(state, "message"); !message.empty() && outcome.message.empty()) {
+      outcome.message = std::move(message);
+    }
+  }
+  return outcome;
+}
+
+}  // namespace penstock::pipelines

@@ -1,0 +1,58 @@
+// A task as a pod, and a pod's status as the fate of a task. Pure.
+#pragma once
+
+#include <filesystem>
+#include <string>
+#include <vector>
+
+#include "base/clock.h"
+#include "base/json.h"
+#include "pipelines/engine/launch.h"
+
+namespace penstock::pipelines {
+
+inline constexpr std::string_view kRunLabel = "pipeline/runid";
+inline constexpr std::string_view kTaskLabel = "penstock.dev/task";
+inline constexpr std::string_view kAttemptLabel = "penstock.dev/attempt";
+// The host folder that the node gives a pod as its /tmp.
+inline constexpr std::string_view kTmpAnnotation = "penstock.dev/tmp-dir";
+
+// A folder or file of the object store that the task sees at the place which its URI stands for.
+struct ObjectMount {
+  std::filesystem::path source;
+  std::string target;
+  bool read_only = true;
+};
+
+struct PodInputs {
+  std::string name;
+  std::string ns;
+  const engine::LaunchSpec* spec = nullptr;
+  const engine::ResolvedTask* task = nullptr;
+  std::filesystem::path folder;  // its /tmp on the host
+  std::vector<ObjectMount> mounts;
+  std::string path_map;  // JSON for tasks without mounts; empty otherwise
+};
+
+// Throws InvalidArgument for a platform setting that is malformed.
+json::object make_pod(const PodInputs& inputs);
+
+// "hello-1a2b3c4d-12", with "-r2" for the second retry. A DNS label.
+std::string pod_name(std::string_view resource_name, engine::TaskId task, int attempt);
+// The pipeline's name as a DNS label of at most 40 characters, and the beginning of the run's id.
+std::string resource_name(std::string_view pipeline_name, std::string_view run_id);
+
+struct PodOutcome {
+  bool started = false;
+  bool finished = false;
+  bool succeeded = false;
+  int exit_code = 0;
+  std::string reason;   // "OOMKilled", "NodeLost", "OutOfcpu"; empty for a plain exit
+  std::string message;
+  Time started_at{};
+  Time finished_at{};
+};
+
+PodOutcome outcome_of(const json::object& pod);
+
+}  // namespace penstock::pipelines

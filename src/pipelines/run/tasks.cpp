@@ -1,0 +1,394 @@
+// The controller's hands: launching tasks as pods, and taking in how they ended.
+#include <boost/asio/redirect_error.hpp>
+
+#include "pipelines/run/controller.h"
+#include "pipelines/run/task_files.h"
+
+namespace penstock::pipelines {
+
+using engine::Event;
+
+namespace {
+
+constexpr std::string_view kMinio = "minio://";
+
+// Collects a log's end for an error message.
+class TailWriter : public http::BodyWriter {
+ public:
+  Async<> write(std::string_view bytes) override {
+    text_ += bytes;
+    if (text_.size() > 64 * 1024) text_.erase(0, text_.size() - 32 * 1024);
+    co_return;
+  }
+  std::string text_;
+};
+
+bool declares_outputs(const engine::LaunchSpec& spec) {
+  return spec.component != nullptr &&
+         !(spec.component->output_parameters.empty() && spec.component->output_artifacts.empty());
+}
+
+}  // namespace
+
+void RunController::carry_out(const RunPtr& run, const engine::Command& command) {
+  if (const auto* launch_command = std::get_if<engine::Launch>(&command)) {
+    const FlightKey key{launch_command->task, launch_command->attempt};
+    auto& flight = run->flights[key];
+    flight.spec = launch_command->spec;
+    flight.pod = pod_name(run->engine.info().resource_name, key.first, key.second);
+    flight.folder = task_folder(options_.data, run->run.run_id, key.first, key.second);
+    run->pods[flight.pod] = key;
+    scope_.spawn([this, run, c = *launch_command] { return launch(run, c); });
+  } else if (const auto* check = std::get_if<engine::CheckCache>(&command)) {
+    scope_.spawn([this, run, c = *check] { return check_cache(run, c); });
+  } else if (const auto* import_command = std::get_if<engine::Import>(&command)) {
+    scope_.spawn([this, run, c = *import_command] { return import(run, c); });
+  } else if (const auto* cancel = std::get_if<engine::CancelTask>(&command)) {
+    const FlightKey key{cancel->task, cancel->attempt};
+    scope_.spawn([this, run, key] { return cancel_task(run, key); });
+  } else if (const auto* timer = std::get_if<engine::SetTimer>(&command)) {
+    scope_.spawn([this, run, c = *timer] { return fire_later(run, c); });
+  }
+}
+
+std::optional<std::filesystem::path> RunController::local_path(std::string_view uri) const {
+  if (!uri.starts_with(kMinio)) return std::nullopt;
+  const auto rest = uri.substr(kMinio.size());
+  // Each part must be a plain name: a URI may come from a task.
+  for (size_t at = 0; at <= rest.size();) {
+    const size_t end = std::min(rest.find('/', at), rest.size());
+    const auto part = rest.substr(at, end - at);
+    if (part == "." || part == ".." || part.find('\0') != std::string_view::npos) return std::nullopt;
+    at = end + 1;
+  }
+  return options_.objects / rest;
+}
+
+std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec) const {
+  std::vector<ObjectMount> mounts;
+  auto target_of = [](std::string_view uri) { return "/minio/" + std::string(uri.substr(kMinio.size())); };
+  const json::object* inputs = nullptr;
+  if (const auto* section = find_object(spec.executor_input, "inputs")) inputs = find_object(*section, "artifacts");
+  if (inputs != nullptr) {
+    for (const auto& [name, entry] : *inputs) {
+      const auto* list = find(entry, "artifacts");
+      if (list == nullptr || !list->is_array()) continue;
+      for (const auto& artifact : list->get_array()) {
+        const auto uri = string_at(artifact, {"uri"});
+        const auto path = local_path(uri);
+        std::error_code error;
+        if (!path || !std::filesystem::exists(*path, error)) continue;
+        auto target = target_of(uri);
+        const bool known = std::any_of(mounts.begin(), mounts.end(), [&](const auto& m) { return m.target == target; });
+        if (!known) mounts.push_back({*path, std::move(target), true});
+      }
+    }
+  }
+  if (spec.component != nullptr && !spec.component->output_artifacts.empty()) {
+    if (const auto path = local_path(spec.output_prefix)) mounts.push_back({*path, target_of(spec.output_prefix), false});
+  }
+  return mounts;
+}
+
+Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
+  const auto spec = run->flights.at(key).spec;
+  const auto folder = run->flights.at(key).folder;
+  const auto pod = run->flights.at(key).pod;
+  const auto& component = *spec->component;
+  if (!component.output_artifacts.empty() && !local_path(spec->output_prefix)) {
+    co_return fmt::format("the pipeline root {} is not in this server's object store (minio://bucket/…)",
+                          spec->pipeline_root);
+  }
+  PodInputs inputs;
+  engine::ResolvedTask resolved;
+  try {
+    resolved = engine::resolve(*spec, paths_in(folder, options_.objects, options_.sandbox));
+    co_await pool_.run([&] {
+      remove_folder(folder);
+      prepare_task_folder(folder, declares_outputs(*spec));
+      if (component.output_artifacts.empty()) return;
+      std::filesystem::create_directories(*local_path(spec->output_prefix));
+    });
+    inputs.name = pod;
+    inputs.ns = run->engine.info().ns;
+    inputs.spec = spec.get();
+    inputs.task = &resolved;
+    inputs.folder = folder;
+    if (options_.sandbox) {
+      inputs.mounts = mounts_of(*spec);
+    } else {
+      inputs.path_map = to_text(json::object{{kMinio, options_.objects.string() + "/"}});
+    }
+    const auto it = run->flights.find(key);
+    if (it == run->flights.end() || it->second.canceled) co_return std::string();
+    json::object object = make_pod(inputs);
+    kube::WriteOptions options;
+    options.durable = false;
+    const kube::Object created = co_await api_.create(kube::kPods, std::move(object), options);
+    if (const auto made = run->flights.find(key); made != run->flights.end()) made->second.uid = kube::uid_of(*created);
+    co_return std::string();
+  } catch (const Error& error) {
+    if (error.code() != Code::AlreadyExists) co_return fmt::format("the task cannot be started: {}", error.message());
+  } catch (const std::filesystem::filesystem_error& error) {
+    co_return fmt::format("the task cannot be started: {}", error.what());
+  }
+  // From before a crash: it is ours if it says so.
+  const kube::Object existing = co_await api_.get(kube::kPods, run->engine.info().ns, pod);
+  if (kube::label_of(*existing, kRunLabel) != run->run.run_id) {
+    co_return fmt::format("the task cannot be started: a pod named {} belongs to another run", pod);
+  }
+  on_pod(*existing, false);
+  co_return std::string();
+}
+
+Async<> RunController::launch(RunPtr run, engine::Launch command) {
+  const FlightKey key{command.task, command.attempt};
+  const auto kept = run->kept.find(command.spec->path);
+  if (kept != run->kept.end()) {
+    engine::Outputs outputs;
+    if (const auto* p = find_object(kept->second, "parameters")) outputs.parameters = *p;
+    if (const auto* a = find_object(kept->second, "artifacts")) outputs.artifacts = *a;
+    run->kept.erase(kept);
+    post(run, Event::task_succeeded(key.first, key.second, clock_.now(), std::move(outputs)));
+    co_return;
+  }
+  // After a restart the pod may be there, in whatever state: then nothing is made anew.
+  if (const auto it = run->flights.find(key); it == run->flights.end() || it->second.created) co_return;
+  run->flights.at(key).created = true;
+  const std::string failure = co_await make_task_pod(run, key);
+  const auto it = run->flights.find(key);
+  if (it == run->flights.end() || it->second.over) co_return;
+  if (!failure.empty()) {
+    it->second.over = true;
+    post(run, Event::task_failed(key.first, key.second, clock_.now(), 1, failure, false));
+  } else if (it->second.canceled) {
+    co_await cancel_task(run, key);
+  }
+}
+
+Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
+  const auto cached = co_await store_.find_cached(run->run.pipeline_name, command.fingerprint);
+  if (!cached) {
+    post(run, Event::cache_miss(command.task, command.attempt, clock_.now()));
+    co_return;
+  }
+  engine::Outputs outputs;
+  if (const auto* p = find_object(cached->outputs, "parameters")) outputs.parameters = *p;
+  if (const auto* a = find_object(cached->outputs, "artifacts")) outputs.artifacts = *a;
+  bool whole = true;
+  for (const auto& [name, list] : outputs.artifacts) {
+    for (const auto& artifact : list.as_array()) {
+      const auto uri = string_at(artifact, {"uri"});
+      if (!uri.starts_with(kMinio)) continue;
+      // An artifact that was never written has no file of its own, but its folder exists.
+      const auto path = local_path(uri);
+      std::error_code error;
+      if (!path || !std::filesystem::exists(path->parent_path(), error)) whole = false;
+    }
+  }
+  if (whole) {
+    post(run, Event::cache_hit(command.task, command.attempt, clock_.now(), std::move(outputs), cached->task_id));
+  } else {
+    post(run, Event::cache_miss(command.task, command.attempt, clock_.now()));
+  }
+}
+
+Async<> RunController::import(RunPtr run, engine::Import command) {
+  const auto& spec = *command.spec;
+  if (spec.uri.starts_with(kMinio)) {
+    const auto path = local_path(spec.uri);
+    std::error_code error;
+    if (!path || !std::filesystem::exists(*path, error)) {
+      post(run, Event::import_failed(command.task, command.attempt, clock_.now(), 1,
+                                     fmt::format("there is no object {}", spec.uri), false));
+      co_return;
+    }
+  }
+  json::object artifact{{"name", spec.output}, {"uri", spec.uri}, {"type", spec.type}, {"metadata", spec.metadata}};
+  if (!spec.reimport) {
+    const auto type = get_string(spec.type, "schemaTitle");
+    const auto uri = spec.uri;
+    const auto meta = spec.metadata;
+    const auto id = co_await store_.database().read(
+        [&](db::Connection& c) { return metadata::find_artifact(c, uri, type, meta); });
+    if (id != 0) artifact["id"] = std::to_string(id);
+  }
+  engine::Outputs outputs;
+  json::array list;
+  list.push_back(std::move(artifact));
+  outputs.artifacts[spec.output] = std::move(list);
+  post(run, Event::import_finished(command.task, command.attempt, clock_.now(), std::move(outputs)));
+}
+
+Async<> RunController::cancel_task(RunPtr run, FlightKey key) {
+  const auto it = run->flights.find(key);
+  if (it == run->flights.end()) {
+    // Not launched (a cache check, an import, a pause before a retry): it ends here.
+    post(run, Event::task_canceled(key.first, key.second, clock_.now()));
+    co_return;
+  }
+  it->second.canceled = true;
+  if (it->second.over) co_return;
+  const std::string pod = it->second.pod;
+  bool gone = false;
+  try {
+    co_await api_.remove(kube::kPods, run->engine.info().ns, pod, {});
+  } catch (const Error& error) {
+    if (error.code() != Code::NotFound) throw;
+    gone = true;
+  }
+  const auto again = run->flights.find(key);
+  if (gone && again != run->flights.end() && !again->second.over) {
+    again->second.over = true;
+    post(run, Event::task_canceled(key.first, key.second, clock_.now()));
+  }
+}
+
+Async<> RunController::fire_later(RunPtr run, engine::SetTimer command) {
+  co_await sleep_for(command.delay);
+  post(run, Event::timer_fired(command.task, command.attempt, clock_.now()));
+}
+
+Async<> RunController::watch_pods(std::string resource_version) {
+  while (true) {
+    bool expired = false;
+    try {
+      kube::WatchQuery query;
+      query.label_selector = kRunLabel;
+      query.resource_version = resource_version;
+      auto watch = co_await api_.watch(kube::kPods, query);
+      while (true) {
+        const kube::WatchEvent event = co_await watch->next();
+        if (event.type != kube::EventType::Bookmark) on_pod(*event.object, event.type == kube::EventType::Deleted);
+        resource_version = kube::resource_version_of(*event.object);
+      }
+    } catch (const Error& error) {
+      if (error.code() != Code::OutOfRange) throw;
+      expired = true;
+    }
+    if (!expired) continue;
+    // We fell behind: look at everything again.
+    kube::ListQuery query;
+    query.label_selector = kRunLabel;
+    const kube::List pods = co_await api_.list(kube::kPods, query);
+    std::set<std::string> present;
+    for (const auto& pod : pods.items) {
+      present.insert(std::string(kube::name_of(*pod)));
+      on_pod(*pod, false);
+    }
+    for (const auto& [id, run] : active_) {
+      for (auto& [key, flight] : run->flights) {
+        if (flight.over || !flight.created || present.contains(flight.pod)) continue;
+        flight.over = true;
+        post(run, flight.canceled ? Event::task_canceled(key.first, key.second, clock_.now())
+                                  : Event::task_failed(key.first, key.second, clock_.now(), 1, "its pod was deleted"));
+      }
+    }
+    resource_version = pods.resource_version;
+  }
+}
+
+void RunController::on_pod(const json::object& pod, bool deleted) {
+  const auto run_it = active_.find(std::string(kube::label_of(pod, kRunLabel)));
+  const auto name = kube::name_of(pod);
+  const auto ns = std::string(kube::namespace_of(pod));
+  const bool known = run_it != active_.end() && run_it->second->pods.contains(name);
+  if (!known) {
+    // Of a run that is over or gone. Pods that end are removed once their end is written.
+    if (!deleted && !kube::is_deleting(pod)) {
+      scope_.spawn([this, ns, pod_name = std::string(name)] { return remove_pod(ns, pod_name, 0); });
+    }
+    return;
+  }
+  auto run = run_it->second;
+  const FlightKey key = run->pods.find(name)->second;
+  const auto flight_it = run->flights.find(key);
+  if (flight_it == run->flights.end() || flight_it->second.over) return;
+  auto& flight = flight_it->second;
+  flight.created = true;
+  flight.uid = kube::uid_of(pod);
+  PodOutcome outcome = outcome_of(pod);
+  if (outcome.started && !flight.started) {
+    flight.started = true;
+    const Time at = outcome.started_at == Time{} ? clock_.now() : outcome.started_at;
+    post(run, Event::task_started(key.first, key.second, at));
+  }
+  if (!outcome.finished && !deleted) return;
+  flight.over = true;
+  if (deleted && !outcome.finished) {
+    const Time now = clock_.now();
+    const auto folder = flight.folder;
+    pool_.post([folder] { remove_folder(folder); });
+    post(run, flight.canceled ? Event::task_canceled(key.first, key.second, now)
+                              : Event::task_failed(key.first, key.second, now, 1, "its pod was deleted"));
+    return;
+  }
+  auto object = kube::make_object(pod);
+  scope_.spawn([this, run, key, outcome = std::move(outcome), object] { return collect(run, key, outcome, object); });
+}
+
+Async<std::string> RunController::last_words(kube::Object pod) {
+  TailWriter tail;
+  try {
+    kube::LogOptions options;
+    options.tail_lines = 20;
+    co_await logs_.read(*pod, options, tail);
+  } catch (const Error&) {
+    co_return std::string();
+  }
+  auto& text = tail.text_;
+  while (!text.empty() && (text.back() == '\n' || text.back() == ' ')) text.pop_back();
+  if (text.size() > 4000) text.erase(0, text.size() - 4000);
+  co_return text;
+}
+
+Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, kube::Object pod) {
+  const auto spec = run->flights.at(key).spec;
+  const auto folder = run->flights.at(key).folder;
+  const bool canceled = run->flights.at(key).canceled;
+  const Time at = outcome.finished_at == Time{} ? clock_.now() : outcome.finished_at;
+  Event event = Event::task_canceled(key.first, key.second, at);
+  if (outcome.succeeded) {
+    std::string problem;
+    engine::Outputs outputs;
+    if (declares_outputs(*spec)) {
+      try {
+        std::vector<std::string> names;
+        for (const auto& parameter : spec->component->output_parameters) names.push_back(parameter.name);
+        const auto results = co_await pool_.run([&] { return read_task_results(folder, names); });
+        outputs = engine::merge_executor_output(*spec, results.executor_output, results.parameter_files);
+      } catch (const Error& error) {
+        problem = error.message();
+      }
+    }
+    event = problem.empty() ? Event::task_succeeded(key.first, key.second, at, std::move(outputs))
+                            : Event::task_failed(key.first, key.second, at, 1, problem);
+  } else if (!canceled) {
+    std::string message;
+    if (outcome.reason.empty()) {
+      message = fmt::format("exit code {}", outcome.exit_code);
+    } else {
+      message = outcome.reason;
+    }
+    if (!outcome.message.empty()) message += ": " + outcome.message;
+    if (outcome.started && outcome.message.empty()) {
+      const std::string words = co_await last_words(pod);
+      if (!words.empty()) message += "\n" + words;
+    }
+    event = Event::task_failed(key.first, key.second, at, outcome.exit_code == 0 ? 1 : outcome.exit_code, message);
+  }
+  post(run, std::move(event));
+  pool_.post([folder] { remove_folder(folder); });
+}
+
+Async<> RunController::remove_pod(std::string ns, std::string name, int64_t grace) {
+  try {
+    kube::DeleteOptions options;
+    options.grace_period_seconds = grace;
+    co_await api_.remove(kube::kPods, ns, name, options);
+  } catch (const Error& error) {
+    if (error.code() != Code::NotFound) spdlog::warn("cannot remove pod {}/{}: {}", ns, name, error.message());
+  }
+}
+
+}  // namespace penstock::pipelines

@@ -1,0 +1,112 @@
+#include "server/config.h"
+
+#include <charconv>
+#include <cstdlib>
+#include <fstream>
+#include <sstream>
+
+#include <boost/asio/ip/address.hpp>
+
+#include "base/error.h"
+#include "base/json.h"
+#include "node/quantity.h"
+
+namespace penstock::server {
+
+Endpoint parse_endpoint(const std::string& text, const std::string& what) {
+  const size_t colon = text.rfind(':');
+  Endpoint endpoint;
+  unsigned port = 0;
+  const auto* end = text.data() + text.size();
+  const bool has_port =
+      colon != std::string::npos && std::from_chars(text.data() + colon + 1, end, port).ptr == end && colon + 1 < text.size();
+  if (!has_port || port > 65535) {
+    throw Error(Code::InvalidArgument, fmt::format("{}: \"{}\" is not HOST:PORT, as in 127.0.0.1:8080", what, text), what);
+  }
+  endpoint.port = static_cast<uint16_t>(port);
+  endpoint.host = text.substr(0, colon);
+  if (endpoint.host.size() > 2 && endpoint.host.front() == '[' && endpoint.host.back() == ']') {
+    endpoint.host = endpoint.host.substr(1, endpoint.host.size() - 2);
+  }
+  if (endpoint.host.empty()) endpoint.host = "0.0.0.0";
+  if (endpoint.host == "localhost") endpoint.host = "127.0.0.1";
+  boost::system::error_code error;
+  boost::asio::ip::make_address(endpoint.host, error);
+  if (error) {
+    throw Error(Code::InvalidArgument, fmt::format("{}: \"{}\" is not an IP address", what, endpoint.host), what);
+  }
+  return endpoint;
+}
+
+bool is_loopback(const std::string& host) {
+  boost::system::error_code error;
+  const auto address = boost::asio::ip::make_address(host, error);
+  return !error && address.is_loopback();
+}
+
+Runtime parse_runtime(const std::string& text) {
+  if (text == "auto") return Runtime::Auto;
+  if (text == "host") return Runtime::Host;
+  if (text == "oci") return Runtime::Oci;
+  throw Error(Code::InvalidArgument, fmt::format("runtime: \"{}\" is none of auto, host, oci", text), "runtime");
+}
+
+void read_config_file(const std::filesystem::path& file, Config& config) {
+  std::ifstream stream(file);
+  if (!stream) throw invalid("the config file {} cannot be read", file.string());
+  std::stringstream text;
+  text << stream.rdbuf();
+  const auto documents = parse_yaml(text.str());
+  if (documents.empty() || documents[0].is_null()) return;
+  if (!documents[0].is_object()) throw invalid("the config file {} must hold one mapping", file.string());
+  for (const auto& [name, value] : documents[0].get_object()) {
+    std::string key(name);
+    std::replace(key.begin(), key.end(), '-', '_');
+    auto text_value = [&, &v = value] {
+      if (v.is_string()) return to_std(v.get_string());
+      if (v.is_object() || v.is_array() || v.is_null()) {
+        throw invalid("the config file {}: {} must be a single value", file.string(), key);
+      }
+      return to_text(v);
+    };
+    if (key == "data") config.data = text_value();
+    else if (key == "listen") config.listen = text_value();
+    else if (key == "s3_listen") config.s3_listen = text_value();
+    else if (key == "runtime") config.runtime = text_value();
+    else if (key == "python") config.python = text_value();
+    else if (key == "sandbox") config.sandbox = text_value();
+    else if (key == "log_level") config.log_level = text_value();
+    else if (key == "insecure") config.insecure = value.is_bool() && value.get_bool();
+    else if (key == "cpus") config.cpus = value.to_number<double>();
+    else if (key == "memory") config.memory = node::Quantity::parse(text_value(), "memory").units();
+    else if (key == "gpus") config.gpus = static_cast<int>(value.to_number<int64_t>());
+    else throw invalid("the config file {}: unknown key \"{}\"", file.string(), std::string(name));
+  }
+}
+
+void check_config(Config& config) {
+  if (config.data.empty()) {
+    const char* home = std::getenv("HOME");
+    if (home == nullptr || *home == 0) throw invalid("HOME is not set: say --data DIR");
+    config.data = std::filesystem::path(home) / ".penstock";
+  }
+  config.data = std::filesystem::absolute(config.data).lexically_normal();
+  const auto http = parse_endpoint(config.listen, "listen");
+  const auto s3 = parse_endpoint(config.s3_listen, "s3-listen");
+  if (parse_runtime(config.runtime) == Runtime::Oci) {
+    throw Error(Code::Unimplemented, "runtime: this version runs pods as host processes only: say --runtime host or auto");
+  }
+  if (config.sandbox != "auto" && config.sandbox != "none") {
+    throw invalid("sandbox: \"{}\" is none of auto, none", config.sandbox);
+  }
+  for (const auto& endpoint : {http, s3}) {
+    if (!is_loopback(endpoint.host) && !config.insecure) {
+      throw Error(Code::PermissionDenied,
+                  fmt::format("refusing to listen on {}: nobody has to log in, so everyone who reaches that address could "
+                              "run programs here. Listen on 127.0.0.1, or say --insecure if the network is trusted",
+                              endpoint.host));
+    }
+  }
+}
+
+}  // namespace penstock::server

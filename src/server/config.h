@@ -1,0 +1,44 @@
+// What a server is told: by options, else by PENSTOCK_… variables, else by the config file, else the defaults.
+#pragma once
+
+#include <cstdint>
+#include <filesystem>
+#include <optional>
+#include <string>
+
+namespace penstock::server {
+
+struct Endpoint {
+  std::string host;
+  uint16_t port = 0;
+};
+
+// "127.0.0.1:8080", "[::1]:8080", ":8080" (every address). Throws InvalidArgument naming `what`.
+Endpoint parse_endpoint(const std::string& text, const std::string& what);
+bool is_loopback(const std::string& host);
+
+enum class Runtime { Auto, Host, Oci };
+Runtime parse_runtime(const std::string& text);
+
+struct Config {
+  std::filesystem::path data;  // empty: ~/.penstock
+  std::string listen = "127.0.0.1:8080";
+  std::string s3_listen = "127.0.0.1:9000";
+  std::string runtime = "auto";
+  std::string python;        // empty: the first python3 in PATH
+  std::string sandbox = "auto";  // auto: where the machine allows it; none: plain processes
+  std::string log_level = "info";
+  bool insecure = false;     // listen beyond loopback though nobody has to log in
+  std::optional<double> cpus;      // instead of what the machine has
+  std::optional<int64_t> memory;   // bytes
+  std::optional<int> gpus;
+};
+
+// Reads a YAML file with the members of Config by their names (`s3-listen` or `s3_listen`). Throws InvalidArgument naming
+// the file and the key.
+void read_config_file(const std::filesystem::path& file, Config& config);
+
+// Fills in the data folder and refuses what doesn't fit together. Throws InvalidArgument or PermissionDenied.
+void check_config(Config& config);
+
+}  // namespace penstock::server

@@ -1,0 +1,278 @@
+#include "server/server.h"
+
+#include <fcntl.h>
+#include <malloc.h>
+#include <pthread.h>
+#include <signal.h>
+#include <sys/file.h>
+#include <sys/resource.h>
+#include <unistd.h>
+
+#include <boost/asio/use_future.hpp>
+#include <prometheus/counter.h>
+#include <prometheus/registry.h>
+#include <prometheus/text_serializer.h>
+
+#include "db/database.h"
+#include "http/server.h"
+#include "kube/embedded.h"
+#include "kube/rest.h"
+#include "metadata/metadata.h"
+#include "node/agent.h"
+#include "node/bundled_kfp.h"
+#include "node/host/spawner.h"
+#include "objects/store.h"
+#include "pipelines/api/api.h"
+#include "pipelines/engine/engine.h"
+#include "pipelines/run/controller.h"
+
+namespace penstock::server {
+
+namespace {
+
+// One server a data folder, for as long as this lives.
+class DataLock {
+ public:
+  explicit DataLock(const std::filesystem::path& data) {
+    std::error_code error;
+    std::filesystem::create_directories(data, error);
+    if (error) throw Error(Code::Unavailable, fmt::format("cannot make the data folder {}: {}", data.string(), error.message()));
+    std::filesystem::permissions(data, std::filesystem::perms::owner_all, error);
+    const auto path = data / "lock";
+    fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
+    if (fd_ < 0) throw_errno(fmt::format("cannot open {}", path.string()));
+    if (::flock(fd_, LOCK_EX | LOCK_NB) != 0) {
+      char owner[32] = {};
+      [[maybe_unused]] const auto got = ::pread(fd_, owner, sizeof owner - 1, 0);
+      ::close(fd_);
+      throw Error(Code::Unavailable,
+                  fmt::format("the data folder {} is in use by another server{}{}: stop it, or choose another with --data",
+                              data.string(), owner[0] ? ", process " : "", owner));
+    }
+    const auto pid = std::to_string(::getpid());
+    [[maybe_unused]] const int truncated = ::ftruncate(fd_, 0);
+    [[maybe_unused]] const auto written = ::pwrite(fd_, pid.data(), pid.size(), 0);
+  }
+  ~DataLock() { ::close(fd_); }
+  DataLock(const DataLock&) = delete;
+
+ private:
+  int fd_;
+};
+
+int request_threads() { return static_cast<int>(std::clamp(std::thread::hardware_concurrency(), 1u, 16u)); }
+
+// Limits that a server of many connections and tasks needs.
+void raise_limits() {
+  rlimit files{};
+  if (::getrlimit(RLIMIT_NOFILE, &files) == 0 && files.rlim_cur < files.rlim_max) {
+    files.rlim_cur = files.rlim_max;
+    ::setrlimit(RLIMIT_NOFILE, &files);
+  }
+  ::signal(SIGPIPE, SIG_IGN);
+  // Threads share few arenas: what one frees another uses, and an idle server stays small.
+  ::mallopt(M_ARENA_MAX, 2);
+  ::mallopt(M_TRIM_THRESHOLD, 1 << 20);
+}
+
+template <class Make>
+auto wait_for(Loop& loop, Make make) {
+  return asio::co_spawn(loop.executor(), on(loop.executor(), std::move(make)), asio::use_future).get();
+}
+
+std::unique_ptr<node::Spawner> make_spawner(Loop& control, const Config& config) {
+  node::HelperOptions options;
+  options.data = config.data;
+  options.sandbox = config.sandbox == "auto";
+  const auto envs = config.data / "envs";
+  std::filesystem::create_directories(envs);
+  options.shared_mounts.push_back({envs, envs.string(), true});
+  return node::connect_spawner(control, std::move(options));
+}
+
+node::AgentOptions agent_options(const Config& config, kube::EmbeddedApi& api, bool sandbox) {
+  node::AgentOptions options;
+  options.data = config.data;
+  options.cpus = config.cpus;
+  options.memory = config.memory;
+  options.gpus = config.gpus;
+  options.python = config.python;
+  options.sandbox = sandbox;
+  options.written = [&api] { return api.await_written(); };
+  return options;
+}
+
+pipelines::RunOptions run_options(const Config& config, bool sandbox) {
+  pipelines::RunOptions options;
+  options.data = config.data;
+  options.objects = config.data / "objects";
+  options.sandbox = sandbox;
+  return options;
+}
+
+std::shared_ptr<const ir::Pipeline> read_spec(json::value spec, json::value platform) {
+  return ir::from_json(std::move(spec), std::move(platform));
+}
+
+}  // namespace
+
+// In the order in which they start; they end in the reverse one.
+struct Server::Parts {
+  explicit Parts(Config c)
+      : config(std::move(c)),
+        lock(config.data),
+        control("control"),
+        pool(std::max(2, request_threads())),
+        database(config.data / "penstock.db",
+                 {kube::EmbeddedApi::migrations(), pipelines::Store::migrations(), metadata::Store::migrations()}),
+        api(database, control, clock),
+        spawner(make_spawner(control, config)),
+        sandbox_problem(config.sandbox == "none" ? "switched off" : spawner->sandbox_problem()),
+        agent(api, control, *spawner, agent_options(config, api, sandbox_problem.empty())),
+        store(database, clock),
+        artifacts(database),
+        specs({read_spec, engine::validate_parameters}),
+        objects(config.data / "objects"),
+        runs(control, api, agent, store, artifacts, specs, clock, pool, run_options(config, sandbox_problem.empty())) {
+    for (int i = 0; i < request_threads(); ++i) loops.push_back(std::make_unique<Loop>(fmt::format("http-{}", i)));
+    wait_for(control, [this]() -> Async<> {
+      co_await api.start();
+      co_await agent.start();
+      co_await runs.start();
+    });
+    add_routes();
+    const auto endpoint = parse_endpoint(config.listen, "listen");
+    http::ServerOptions options;
+    options.host = endpoint.host;
+    options.port = endpoint.port;
+    std::vector<Loop*> threads;
+    for (const auto& loop : loops) threads.push_back(loop.get());
+    http = std::make_unique<http::Server>(std::move(threads), router, options);
+  }
+
+  void add_routes();
+  std::string metrics();
+
+  Config config;
+  DataLock lock;
+  SystemClock clock;
+  Loop control;
+  BlockingPool pool;
+  db::Database database;
+  kube::EmbeddedApi api;
+  std::unique_ptr<node::Spawner> spawner;
+  std::string sandbox_problem;
+  node::Agent agent;
+  pipelines::Store store;
+  metadata::Store artifacts;
+  pipelines::SpecCache specs;
+  objects::Store objects;
+  pipelines::RunController runs;
+  prometheus::Registry registry;
+  http::Router router;
+  std::vector<std::unique_ptr<Loop>> loops;
+  std::unique_ptr<http::Server> http;
+  bool stopped = false;
+};
+
+std::string Server::Parts::metrics() {
+  auto metrics = registry.Collect();
+  std::string text = prometheus::TextSerializer().Serialize(metrics);
+  auto gauge = [&](std::string_view name, std::string_view help, double value) {
+    text += fmt::format("# HELP {0} {1}\n# TYPE {0} gauge\n{0} {2}\n", name, help, value);
+  };
+  const auto capacity = agent.capacity(), used = agent.used();
+  gauge("penstock_runs_in_progress", "Runs that are not in a final state.", static_cast<double>(runs.active_runs()));
+  gauge("penstock_pods_waiting", "Pods that wait for room on the node.", static_cast<double>(agent.waiting_pods()));
+  gauge("penstock_node_cpu_cores", "CPU cores of the node.", static_cast<double>(capacity.cpu_milli) / 1000);
+  gauge("penstock_node_cpu_cores_requested", "CPU cores that running pods ask for.", static_cast<double>(used.cpu_milli) / 1000);
+  gauge("penstock_node_memory_bytes", "Memory of the node.", static_cast<double>(capacity.memory));
+  gauge("penstock_node_memory_bytes_requested", "Memory that running pods ask for.", static_cast<double>(used.memory));
+  gauge("penstock_node_gpus", "GPUs of the node.", static_cast<double>(capacity.gpus));
+  rusage usage{};
+  ::getrusage(RUSAGE_SELF, &usage);
+  const double cpu = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
+                     static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
+  text += fmt::format("# HELP process_cpu_seconds_total CPU time of the server.\n# TYPE process_cpu_seconds_total counter\n"
+                      "process_cpu_seconds_total {}\n", cpu);
+  long pages = 0;
+  if (FILE* file = std::fopen("/proc/self/statm", "re")) {
+    long size = 0;
+    if (std::fscanf(file, "%ld %ld", &size, &pages) != 2) pages = 0;
+    std::fclose(file);
+  }
+  gauge("process_resident_memory_bytes", "Resident memory of the server.",
+        static_cast<double>(pages) * static_cast<double>(::sysconf(_SC_PAGESIZE)));
+  return text;
+}
+
+void Server::Parts::add_routes() {
+  auto ok = [](http::Request&) -> Async<http::Response> { co_return http::text_response("ok"); };
+  router.add(http::Method::Get, "/healthz", ok);
+  router.add(http::Method::Get, "/livez", ok);
+  router.add(http::Method::Get, "/readyz", [this](http::Request&) -> Async<http::Response> {
+    // Ready is: the control loop turns and the database answers.
+    co_await on(control.executor(), []() -> Async<> { co_return; });
+    const bool answers = co_await database.read([](db::Connection& c) { return c.query("SELECT 1").next(); });
+    co_return answers ? http::text_response("ok") : http::text_response("the database does not answer", 503);
+  });
+  router.add(http::Method::Get, "/metrics", [this](http::Request&) -> Async<http::Response> {
+    std::string text = co_await on(control.executor(), [this]() -> Async<std::string> { co_return metrics(); });
+    co_return http::text_response(std::move(text), 200, "text/plain; version=0.0.4; charset=utf-8");
+  });
+  kube::add_routes(router, api, &agent);
+  pipelines::add_routes(router, pipelines::ApiContext{store, artifacts, objects, specs, runs, pool});
+  runs.add_watch_route(router);
+}
+
+Server::Server(Config config) {
+  raise_limits();
+  check_config(config);
+  spdlog::set_level(spdlog::level::from_str(config.log_level));
+  parts_ = std::make_unique<Parts>(std::move(config));
+  if (!parts_->sandbox_problem.empty()) {
+    spdlog::warn("steps run without a sandbox: {}", parts_->sandbox_problem);
+  }
+}
+
+Server::~Server() { stop(std::chrono::milliseconds(0)); }
+
+std::string Server::address() const { return parts_->http->address(); }
+std::string Server::url() const { return "http://" + address(); }
+const Config& Server::config() const { return parts_->config; }
+
+void Server::stop(std::chrono::milliseconds grace, bool end_tasks) {
+  auto& parts = *parts_;
+  if (parts.stopped) return;
+  parts.stopped = true;
+  parts.http->stop(grace);
+  wait_for(parts.control, [&parts, end_tasks]() -> Async<> {
+    co_await parts.runs.stop();
+    co_await parts.agent.stop();
+    if (end_tasks) {
+      for (const auto& process : co_await parts.spawner->list()) {
+        if (process.running) parts.spawner->signal(process.id, SIGKILL);
+        parts.spawner->forget(process.id);
+      }
+    }
+  });
+  for (const auto& loop : parts.loops) loop->stop();
+}
+
+int wait_for_signal() {
+  sigset_t set;
+  sigemptyset(&set);
+  sigaddset(&set, SIGTERM);
+  sigaddset(&set, SIGINT);
+  int got = 0;
+  ::sigwait(&set, &got);
+  return got;
+}
+
+int helper_main(int argc, char** argv) { return node::helper_main(argc, argv); }
+
+std::string unpack_sdk(const std::string& data) { return node::unpack_bundled_kfp(data).string(); }
+
+std::string version() { return PENSTOCK_VERSION; }
+
+}  // namespace penstock::server
