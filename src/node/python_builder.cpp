@@ -191,8 +191,7 @@ Async<> PythonBuilder::build(std::shared_ptr<Build> build) {
   } else {
     build->result.failure = failure;
     for (const auto& log : build->waiting_logs) note(log, failure);
-    const fs::path folder = build->folder;
-    co_await blocking_.run([folder] {
+    co_await blocking_.run([&folder = build->folder] {
       std::error_code ignored;
       fs::remove_all(folder, ignored);
       fs::remove(folder.string() + ".log", ignored);

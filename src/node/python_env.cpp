@@ -110,8 +110,7 @@ Async<> PythonEnv::State::set_up() {
     fs::path bundled;
     kfp_path = options.kfp_path;
     if (kfp_path.empty()) {
-      const fs::path data = options.data;
-      bundled = co_await blocking.run([data] { return unpack_bundled_kfp(data); });
+      bundled = co_await blocking.run([this] { return unpack_bundled_kfp(options.data); });
       kfp_path = bundled;
     }
     if (options.interpreter) {
@@ -134,7 +133,7 @@ Async<> PythonEnv::State::set_up() {
 // What an earlier server was building ends first: it would write on.
 Async<> PythonEnv::State::clean(std::vector<fs::path> left) {
   co_await runner.end_strangers(std::string(kIdPrefix));
-  co_await blocking.run([left] {
+  co_await blocking.run([&left] {
     std::error_code ignored;
     for (const auto& path : left) fs::remove_all(path, ignored);
   });
@@ -258,7 +257,9 @@ Async<Prepared> PythonEnv::prepare(ContainerCommand command) {
   co_return prepared;
 }
 
-void PythonEnv::on_process_change(const ProcessStatus& status) { state_->runner.on_change(status); }
+void PythonEnv::on_process_change(const ProcessStatus& status) {
+  if (status.id.starts_with(kIdPrefix)) state_->runner.on_change(status);
+}
 
 Async<> PythonEnv::stop() {
   state_->stopping = true;

@@ -66,7 +66,7 @@ class PythonEnv {
   // known of the step then, and the next server prepares it again.
   Async<Prepared> prepare(ContainerCommand command);
 
-  // To be called for every change of a process whose id begins with kIdPrefix.
+  // To be called for every change of a process whose id begins with kIdPrefix; others are ignored.
   void on_process_change(const ProcessStatus& status);
 
   // Ends running builds and leaves nothing half-made. Needs on_process_change() to be called meanwhile.
