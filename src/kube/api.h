@@ -91,6 +91,8 @@ struct DeleteOptions {
   std::optional<int64_t> grace_period_seconds;  // pods; default: the pod's own
   std::string uid;                              // precondition
   std::string resource_version;                 // precondition
+  bool dry_run = false;
+  bool durable = true;  // as WriteOptions::durable
 };
 
 enum class PatchType { Json, Merge, Strategic, Apply };
@@ -102,6 +104,9 @@ struct WriteOptions {
   // thread has it (after `await_written`).
   bool durable = true;
   std::string subresource;  // "", "status", "scale"
+  // Embedded store: update() without a subresource replaces the status too. The node binds a pod and tells its first
+  // status in one write this way.
+  bool whole = false;
 };
 
 // Errors: NotFound, AlreadyExists, Aborted (resourceVersion conflict), InvalidArgument (with the field),
