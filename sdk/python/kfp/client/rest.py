@@ -1,0 +1,169 @@
+"""HTTP requests, their errors, and the objects in the replies."""
+
+import datetime
+import json
+import os
+import ssl
+import urllib.error
+import urllib.parse
+import urllib.request
+
+
+class ApiError(Exception):
+    """The server refused a request, or none answered.
+
+    status: the HTTP status; 0 when no server answered. code: the gRPC code, or None.
+    message: what went wrong. details: the reply's list of details. body: the raw reply.
+    """
+
+    def __init__(self, status, message, code=None, details=None, body='', request=''):
+        self.status = status
+        self.code = code
+        self.message = message
+        self.details = details or []
+        self.body = body
+        self.reason = message
+        where = f' ({request})' if request else ''
+        super().__init__(f'{status} {message}{where}' if status else f'{message}{where}')
+
+
+class Record:
+    """An object of the API. Fields are attributes; those not in the reply are None.
+
+    `record['display_name']` and `record.get('display_name')` work as well.
+    """
+
+    def __init__(self, fields):
+        self._fields = fields
+
+    def __getattr__(self, name):
+        if name.startswith('_'):
+            raise AttributeError(name)
+        return _wrap(self._fields.get(name), name)
+
+    def __getitem__(self, name):
+        return _wrap(self._fields[name], name)
+
+    def get(self, name, default=None):
+        return _wrap(self._fields.get(name, default), name)
+
+    def __contains__(self, name):
+        return name in self._fields
+
+    def to_dict(self):
+        """The object as it was in the reply."""
+        return self._fields
+
+    def __dir__(self):
+        return sorted(set(super().__dir__()) | set(self._fields))
+
+    def __eq__(self, other):
+        return isinstance(other, Record) and self._fields == other._fields
+
+    __hash__ = None
+
+    def __repr__(self):
+        return json.dumps(self._fields, indent=1, ensure_ascii=False, default=str)
+
+
+# Free JSON: given as it is, because its keys are the user's own.
+_PLAIN = frozenset(('pipeline_spec', 'parameters', 'tags', 'plugins_input', 'plugins_output', 'metadata'))
+
+
+def _wrap(value, name):
+    if name in _PLAIN:
+        return value
+    if isinstance(value, dict):
+        return Record(value)
+    if isinstance(value, list):
+        return [_wrap(item, '') for item in value]
+    if isinstance(value, str) and name.endswith(('_at', '_time')) and len(value) > 18:
+        return _time(value)
+    return value
+
+
+def _time(text):
+    """A datetime for an RFC 3339 text; the text itself when it is none."""
+    try:
+        return datetime.datetime.strptime(text[:19], '%Y-%m-%dT%H:%M:%S').replace(tzinfo=datetime.timezone.utc)
+    except ValueError:
+        return text
+
+
+class Rest:
+    """Sends requests to one server."""
+
+    def __init__(self, host, token=None, cookies=None, proxy=None, ssl_ca_cert=None, verify_ssl=None):
+        self.host = host.rstrip('/')
+        self._token = token
+        self._cookies = cookies
+        handlers = []
+        if proxy:
+            handlers.append(urllib.request.ProxyHandler({'http': proxy, 'https': proxy}))
+        elif _is_local(self.host):
+            handlers.append(urllib.request.ProxyHandler({}))
+        if self.host.startswith('https'):
+            context = ssl.create_default_context(cafile=ssl_ca_cert)
+            if verify_ssl is False:
+                context.check_hostname = False
+                context.verify_mode = ssl.CERT_NONE
+            handlers.append(urllib.request.HTTPSHandler(context=context))
+        self._opener = urllib.request.build_opener(*handlers)
+
+    def call(self, method, path, query=None, body=None):
+        """The reply's JSON. Raises ApiError."""
+        data = None if body is None else json.dumps(body).encode()
+        return json.loads(self.send(method, path, query, data, 'application/json') or b'{}')
+
+    def upload(self, path, query, filename, content):
+        """Sends a file as the form field `uploadfile`."""
+        boundary = 'penstock-' + os.urandom(12).hex()
+        safe = filename.replace('"', '%22')
+        data = (f'--{boundary}\r\nContent-Disposition: form-data; name="uploadfile"; filename="{safe}"\r\n'
+                'Content-Type: application/octet-stream\r\n\r\n').encode() + content + f'\r\n--{boundary}--\r\n'.encode()
+        return json.loads(self.send('POST', path, query, data, f'multipart/form-data; boundary={boundary}') or b'{}')
+
+    def send(self, method, path, query=None, data=None, content_type=None, timeout=60):
+        """The reply's bytes. Raises ApiError."""
+        url = self.host + path
+        given = {key: value for key, value in (query or {}).items() if value is not None and value != ''}
+        if given:
+            url += '?' + urllib.parse.urlencode(given)
+        request = urllib.request.Request(url, data=data, method=method)
+        if data is not None:
+            request.add_header('Content-Type', content_type)
+        if self._token:
+            token = self._token() if callable(self._token) else self._token
+            request.add_header('Authorization', 'Bearer ' + token)
+        if self._cookies:
+            request.add_header('Cookie', self._cookies)
+        try:
+            with self._opener.open(request, timeout=timeout) as reply:
+                return reply.read()
+        except urllib.error.HTTPError as error:
+            raise _refused(error, f'{method} {url}') from None
+        except (urllib.error.URLError, OSError) as error:
+            reason = getattr(error, 'reason', error)
+            raise ApiError(0, f'no server answers at {self.host}: {reason}. Start one with `penstock up`, or give its address by '
+                              'Client(host=…) or KF_PIPELINES_ENDPOINT', request=f'{method} {url}') from None
+
+
+def _is_local(host):
+    name = urllib.parse.urlsplit(host).hostname or ''
+    return name in ('localhost', '::1') or name.startswith('127.')
+
+
+def _refused(error, request):
+    body = error.read().decode('utf-8', 'replace')
+    code, message, details = None, body.strip() or error.reason, []
+    try:
+        parsed = json.loads(body)
+        if isinstance(parsed, dict):
+            details = parsed.get('details') or []
+            code = parsed.get('code')
+            outer = parsed.get('message') or parsed.get('error_message') or parsed.get('error') or message
+            first = details[0] if details and isinstance(details[0], dict) else {}
+            message = first.get('message') or outer
+    except ValueError:
+        pass
+    return ApiError(error.code, message, code, details, body, request)

@@ -1,0 +1,7 @@
+"""kfp.v2: the names that v1 gave to today's kfp.dsl, kfp.compiler and kfp.components."""
+
+
+def __getattr__(name):
+    if name in ('dsl', 'compiler', 'components'):
+        return __import__('kfp.' + name, fromlist=['*'])
+    raise AttributeError(f"module 'kfp.v2' has no attribute {name!r}")

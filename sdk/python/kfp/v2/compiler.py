@@ -1,0 +1,5 @@
+"""kfp.compiler under its v1 address."""
+
+from kfp.compiler import Compiler
+
+__all__ = ['Compiler']
