@@ -1,21 +1,17 @@
 #include "node/scheduler.h"
 
 #include "base/error.h"
+#include "node/pod_config.h"
 #include "node/quantity.h"
 
 namespace penstock::node {
 
 namespace {
 
+// A missing request is the limit.
 const json::value* amount(const json::object& container, std::string_view name) {
-  const auto* resources = find_object(container, "resources");
-  if (!resources) return nullptr;
-  for (const char* kind : {"requests", "limits"}) {
-    const auto* amounts = find_object(*resources, kind);
-    const auto* value = amounts ? find(*amounts, name) : nullptr;
-    if (value) return value;
-  }
-  return nullptr;
+  const auto* request = container_resource(container, "requests", name);
+  return request ? request : container_resource(container, "limits", name);
 }
 
 struct Asked {

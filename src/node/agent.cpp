@@ -1,0 +1,430 @@
+#include "node/agent.h"
+
+#include <unistd.h>
+
+#include <csignal>
+
+#include "node/agent_state.h"
+#include "node/capacity.h"
+
+namespace penstock::node {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+std::string host_name() {
+  char name[256] = {};
+  return ::gethostname(name, sizeof name - 1) == 0 && name[0] ? name : "penstock";
+}
+
+Resources node_capacity(const AgentOptions& options, const std::vector<int>& gpus) {
+  Resources capacity = machine_capacity();
+  if (options.cpus) capacity.cpu_milli = static_cast<int64_t>(*options.cpus * 1000);
+  if (options.memory) capacity.memory = *options.memory;
+  capacity.gpus = static_cast<int64_t>(gpus.size());
+  capacity.pods = options.max_pods;
+  return capacity;
+}
+
+std::vector<int> node_gpus(const AgentOptions& options) {
+  if (!options.gpus) return gpu_ids();
+  std::vector<int> ids;
+  for (int id = 0; id < *options.gpus; ++id) ids.push_back(id);
+  return ids;
+}
+
+bool is_finished(const json::object& pod) {
+  const auto* status = find_object(pod, "status");
+  const auto phase = status ? get_string(*status, "phase") : std::string();
+  return phase == "Succeeded" || phase == "Failed";
+}
+
+uint64_t version_number(const json::object& object) {
+  uint64_t number = 0;
+  for (const char c : kube::resource_version_of(object)) number = number * 10 + static_cast<uint64_t>(c - '0');
+  return number;
+}
+
+QueuedPod queued_pod(const json::object& pod) {
+  QueuedPod queued;
+  queued.key = kube::uid_of(pod);
+  queued.request = pod_request(pod);
+  const auto& metadata = pod.at("metadata").get_object();
+  queued.created = to_micros(parse_time(get_string(metadata, "creationTimestamp")).value_or(Time{}));
+  queued.version = version_number(pod);
+  const auto group = kube::label_of(pod, "scheduling.x-k8s.io/pod-group");
+  if (group.empty()) return queued;
+  queued.group = fmt::format("{}/{}", kube::namespace_of(pod), group);
+  const auto* annotations = find_object(metadata, "annotations");
+  const auto size = annotations ? get_string(*annotations, "scheduling.x-k8s.io/min-member") : std::string();
+  for (const char c : size) {
+    if (c < '0' || c > '9' || size.size() > 6) {
+      throw Error(Code::InvalidArgument, fmt::format("\"{}\" is no number of pods", size),
+                  "metadata.annotations[scheduling.x-k8s.io/min-member]");
+    }
+  }
+  queued.group_size = size.empty() ? 1 : std::max(1, std::stoi(size));
+  return queued;
+}
+
+}  // namespace
+
+Agent::State::State(kube::Api& a, Loop& c, Spawner& s, AgentOptions o)
+    : api(a),
+      control(c),
+      spawner(s),
+      options(std::move(o)),
+      clock(options.clock ? *options.clock : system_clock),
+      gpu_numbers(node_gpus(options)),
+      scheduler(node_capacity(options, gpu_numbers), gpu_numbers),
+      pool(std::make_unique<BlockingPool>(2)),
+      watcher(std::make_shared<FileWatcher>(c.executor())),
+      scope(c.executor(), "node agent"),
+      wakes_changed(c.executor()),
+      any_late(c.executor()),
+      any_queued(c.executor()),
+      any_to_forget(c.executor()) {
+  if (options.node_name.empty()) options.node_name = host_name();
+  place = {options.node_name, options.host_ip};
+  context = {options.node_name, options.host_ip, scheduler.capacity().cpu_milli, scheduler.capacity().memory};
+  volume_options = {options.data, options.allow_host_path};
+  if (options.python_steps) {
+    PythonEnvOptions python_options;
+    python_options.data = options.data;
+    python_options.python = options.python;
+    python_options.kfp_path = options.kfp_path;
+    python = std::make_unique<PythonEnv>(control, spawner, std::move(python_options));
+  }
+}
+
+Async<> Agent::State::start() {
+  for (const char* folder : {"pods", "logs", "volumes", "tasks"}) fs::create_directories(options.data / folder);
+  recovering = true;
+  spawner.set_on_change([weak = weak_from_this(), &loop = control](const ProcessStatus& status) {
+    const auto state = weak.lock();
+    if (!state) return;
+    if (loop.running_here()) return state->process_changed(status);
+    loop.post([state, status] { state->process_changed(status); });
+  });
+  for (const auto& status : co_await spawner.list()) process_changed(status);
+  const auto list = co_await api.list(kube::kPods, {});
+  recover(list);
+  scope.spawn([this] { return tick_loop(); });
+  scope.spawn([this] { return late_loop(); });
+  scope.spawn([this] { return unschedulable_loop(); });
+  scope.spawn([this] { return forget_loop(); });
+  scope.spawn([this] { return watch_pods(); });
+  for (const auto* resource : {&kube::kSecrets, &kube::kConfigMaps, &kube::kPersistentVolumeClaims}) {
+    scope.spawn([this, resource] { return watch_config(*resource); });
+  }
+}
+
+// Goes on with what a former server left: processes find their pods, pods their processes.
+void Agent::State::recover(const kube::List& list) {
+  recovering = false;
+  std::set<std::string> uids;
+  for (const auto& object : list.items) {
+    uids.insert(std::string(kube::uid_of(*object)));
+    seen(object);
+  }
+  for (const auto& [uid, processes] : known_processes) {
+    if (pods.contains(uid)) continue;
+    for (const auto& [id, status] : processes) process_changed(status);
+  }
+  known_processes.clear();
+  std::error_code error;
+  for (const auto& entry : fs::directory_iterator(options.data / "pods", error)) {
+    const auto uid = entry.path().filename().string();
+    if (!uids.contains(uid)) remove_folder(uid);
+  }
+}
+
+Async<> Agent::State::stop() {
+  stopping = true;
+  watcher->stop();
+  co_await scope.stop();
+  if (python) co_await python->stop();
+  spawner.set_on_change({});
+  pods.clear();
+  pool.reset();
+}
+
+Async<> Agent::State::watch_pods() {
+  while (true) {
+    bool expired = false;
+    std::string problem;
+    try {
+      co_await watch_pods_once();
+    } catch (const Error& error) {
+      expired = error.code() == Code::OutOfRange;
+      problem = error.what();
+    }
+    if (!expired) {
+      spdlog::warn("node agent: the watch of pods failed: {}", problem);
+      co_await sleep_for(std::chrono::seconds(1));
+    }
+  }
+}
+
+Async<> Agent::State::watch_pods_once() {
+  const auto list = co_await api.list(kube::kPods, {});
+  kube::WatchQuery query;
+  query.resource_version = list.resource_version;
+  const auto watch = co_await api.watch(kube::kPods, query);
+  std::set<std::string_view> uids;
+  for (const auto& object : list.items) {
+    uids.insert(kube::uid_of(*object));
+    seen(object);
+  }
+  std::vector<PodPtr> missed;
+  for (const auto& [uid, pod] : pods) {
+    if (!uids.contains(uid)) missed.push_back(pod);
+  }
+  for (const auto& pod : missed) deleted(*pod->object);
+  while (true) {
+    const auto event = co_await watch->next();
+    if (event.type == kube::EventType::Deleted) deleted(*event.object);
+    if (event.type == kube::EventType::Added || event.type == kube::EventType::Modified) seen(event.object);
+  }
+}
+
+void Agent::State::seen(const kube::Object& object) {
+  const auto* spec = find_object(*object, "spec");
+  const auto node = spec ? get_string(*spec, "nodeName") : std::string();
+  if (!node.empty() && node != place.node_name) return;
+  const bool finished = is_finished(*object);
+  const auto known = pods.find(std::string(kube::uid_of(*object)));
+  if (known == pods.end()) {
+    if (!finished) add(object);
+    return;
+  }
+  const auto pod = known->second;
+  if (version_number(*object) > version_number(*pod->object)) pod->object = object;
+  if (finished) pod->seen_terminal = true;
+  if (kube::is_deleting(*object)) begin_removal(pod);
+  erase_if_done(pod);
+}
+
+void Agent::State::add(const kube::Object& object) {
+  const auto pod = std::make_shared<AgentPod>(object, &place);
+  pods[pod->uid] = pod;
+  QueuedPod request;
+  try {
+    request = queued_pod(*object);
+  } catch (const Error& error) {
+    const auto message = error.field().empty() ? error.message() : error.field() + ": " + error.message();
+    return apply(pod, pod->life.fail("InvalidPod", message, clock.now()));
+  }
+  std::vector<ProcessStatus> processes;
+  if (const auto known = known_processes.find(pod->uid); known != known_processes.end()) {
+    for (const auto& [id, status] : known->second) processes.push_back(status);
+  }
+  const auto* spec = find_object(*object, "spec");
+  if (processes.empty() && get_string(*spec, "nodeName").empty()) {
+    if (kube::is_deleting(*object)) return begin_removal(pod);
+    scheduler.add(std::move(request));
+    queued.push_back(pod->uid);
+    any_queued.set();
+    return decide_soon();
+  }
+  pod->bound = true;
+  pod->gpus = saved_gpus(pod->uid);
+  scheduler.adopt(pod->uid, request.request, pod->gpus);
+  for (const auto& process : processes) {
+    if (!process.running) pod->processes.push_back(process.id);
+  }
+  apply(pod, pod->life.resume(processes, clock.now()));
+  if (kube::is_deleting(*object)) begin_removal(pod);
+}
+
+void Agent::State::deleted(const json::object& object) {
+  const std::string uid(kube::uid_of(object));
+  const auto known = pods.find(uid);
+  if (known == pods.end()) return remove_folder(uid);
+  const auto pod = known->second;
+  pod->erased = true;
+  apply(pod, pod->life.remove(std::chrono::seconds(0), clock.now()));
+}
+
+void Agent::State::remove_folder(const std::string& uid) {
+  if (uid.empty() || !pool) return;
+  pool->post([folder = pod_folder(options.data, uid)] {
+    std::error_code ignored;
+    fs::remove_all(folder, ignored);
+  });
+}
+
+void Agent::State::process_changed(const ProcessStatus& status) {
+  if (status.id.starts_with(PythonEnv::kIdPrefix)) {
+    if (python) python->on_process_change(status);
+    return;
+  }
+  const auto name = parse_process_id(status.id);
+  const auto uid = name ? name->uid : std::string();
+  if (recovering) {
+    known_processes[uid][status.id] = status;
+    return;
+  }
+  const auto known = pods.find(uid);
+  if (known == pods.end()) {
+    // Of no pod: a pod that was deleted while the server was down, or one whose end is recorded.
+    if (status.running) {
+      spawner.signal(status.id, SIGKILL);
+    } else {
+      forget({status.id});
+    }
+    return;
+  }
+  const auto pod = known->second;
+  auto change = status;
+  if (!status.sandboxed && pod->unsandboxed.empty() && status.running) {
+    pod->unsandboxed = "none: " + (options.sandbox ? spawner.sandbox_problem() : "the server is told not to");
+  }
+  if (!status.running) {
+    pod->processes.push_back(status.id);
+    const auto* container = container_of(*pod->object, name->container);
+    if (status.exit_code != 0 && status.message.empty() && container &&
+        get_string(*container, "terminationMessagePolicy") == "FallbackToLogsOnError") {
+      change.message = log_tail(log_of(*pod, name->container), 80, 2048);
+    }
+    watcher->poke(log_of(*pod, name->container));
+  }
+  apply(pod, pod->life.process_changed(change, clock.now()));
+}
+
+void Agent::State::decide_soon() {
+  if (deciding) return;
+  deciding = true;
+  control.post([weak = weak_from_this()] {
+    const auto state = weak.lock();
+    if (state && !state->stopping) state->decide();
+  });
+}
+
+void Agent::State::decide() {
+  deciding = false;
+  const auto decision = scheduler.decide();
+  const auto now = clock.now();
+  for (const auto& refusal : decision.refused) {
+    const auto known = pods.find(refusal.key);
+    if (known == pods.end()) continue;
+    const auto pod = known->second;
+    apply(pod, pod->life.fail(refusal.reason, refusal.message, now));
+  }
+  for (const auto& placement : decision.placed) {
+    const auto known = pods.find(placement.key);
+    if (known == pods.end()) continue;
+    const auto pod = known->second;
+    pod->bound = true;
+    pod->gpus = placement.gpus;
+    if (!pod->gpus.empty()) save_gpus(*pod);
+    apply(pod, pod->life.bind(now));
+  }
+}
+
+void Agent::State::tick() {
+  const auto now = clock.now();
+  while (!wakes.empty() && wakes.begin()->first <= now) {
+    const auto uid = wakes.begin()->second;
+    wakes.erase(wakes.begin());
+    const auto known = pods.find(uid);
+    if (known == pods.end()) continue;
+    const auto pod = known->second;
+    pod->wake.reset();
+    apply(pod, pod->life.tick(now));
+  }
+}
+
+Async<> Agent::State::tick_loop() {
+  while (true) {
+    tick();
+    wakes_changed.reset();
+    if (wakes.empty()) {
+      co_await wakes_changed.wait();
+    } else {
+      co_await wakes_changed.wait_for(wakes.begin()->first - clock.now());
+    }
+  }
+}
+
+Async<> Agent::State::late_loop() {
+  while (true) {
+    co_await any_late.wait();
+    co_await sleep_for(options.running_delay);
+    any_late.reset();
+    for (const auto& pod : std::exchange(late, {})) {
+      if (pod->late) write_soon(pod);
+    }
+  }
+}
+
+Async<> Agent::State::unschedulable_loop() {
+  while (true) {
+    co_await any_queued.wait();
+    any_queued.reset();
+    const auto batch = std::exchange(queued, {});
+    co_await sleep_for(options.unschedulable_delay);
+    for (const auto& uid : batch) {
+      const auto known = pods.find(uid);
+      if (known == pods.end() || !scheduler.waits(uid)) continue;
+      const auto pod = known->second;
+      apply(pod, pod->life.unschedulable(scheduler.why_waiting(uid), clock.now()));
+    }
+  }
+}
+
+void Agent::State::forget(std::vector<std::string> ids) {
+  if (ids.empty()) return;
+  to_forget.insert(to_forget.end(), ids.begin(), ids.end());
+  any_to_forget.set();
+}
+
+Async<> Agent::State::forget_loop() {
+  while (true) {
+    co_await any_to_forget.wait();
+    any_to_forget.reset();
+    const auto batch = std::exchange(to_forget, {});
+    if (options.written) co_await options.written();
+    for (const auto& id : batch) spawner.forget(id);
+  }
+}
+
+Agent::Agent(kube::Api& api, Loop& control, Spawner& spawner, AgentOptions options)
+    : state_(std::make_shared<State>(api, control, spawner, std::move(options))) {}
+
+Agent::~Agent() = default;
+
+Async<> Agent::start() {
+  co_await on(state_->control.executor(), [state = state_] { return state->start(); });
+}
+
+Async<> Agent::stop() {
+  co_await on(state_->control.executor(), [state = state_] { return state->stop(); });
+}
+
+void Agent::tick() { state_->tick(); }
+Resources Agent::capacity() const { return state_->scheduler.capacity(); }
+Resources Agent::used() const { return state_->scheduler.used(); }
+size_t Agent::waiting_pods() const { return state_->scheduler.waiting_count(); }
+
+Async<> Agent::read(const json::object& pod, kube::LogOptions options, http::BodyWriter& out) {
+  const std::string uid(kube::uid_of(pod)), name(kube::name_of(pod)), ns(kube::namespace_of(pod));
+  if (options.container.empty()) options.container = first_container(pod);
+  const auto* spec = find_object(pod, "spec");
+  if (options.container.empty() || options.container.find('/') != std::string::npos ||
+      (spec && find_array(*spec, "containers") && !container_of(pod, options.container))) {
+    throw not_found("pod \"{}\" has no container \"{}\"", name, options.container);
+  }
+  const auto path = log_path(state_->options.data, ns, name, uid, options.container);
+  if (!fs::exists(path)) {
+    throw not_found("container \"{}\" of pod \"{}\" has no log: it has not started", options.container, name);
+  }
+  const auto is_live = [state = state_, uid, container = options.container] {
+    const auto known = state->pods.find(uid);
+    return !state->stopping && known != state->pods.end() && known->second->life.live(container);
+  };
+  co_await copy_log(path, options, LogReader{*state_->pool, state_->control, state_->watcher, is_live}, out);
+}
+
+}  // namespace penstock::node

@@ -1,0 +1,183 @@
+// How a container gets from its spec to a process.
+#include <unistd.h>
+
+#include <cstdlib>
+#include <fstream>
+#include <iterator>
+
+#include "node/agent_state.h"
+#include "node/capacity.h"
+#include "node/quantity.h"
+
+namespace penstock::node {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kDefaultPath = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
+
+std::vector<std::string> expanded(const json::object& container, std::string_view member, const EnvList& env) {
+  std::vector<std::string> words;
+  const auto* list = find_array(container, member);
+  if (!list) return words;
+  for (const auto& item : *list) {
+    if (!item.is_string()) throw invalid("{} must be strings", member);
+    words.push_back(expand(to_view(item.get_string()), env));
+  }
+  return words;
+}
+
+}  // namespace
+
+bool Agent::State::sandboxed() const { return options.sandbox && spawner.sandbox_problem().empty(); }
+
+fs::path Agent::State::log_of(const AgentPod& pod, std::string_view container) const {
+  return log_path(options.data, pod.ns, pod.name, pod.uid, container);
+}
+
+Async<ConfigObjects> Agent::State::fetch(PodPtr pod) {
+  ConfigObjects objects;
+  for (const auto& ref : config_refs(*pod->object)) {
+    const auto& resource = ref.kind == ConfigKind::Secret      ? kube::kSecrets
+                           : ref.kind == ConfigKind::ConfigMap ? kube::kConfigMaps
+                                                               : kube::kPersistentVolumeClaims;
+    kube::Object object;
+    try {
+      object = co_await api.get(resource, pod->ns, ref.name);
+    } catch (const Error& error) {
+      if (error.code() != Code::NotFound) throw;
+    }
+    objects[ref] = std::move(object);
+  }
+  co_return objects;
+}
+
+Async<> Agent::State::launch(PodPtr pod, Launch wanted) {
+  const auto object = pod->object;
+  const auto* container = container_of(*object, wanted.container);
+  const auto changes = config_changes;
+  std::string missing, failure, reason = "ContainerCannotRun";
+  int exit_code = 128;
+  ProcessSpec process;
+  try {
+    const auto objects = co_await fetch(pod);
+    // Files of volumes are written off this loop; a pod without any needs only a folder or two.
+    PodFiles files;
+    if (find_array(object->at("spec").get_object(), "volumes")) {
+      files = co_await pool->run([&] { return prepare_files(*object, objects, context, volume_options); });
+    } else {
+      files = prepare_files(*object, objects, context, volume_options);
+    }
+    const auto env = container_env(*object, *container, objects, context, base_env(*pod, files));
+    process = process_of(*pod, *container, wanted, files);
+    process.mounts = container_mounts(*container, files, env);
+    auto command = command_of(*pod, *container, files, env);
+    fs::create_directories(process.log.parent_path());
+    Prepared prepared;
+    if (python) {
+      prepared = co_await python->prepare(std::move(command));
+    } else {
+      prepared.argv = std::move(command.command);
+      prepared.argv.insert(prepared.argv.end(), command.args.begin(), command.args.end());
+    }
+    auto all = env;
+    for (auto& [name, value] : prepared.env) set_env(all, name, std::move(value));
+    for (const auto& [name, value] : all) process.env.push_back(name + "=" + value);
+    process.argv = std::move(prepared.argv);
+    if (!prepared.failure.empty()) {
+      failure = std::move(prepared.failure);
+      reason = "Error";
+      exit_code = 1;
+    }
+  } catch (const ConfigMissing& error) {
+    missing = error.message();
+  } catch (const Error& error) {
+    failure = error.field().empty() ? error.message() : error.field() + ": " + error.message();
+  } catch (const fs::filesystem_error& error) {
+    failure = error.what();
+  }
+  if (!missing.empty()) {
+    config_waiters[pod->ns].insert(pod->uid);
+    apply(pod, pod->life.waiting(wanted, "CreateContainerConfigError", missing));
+    if (changes != config_changes) config_changed(pod->ns);  // it came while we looked
+    co_return;
+  }
+  if (!failure.empty()) {
+    apply(pod, pod->life.cannot_start(wanted, reason, failure, exit_code, clock.now()));
+    co_return;
+  }
+  if (!pod->life.wants(wanted)) co_return;  // stopped meanwhile
+  spawner.start(std::move(process));
+  apply(pod, pod->life.spawned(wanted));
+}
+
+EnvList Agent::State::base_env(const AgentPod& pod, const PodFiles& files) const {
+  const char* path = std::getenv("PATH");
+  EnvList env;
+  env.emplace_back("PATH", path && *path ? path : std::string(kDefaultPath));
+  env.emplace_back("HOME", sandboxed() ? "/tmp" : files.tmp.string());
+  env.emplace_back("LANG", "C.UTF-8");
+  env.emplace_back("HOSTNAME", pod.name);
+  if (!sandboxed()) env.emplace_back("TMPDIR", files.tmp.string());
+  if (!gpu_numbers.empty()) {
+    // Also for a pod without GPUs: it must not find those of others.
+    const auto ids = fmt::format("{}", fmt::join(pod.gpus, ","));
+    env.emplace_back("NVIDIA_VISIBLE_DEVICES", pod.gpus.empty() ? "void" : ids);
+    env.emplace_back("CUDA_VISIBLE_DEVICES", ids);
+  }
+  return env;
+}
+
+ContainerCommand Agent::State::command_of(const AgentPod& pod, const json::object& container, const PodFiles& files,
+                                          const EnvList& env) {
+  ContainerCommand command;
+  command.command = expanded(container, "command", env);
+  command.args = expanded(container, "args", env);
+  const auto name = get_string(container, "name");
+  if (command.command.empty()) {
+    throw invalid("container \"{}\" has no command: this node runs commands of the host and does not know the "
+                  "entrypoint of the image \"{}\"; set command", name, get_string(container, "image"));
+  }
+  command.env = env;
+  command.tmp_host_dir = files.tmp;
+  command.tmp_path = sandboxed() ? "/tmp" : files.tmp.string();
+  command.log = log_of(pod, name);
+  return command;
+}
+
+ProcessSpec Agent::State::process_of(const AgentPod& pod, const json::object& container, const Launch& wanted,
+                                     const PodFiles& files) const {
+  ProcessSpec process;
+  process.id = process_id(pod.uid, wanted.container, wanted.restart);
+  // An image's working folder is not known; unlike "/", this one can be written to.
+  process.cwd = get_string(container, "workingDir", sandboxed() ? "/tmp" : files.tmp.string());
+  process.log = log_of(pod, wanted.container);
+  process.tmp = files.tmp;
+  process.sandbox = options.sandbox;
+  process.log_limit = options.log_limit;
+  if (const auto* memory = container_resource(container, "limits", "memory")) {
+    process.memory_limit = static_cast<uint64_t>(Quantity::parse(*memory, "resources.limits.memory").units());
+  }
+  if (const auto* cpu = container_resource(container, "limits", "cpu")) {
+    process.cpu_limit = Quantity::parse(*cpu, "resources.limits.cpu").number();
+  }
+  process.devices = gpu_devices(pod.gpus);
+  return process;
+}
+
+// Which GPUs a pod has is known to this machine alone, so it is kept in the pod's folder.
+void Agent::State::save_gpus(const AgentPod& pod) const {
+  const auto folder = pod_folder(options.data, pod.uid);
+  std::error_code error;
+  fs::create_directories(folder, error);
+  fs::permissions(folder, fs::perms::owner_all, error);
+  std::ofstream(folder / "gpus") << fmt::format("{}\n", fmt::join(pod.gpus, " "));
+}
+
+std::vector<int> Agent::State::saved_gpus(const std::string& uid) const {
+  std::ifstream file(pod_folder(options.data, uid) / "gpus");
+  return {std::istream_iterator<int>(file), std::istream_iterator<int>()};
+}
+
+}  // namespace penstock::node
