@@ -33,6 +33,7 @@ struct RunInfo {
   std::string resource_name;  // "hello-x7f2k": what tasks see as their job's name
   std::string pipeline_root;  // empty: the pipeline's own
   std::string ns;
+  std::string workspace_path = "/kfp-workspace";
   Time created_at{};
   Time scheduled_at{};
   bool caching = true;      // false: no task looks for or leaves cache entries

@@ -36,7 +36,8 @@ struct LaunchSpec {
   json::object resources;
   // {"inputs": {"parameterValues", "artifacts"}, "outputs": {"artifacts"}}: without the files of the runner.
   json::object executor_input;
-  // The executor's KubernetesExecutorConfig; every *Parameter and *Json is resolved to its value, in place.
+  // The executor's KubernetesExecutorConfig with its inputs resolved: `secretNameParameter: {…}` has become
+  // `secretName: value` (likewise pvcName, configMapName), `tolerationJson: {…}` its value.
   json::object platform;
   std::string fingerprint;  // empty: leave no cache entry
 
@@ -88,8 +89,9 @@ struct ResolvedTask {
   std::vector<std::string> output_folders;  // that must exist before the task starts
 };
 
-// Replaces every placeholder, once: a value that looks like a placeholder stays as it is. Throws InvalidArgument for a
-// placeholder that names nothing.
+// Replaces every placeholder, once: a value that looks like a placeholder stays as it is, and so does a placeholder that
+// names nothing (program text may hold one). An optional input without a value is the empty text. Throws InvalidArgument
+// for a malformed IfPresent or Concat.
 ResolvedTask resolve(const LaunchSpec& spec, const PathMap& paths);
 
 // The value in an output parameter's file. Throws InvalidArgument when the text is not of that type.

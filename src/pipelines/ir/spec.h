@@ -100,7 +100,7 @@ struct Iterator {
   bool artifacts = false;
   int item_input = -1;                 // the component's input which receives each item
   int list_input = -1;                 // the input which holds the list; -1 when `raw` does
-  const json::array* raw = nullptr;
+  const json::value* raw = nullptr;  // a list
   int64_t parallelism = 0;             // 0: unlimited
 };
 
@@ -171,6 +171,9 @@ bool is_v1_workflow(const json::value& document);
 // Does `value` fit `type`? Gives it as a task receives it: STRING takes other values as their JSON text, whole numbers
 // become integers. Throws InvalidArgument whose message starts with `where`.
 json::value convert(const json::value& value, ParameterType type, std::string_view where);
+
+// Does convert() give `value` itself? (Without the copy.)
+bool is_exactly(const json::value& value, ParameterType type);
 
 // A value's text as placeholders insert it: strings as they are, whole numbers without fraction, the rest as JSON.
 std::string text_of(const json::value& value);

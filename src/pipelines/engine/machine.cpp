@@ -1,0 +1,190 @@
+#include "pipelines/engine/machine.h"
+
+#include <cmath>
+
+namespace penstock::engine {
+
+namespace {
+
+TaskType type_of(const ir::Task* task, const ir::Component& component, int64_t iteration) {
+  if (task == nullptr) return TaskType::Root;
+  if (task->iterator && iteration < 0) return TaskType::Loop;
+  if (component.executor != nullptr) {
+    return component.executor->kind == ir::Executor::Kind::Importer ? TaskType::Importer : TaskType::Runtime;
+  }
+  if (iteration >= 0) return TaskType::Iteration;
+  // The SDK's own names tell its constructs apart.
+  if (task->name.starts_with("condition-branches-")) return TaskType::ConditionBranch;
+  if (task->condition) return TaskType::Condition;
+  if (task->name.starts_with("exit-handler-")) return TaskType::ExitHandler;
+  return TaskType::Dag;
+}
+
+}  // namespace
+
+Instance& Machine::make(TaskId parent, const ir::Task* task, const ir::Component& component, int64_t iteration) {
+  auto instance = std::make_unique<Instance>();
+  instance->id = static_cast<TaskId>(state_.instances.size());
+  instance->parent = parent;
+  instance->task = task;
+  instance->component = &component;
+  instance->iteration = iteration;
+  instance->type = type_of(task, component, iteration);
+  instance->depth = parent == kNoTask ? 0 : state_.at(parent).depth + 1;
+  instance->created = state_.now;
+  state_.instances.push_back(std::move(instance));
+  return *state_.instances.back();
+}
+
+void Machine::changed(const Instance& instance) {
+  state_.commands.push_back(TaskChanged{std::make_shared<const TaskRecord>(record_of(state_, instance))});
+}
+
+void Machine::queue(Instance& instance, bool first) {
+  instance.phase = Phase::Queued;
+  if (first) state_.ready.push_front(instance.id);
+  else state_.ready.push_back(instance.id);
+}
+
+void Machine::launch(Instance& leaf) {
+  leaf.in_flight = true;
+  ++state_.in_flight;
+  try {
+    if (leaf.type == TaskType::Importer) {
+      leaf.import = make_import(state_, leaf);
+      leaf.phase = Phase::Importing;
+      state_.commands.push_back(Import{leaf.id, leaf.attempt, leaf.import});
+      return;
+    }
+    auto spec = make_launch(state_, leaf);
+    if (state_.info.caching && leaf.task->cache) {
+      leaf.fingerprint = fingerprint_of(leaf, *spec);
+      spec->fingerprint = leaf.fingerprint;
+    }
+    leaf.launch = std::move(spec);
+  } catch (const Error& error) {
+    return fail(leaf, {0, error.message()}, false);
+  }
+  // What has failed just now is not in the cache.
+  if (leaf.fingerprint.empty() || leaf.attempt > 0) return start_container(leaf);
+  leaf.phase = Phase::CheckingCache;
+  state_.commands.push_back(CheckCache{leaf.id, leaf.attempt, leaf.fingerprint});
+}
+
+void Machine::start_container(Instance& leaf) {
+  leaf.phase = Phase::Launched;
+  state_.commands.push_back(Launch{leaf.id, leaf.attempt, leaf.launch});
+}
+
+void Machine::set_outputs(Instance& instance, const Outputs& outputs) {
+  auto kept = std::make_shared<Outputs>(outputs);
+  const ir::Component& component = *instance.component;
+  instance.outputs.parameters.resize(component.output_parameters.size());
+  instance.outputs.artifacts.resize(component.output_artifacts.size());
+  for (size_t i = 0; i < component.output_parameters.size(); ++i) {
+    const auto* value = kept->parameters.if_contains(component.output_parameters[i].name);
+    if (value != nullptr && !value->is_null()) instance.outputs.parameters[i] = Value(kept, value);
+  }
+  for (size_t i = 0; i < component.output_artifacts.size(); ++i) {
+    const auto* list = kept->artifacts.if_contains(component.output_artifacts[i].name);
+    if (list != nullptr && list->is_array()) instance.outputs.artifacts[i] = Artifacts(kept, &list->get_array());
+  }
+  instance.outputs_json = std::move(kept);
+}
+
+void Machine::finish(Instance& instance, TaskState state) {
+  if (instance.in_flight) {
+    instance.in_flight = false;
+    --state_.in_flight;
+  }
+  instance.state = state;
+  instance.phase = Phase::Done;
+  instance.ended = state_.now;
+  changed(instance);
+  // Only the outputs are wanted from now on. What a dag or a loop knows of its own error stays until its parent has read
+  // it, in settle().
+  instance.inputs = {};
+  instance.inputs_json = nullptr;
+  if (instance.parent != kNoTask) instance.outputs_json = nullptr;
+  instance.launch = nullptr;
+  instance.import = nullptr;
+  state_.settled.push_back(instance.id);
+}
+
+void Machine::fail(Instance& instance, TaskError error, bool retriable) {
+  if (retriable && may_retry(instance)) return retry(instance, std::move(error));
+  instance.error = std::move(error);
+  finish(instance, TaskState::Failed);
+}
+
+bool Machine::may_retry(const Instance& instance) const {
+  if (instance.task == nullptr || state_.canceling || instance.attempt >= instance.task->retry.max_retries) return false;
+  // Of a loop over a container, each iteration is retried; of a loop over a dag, the loop.
+  if (instance.is_leaf()) return true;
+  return instance.iteration < 0 && instance.component->dag != nullptr;
+}
+
+void Machine::retry(Instance& instance, TaskError error) {
+  const ir::RetryPolicy& policy = instance.task->retry;
+  const double delay = static_cast<double>(policy.backoff.count()) * std::pow(policy.factor, instance.attempt);
+  const double longest = static_cast<double>(policy.max_backoff.count());
+  instance.delay = std::chrono::milliseconds(static_cast<int64_t>(std::min(delay, longest)));
+  if (instance.in_flight) {
+    instance.in_flight = false;
+    --state_.in_flight;
+  }
+  ++instance.attempt;
+  instance.error = std::move(error);
+  instance.state = TaskState::Pending;
+  instance.started = {};
+  instance.launch = nullptr;
+  instance.import = nullptr;
+  instance.dag = nullptr;
+  instance.loop = nullptr;
+  changed(instance);
+  if (instance.delay.count() == 0) return queue(instance, false);
+  instance.phase = Phase::Timer;
+  state_.commands.push_back(SetTimer{instance.id, instance.attempt, instance.delay});
+}
+
+void Machine::settle(TaskId id) {
+  Instance& instance = state_.at(id);
+  if (instance.parent == kNoTask) {
+    state_.finished = true;
+    state_.result = {state_.canceling ? TaskState::Canceled : instance.state, instance.error, state_.now};
+    state_.commands.push_back(state_.result);
+    return;
+  }
+  Instance& parent = state_.at(instance.parent);
+  if (parent.is_loop()) {
+    iteration_ended(parent, instance);  // which frees it
+  } else {
+    child_ended(parent, instance);
+  }
+}
+
+void Machine::drain() {
+  while (!state_.settled.empty()) {
+    const TaskId id = state_.settled.front();
+    state_.settled.pop_front();
+    settle(id);
+  }
+}
+
+void Machine::run() {
+  drain();
+  while (state_.in_flight < state_.info.max_in_flight && !state_.finished) {
+    if (!state_.ready.empty()) {
+      Instance* instance = state_.find(state_.ready.front());
+      state_.ready.pop_front();
+      if (instance == nullptr || instance->phase != Phase::Queued) continue;  // canceled meanwhile
+      if (instance->is_leaf()) launch(*instance);
+      else expand(*instance);
+    } else if (!start_iteration()) {
+      break;
+    }
+    drain();
+  }
+}
+
+}  // namespace penstock::engine
