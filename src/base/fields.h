@@ -150,23 +150,24 @@ class Fields {
  public:
   explicit Fields(std::string name) : table_(std::make_shared<fields::Table>(std::move(name))) {}
 
-  template <class M>
-  Fields& add(std::string_view name, M T::*member, const FieldOptions& options = {}) {
+  // B is T or a base of it.
+  template <class M, class B>
+  Fields& add(std::string_view name, M B::*member, const FieldOptions& options = {}) {
     return put(name, member, fields::type_of<M>(), options);
   }
-  template <class M>  // another struct with a table
-  Fields& add(std::string_view name, M T::*member, const Fields<M>& table, const FieldOptions& options = {}) {
+  template <class M, class B>  // another struct with a table
+  Fields& add(std::string_view name, M B::*member, const Fields<M>& table, const FieldOptions& options = {}) {
     return put(name, member, std::make_shared<fields::TableType>(table.table()), options);
   }
-  template <class M>
-  Fields& add(std::string_view name, std::vector<M> T::*member, const Fields<M>& table,
+  template <class M, class B>
+  Fields& add(std::string_view name, std::vector<M> B::*member, const Fields<M>& table,
               const FieldOptions& options = {}) {
     return put(name, member,
                std::make_shared<fields::ArrayType<M>>(std::make_shared<fields::TableType>(table.table())), options);
   }
-  template <class M>
+  template <class M, class B>
     requires std::is_enum_v<M>
-  Fields& add(std::string_view name, M T::*member, std::span<const EnumName> names, const FieldOptions& options = {}) {
+  Fields& add(std::string_view name, M B::*member, std::span<const EnumName> names, const FieldOptions& options = {}) {
     return put(name, member,
                fields::enum_type(
                    names, [](const void* where) { return static_cast<int>(*static_cast<const M*>(where)); },
@@ -185,8 +186,8 @@ class Fields {
   const fields::Table& table() const { return *table_; }
 
  private:
-  template <class M>
-  Fields& put(std::string_view name, M T::*member, fields::TypePtr type, const FieldOptions& options) {
+  template <class M, class B>
+  Fields& put(std::string_view name, M B::*member, fields::TypePtr type, const FieldOptions& options) {
     static const T probe{};
     const auto offset = reinterpret_cast<const char*>(&(probe.*member)) - reinterpret_cast<const char*>(&probe);
     table_->add(name, static_cast<size_t>(offset), std::move(type), options);

@@ -79,7 +79,7 @@ Query parse_query(std::string_view text) {
 Async<std::string> BodyReader::read_all(size_t limit) {
   const auto announced = length();
   if (announced && *announced > limit) {
-    throw Error(Code::ResourceExhausted, fmt::format("the body has {} bytes, more than the limit of {}", *announced, limit));
+    throw Error(Code::ResourceExhausted, fmt::format("the body has {} bytes, more than the limit of {}", *announced, limit), "body");
   }
   std::string body;
   if (announced) body.reserve(*announced);
@@ -87,7 +87,7 @@ Async<std::string> BodyReader::read_all(size_t limit) {
     std::string piece = co_await read_some();
     if (piece.empty()) co_return body;
     if (body.size() + piece.size() > limit) {
-      throw Error(Code::ResourceExhausted, fmt::format("the body is larger than the limit of {} bytes", limit));
+      throw Error(Code::ResourceExhausted, fmt::format("the body is larger than the limit of {} bytes", limit), "body");
     }
     if (body.empty() && !announced) {
       body = std::move(piece);

@@ -157,7 +157,7 @@ class Connection::Body : public BodyReader {
                                       asio::redirect_error(use_async, error));
       filled = piece.size() - body.size;
       if (error == bhttp::error::need_buffer) error = {};
-      if (error == bhttp::error::body_limit) throw Error(Code::ResourceExhausted, "the body is larger than the server accepts");
+      if (error == bhttp::error::body_limit) throw Error(Code::ResourceExhausted, "the body is larger than the server accepts", "body");
       if (error == beast::error::timeout) throw Error(Code::DeadlineExceeded, "the body did not come in time");
       if (error) throw Error(Code::Cancelled, "the client went away in the middle of the body");
     }

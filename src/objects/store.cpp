@@ -110,6 +110,18 @@ std::optional<std::string> Store::path_to_uri(const fs::path& path) const {
   return "minio://" + inside.generic_string();
 }
 
+std::optional<fs::path> Store::find(std::string_view bucket, std::string_view key) const {
+  const fs::path path = path_of(bucket, key);
+  std::error_code error;
+  const fs::path real = fs::canonical(path, error);
+  if (error) return std::nullopt;
+  const fs::path real_bucket = fs::canonical(bucket_path(bucket), error);
+  if (error) return std::nullopt;
+  const fs::path inside = real.lexically_relative(real_bucket);
+  if (inside.empty() || *inside.begin() == "..") return std::nullopt;
+  return real;
+}
+
 bool Store::has_bucket(std::string_view bucket) const {
   std::error_code error;
   return fs::is_directory(bucket_path(bucket), error);
@@ -142,8 +154,8 @@ void Store::put(std::string_view bucket, std::string_view key, std::string_view 
 }
 
 std::string Store::get(std::string_view bucket, std::string_view key, uint64_t limit) const {
-  const fs::path path = path_of(bucket, key);
-  const File file{::open(path.c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW)};
+  const std::optional<fs::path> path = find(bucket, key);
+  const File file{path ? ::open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1};
   struct stat info{};
   if (file.fd < 0 || ::fstat(file.fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     throw not_found("object {} not found in bucket {}", key, bucket);
@@ -166,8 +178,10 @@ std::vector<ObjectInfo> Store::list(std::string_view bucket, std::string_view pr
   if (!has_bucket(bucket)) throw not_found("bucket {} does not exist", bucket);
   // Only the deepest folder that the prefix names is walked.
   const size_t slash = prefix.rfind('/');
-  const fs::path start = slash == std::string_view::npos ? base : path_of(bucket, prefix.substr(0, slash));
+  const std::string_view folder = slash == std::string_view::npos ? std::string_view() : prefix.substr(0, slash);
   std::vector<ObjectInfo> out;
+  if (!find(bucket, folder)) return out;
+  const fs::path start = path_of(bucket, folder);
   std::error_code error;
   for (fs::recursive_directory_iterator it(start, fs::directory_options::skip_permission_denied, error), end;
        !error && it != end; it.increment(error)) {

@@ -41,6 +41,10 @@ class Store {
   // "minio://mlpipeline/a/b" for a path below the root; empty for others.
   std::optional<std::string> path_to_uri(const std::filesystem::path& path) const;
 
+  // The path of an object or of a folder of objects which exists. Empty when it does not, or when symbolic links, which
+  // tasks can make, lead out of the root.
+  std::optional<std::filesystem::path> find(std::string_view bucket, std::string_view key) const;
+
   bool has_bucket(std::string_view bucket) const;
   void make_bucket(std::string_view bucket);
 

@@ -58,6 +58,12 @@ TEST_CASE_FIXTURE(Fixture, "no key leads out of its bucket") {
 
 TEST_CASE_FIXTURE(Fixture, "links to elsewhere are neither read nor listed") {
   std::ofstream(root / "secret") << "s";
+  fs::create_directory(root / "elsewhere");
+  std::ofstream(root / "elsewhere/file") << "s";
+  fs::create_directory_symlink(root / "elsewhere", root / "mlpipeline/folder");
+  CHECK_THROWS_AS(store.get("mlpipeline", "folder/file"), Error);
+  CHECK(store.list("mlpipeline", "folder/").empty());
+  CHECK_FALSE(store.find("mlpipeline", "folder/file"));
   fs::create_symlink(root / "secret", root / "mlpipeline/link");
   CHECK_THROWS_AS(store.get("mlpipeline", "link"), Error);
   CHECK(store.list("mlpipeline", "").empty());

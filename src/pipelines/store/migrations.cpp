@@ -130,6 +130,7 @@ CREATE TABLE tasks (
   UNIQUE (run_id, task_id)
 );
 CREATE INDEX tasks_position ON tasks (run_id, position);
+CREATE INDEX tasks_parent ON tasks (parent_task_id, position);
 
 CREATE TABLE run_events (
   run_id TEXT NOT NULL,

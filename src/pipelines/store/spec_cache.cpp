@@ -32,7 +32,11 @@ void take(json::object& document, json::value& spec, json::value& platform) {
     take(inner->as_object(), spec, platform);
     return;
   }
-  if (const json::value* inner = either(document, "pipeline_spec", "pipelineSpec")) {
+  const json::value* fixed = either(document, "runtime_config", "runtimeConfig");
+  if (const json::value* inner = either(document, "pipeline_spec", "pipelineSpec");
+      inner && fixed && fixed->is_object() && !fixed->as_object().empty()) {
+    spec = std::move(document);  // a PipelineJob whose parameters count: kept whole
+  } else if (inner) {
     if (const json::value* other = either(document, "platform_spec", "platformSpec")) platform = *other;
     spec = *inner;
   } else if (is_spec(document)) {
@@ -47,7 +51,8 @@ void take(json::object& document, json::value& spec, json::value& platform) {
 std::string name_of(const json::value& stored) {
   const json::object* spec = stored.is_object() ? &stored.as_object() : nullptr;
   if (spec) {
-    if (const json::object* inner = find_object(*spec, "pipeline_spec")) spec = inner;
+    const json::value* inner = either(*spec, "pipeline_spec", "pipelineSpec");
+    if (inner && inner->is_object()) spec = &inner->as_object();
     const json::value* info = either(*spec, "pipeline_info", "pipelineInfo");
     if (info && info->is_object()) return get_string(info->as_object(), "name");
   }
@@ -85,10 +90,14 @@ std::shared_ptr<const Spec> SpecCache::parse(std::string text) {
   json::value stored = parse_json(text);
   auto spec = std::make_shared<Spec>();
   spec->pipeline_name = name_of(stored);
+  if (spec->pipeline_name.empty()) {
+    throw Error(Code::InvalidArgument, "pipelineInfo.name: it is required and missing", "pipelineInfo.name");
+  }
   json::value platform;
   if (stored.is_object()) {
     json::object& object = stored.as_object();
-    if (json::value* inner = object.if_contains("pipeline_spec")) {
+    json::value* inner = object.if_contains("pipeline_spec");
+    if (inner && !either(object, "runtime_config", "runtimeConfig")) {
       if (const json::value* other = object.if_contains("platform_spec")) platform = *other;
       json::value only = std::move(*inner);
       stored = std::move(only);

@@ -5,6 +5,8 @@
 // from any loop. Names of what is missing or double are in the errors: NotFound, AlreadyExists, FailedPrecondition.
 #pragma once
 
+#include <map>
+#include <optional>
 #include <span>
 #include <string>
 #include <string_view>
@@ -119,6 +121,9 @@ class Store {
   Async<Page<TaskRecord>> list_tasks(std::string run_id, std::string parent_task_id, db::ListRequest request);
   // By id, or by name when no task has that id (the last one of that name).
   Async<TaskRecord> get_task(std::string run_id, std::string task_id_or_name);
+  // The ids of the children of each of `parents`, in order.
+  Async<std::map<std::string, std::vector<std::string>>> child_tasks(std::string run_id,
+                                                                     std::vector<std::string> parents);
   Async<std::optional<CachedTask>> find_cached(std::string pipeline_name, std::string fingerprint);
   Async<> put_cached(std::string pipeline_name, std::string fingerprint, CachedTask task);  // Relaxed
 

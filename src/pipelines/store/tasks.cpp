@@ -134,6 +134,19 @@ Async<TaskRecord> Store::get_task(std::string run_id, std::string task_id_or_nam
   });
 }
 
+Async<std::map<std::string, std::vector<std::string>>> Store::child_tasks(std::string run_id,
+                                                                          std::vector<std::string> parents) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    std::map<std::string, std::vector<std::string>> children;
+    for (const std::string& parent : parents) {
+      db::Rows rows = c.query("SELECT task_id FROM tasks WHERE parent_task_id = ? AND run_id = ? ORDER BY position",
+                              parent, run_id);
+      while (rows.next()) children[parent].push_back(rows.string(0));
+    }
+    return children;
+  });
+}
+
 Async<std::optional<CachedTask>> Store::find_cached(std::string pipeline_name, std::string fingerprint) {
   co_return co_await database_.read([&](db::Connection& c) {
     std::optional<CachedTask> found;

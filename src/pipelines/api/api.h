@@ -1,0 +1,50 @@
+// KFP's REST API, v2beta1: experiments, pipelines and their versions, runs, tasks, artifacts, logs. Served under
+// /apis/v2beta1 and, for clients that were pointed at the UI, under /pipeline/apis/v2beta1.
+#pragma once
+
+#include "base/async.h"
+#include "base/clock.h"
+#include "http/router.h"
+#include "metadata/metadata.h"
+#include "objects/store.h"
+#include "pipelines/store/spec_cache.h"
+#include "pipelines/store/store.h"
+
+namespace penstock::pipelines {
+
+// What the API asks of the run controller. Called on a server loop; implementations go to their own.
+class RunControl {
+ public:
+  virtual ~RunControl() = default;
+  // The run is committed and PENDING: begin it.
+  virtual Async<> start(std::string run_id) = 0;
+  // The run is not final: bring it to CANCELING, and CANCELED when its tasks have ended.
+  virtual Async<> terminate(std::string run_id) = 0;
+  // The run is FAILED or CANCELED: do what failed again. Aborted when it cannot.
+  virtual Async<> retry(std::string run_id) = 0;
+  // The run is about to be deleted: stop its tasks and let go of it.
+  virtual Async<> forget(std::string run_id) = 0;
+  // Writes the task's log; with `follow` until the task has ended. NotFound when there is none.
+  virtual Async<> read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) = 0;
+};
+
+struct ApiOptions {
+  uint64_t max_body_bytes = 128ull << 20;      // of a request, and of a package once unpacked
+  std::string commit_sha = "unknown";
+  std::string tag_name = "unknown";
+};
+
+// Everything referred to must outlive the router.
+struct ApiContext {
+  Store& store;
+  metadata::Store& metadata;
+  objects::Store& objects;
+  SpecCache& specs;
+  RunControl& runs;
+  BlockingPool& blocking;  // for archives, big specs and files
+  ApiOptions options{};
+};
+
+void add_routes(http::Router& router, const ApiContext& context);
+
+}  // namespace penstock::pipelines

@@ -1,0 +1,56 @@
+// The JSON of the API's messages. Private to this folder.
+#pragma once
+
+#include "base/fields.h"
+#include "metadata/metadata.h"
+#include "pipelines/store/records.h"
+
+namespace penstock::pipelines::api {
+
+const Fields<Experiment>& experiment_fields();
+const Fields<Pipeline>& pipeline_fields();
+const Fields<Status>& status_fields();
+
+struct PackageUrl {
+  std::string pipeline_url;
+};
+
+// What a message has beyond its record.
+struct VersionMessage : PipelineVersion {
+  PackageUrl package;
+  json::object pipeline_spec;
+};
+const Fields<VersionMessage>& version_fields();
+
+struct RunMessage : Run {
+  std::string pipeline_version_id;  // deprecated form of pipeline_version_reference
+  json::object pipeline_spec;
+  json::object run_details;
+  json::object plugins_input;
+  json::object plugins_output;
+  json::value tasks;
+  int32_t task_count = 0;
+};
+const Fields<RunMessage>& run_fields();
+
+struct CreatePipelineMessage {
+  Pipeline pipeline;
+  VersionMessage pipeline_version;
+};
+const Fields<CreatePipelineMessage>& create_pipeline_fields();
+
+// Texts of messages; `spec` is put in as it is (JSON text), or left out when empty.
+std::string version_text(const PipelineVersion& version, std::string_view spec);
+std::string run_text(RunMessage run, std::string_view spec);
+
+// run_details.task_details, with each task's children.
+json::array task_details(const std::vector<TaskRecord>& tasks);
+// The newer PipelineTask message. `children` are the ids of its child tasks.
+json::object task_json(const TaskRecord& task, const std::vector<std::string>& children);
+json::object artifact_json(const metadata::Artifact& artifact);
+json::object artifact_task_json(const metadata::Link& link);
+
+// At most 20, of at most 63 characters each, keys without dots. InvalidArgument.
+void check_tags(const Tags& tags);
+
+}  // namespace penstock::pipelines::api

@@ -1,0 +1,26 @@
+// A pipeline package as people upload it: YAML, JSON, zip or tar.gz. Private to this folder.
+#pragma once
+
+#include <optional>
+#include <string>
+#include <string_view>
+#include <vector>
+
+#include "base/json.h"
+
+namespace penstock::pipelines::api {
+
+struct UploadedFile {
+  std::string name;  // as the client calls it
+  std::string_view content;  // inside the body that was parsed
+};
+
+// The part `field` of a multipart/form-data body. InvalidArgument when the body is none or has no such part.
+UploadedFile find_upload(std::string_view content_type, std::string_view body, std::string_view field);
+
+// The documents of a package. The kind is told by the name's ending (.yaml, .yml, .json), then by the first bytes (zip,
+// gzip). Of an archive: the entry pipeline.yaml, or else its first file, which must be YAML or JSON. InvalidArgument
+// for what is none of these or empty, ResourceExhausted when it unpacks to more than `limit` bytes.
+std::vector<json::value> read_package(std::string_view file_name, std::string_view content, size_t limit);
+
+}  // namespace penstock::pipelines::api

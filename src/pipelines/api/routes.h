@@ -1,0 +1,59 @@
+// What the files of this API share: registering handlers, reading requests. Private to this folder.
+#pragma once
+
+#include "db/list.h"
+#include "http/router.h"
+#include "pipelines/api/api.h"
+
+namespace penstock::pipelines::api {
+
+using http::Method;
+using http::Request;
+using http::Response;
+using Handler = Async<Response> (*)(const ApiContext& context, Request& request);
+
+// Registers handlers, at both places where the API is served. The router's handlers keep the context alive.
+class Routes {
+ public:
+  Routes(http::Router& router, std::shared_ptr<const ApiContext> context)
+      : router_(router), context_(std::move(context)) {}
+  void add(Method method, std::string_view path, Handler handler);  // below /apis/v2beta1
+  void add_at(Method method, std::string_view path, Handler handler);  // at the path itself and below /pipeline
+
+ private:
+  http::Router& router_;
+  std::shared_ptr<const ApiContext> context_;
+};
+
+void add_experiment_routes(Routes& routes);
+void add_pipeline_routes(Routes& routes);
+void add_upload_routes(Routes& routes);
+void add_run_routes(Routes& routes);
+void add_task_routes(Routes& routes);
+void add_artifact_routes(Routes& routes);
+
+// The body as JSON; an empty one is {}. ResourceExhausted past the limit.
+Async<json::value> read_json(const ApiContext& context, Request& request);
+std::string param(const Request& request, std::string_view name);
+// page_token, page_size, sort_by (or order_by) and filter. InvalidArgument.
+db::ListRequest list_request(const Request& request);
+bool bool_query(const Request& request, std::string_view name);  // InvalidArgument unless it is a bool or absent
+
+// {`key`: items, "total_size", "next_page_token"} without what is empty.
+json::object page_json(std::string_view key, json::array items, int64_t total_size, const std::string& token);
+// The same of items that are text already, joined by commas.
+std::string page_text(std::string_view key, const std::string& items, int64_t total_size, const std::string& token);
+Response json_text(std::string text);
+Response empty_reply();  // {}
+
+inline constexpr size_t kMaxListedSpec = 32 * 1024;  // bigger specs are left out of lists
+
+// The spec of `documents`, checked; parsed off the loop when it is big. InvalidArgument with the path of the fault.
+Async<std::shared_ptr<const Spec>> check_spec(const ApiContext& context, std::vector<json::value> documents);
+// The spec with this hash, from the cache or the store.
+Async<std::shared_ptr<const Spec>> load_spec(const ApiContext& context, std::string hash);
+
+Response gateway_error(const Request& request, const Error& error);
+Response upload_error(const Request& request, const Error& error);
+
+}  // namespace penstock::pipelines::api

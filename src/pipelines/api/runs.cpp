@@ -1,0 +1,202 @@
+#include <spdlog/spdlog.h>
+
+#include "pipelines/api/messages.h"
+#include "pipelines/api/routes.h"
+
+namespace penstock::pipelines::api {
+
+namespace {
+
+// Where a run's spec comes from, once it is found and checked.
+struct Source {
+  std::shared_ptr<const Spec> spec;
+  PipelineVersionReference reference;
+};
+
+Async<Source> version_source(const ApiContext& context, PipelineVersionReference reference) {
+  PipelineVersion version;
+  if (reference.pipeline_version_id.empty()) {
+    version = co_await context.store.latest_version(reference.pipeline_id);
+  } else {
+    version = co_await context.store.get_version(reference.pipeline_id, reference.pipeline_version_id);
+  }
+  Source source;
+  source.spec = co_await load_spec(context, version.spec_hash);
+  source.reference.pipeline_id = version.pipeline_id;
+  source.reference.pipeline_version_id = version.pipeline_version_id;
+  co_return source;
+}
+
+Async<Source> find_source(const ApiContext& context, RunMessage& message) {
+  PipelineVersionReference reference = message.pipeline_version_reference;
+  const bool referred = !reference.pipeline_id.empty() || !reference.pipeline_version_id.empty();
+  const int given = !message.pipeline_spec.empty() + !message.pipeline_version_id.empty() + referred;
+  if (given != 1) {
+    throw Error(Code::InvalidArgument,
+                fmt::format("{} of pipeline_spec, pipeline_version_reference and pipeline_version_id are given; a run "
+                            "needs exactly one",
+                            given == 0 ? "none" : "several"),
+                "pipeline_spec");
+  }
+  if (!message.pipeline_spec.empty()) {
+    std::vector<json::value> documents;
+    documents.emplace_back(std::move(message.pipeline_spec));
+    Source source;
+    source.spec = co_await check_spec(context, std::move(documents));
+    co_return source;
+  }
+  if (!referred) reference.pipeline_version_id = message.pipeline_version_id;
+  co_return co_await version_source(context, std::move(reference));
+}
+
+// The controller could not take the run: it must not stay PENDING for ever.
+Async<> start_run(const ApiContext& context, Run& run) {
+  std::string failure;
+  try {
+    co_await context.runs.start(run.run_id);
+  } catch (const std::exception& error) {
+    failure = error.what();
+  }
+  if (failure.empty()) co_return;
+  spdlog::error("run {} could not be started: {}", run.run_id, failure);
+  const Status error{static_cast<int32_t>(Code::Internal), fmt::format("the run could not be started: {}", failure)};
+  const Time at = std::max(run.created_at, run.scheduled_at);
+  co_await context.store.set_run_state(run.run_id, RunState::Failed, error, at);
+  run = co_await context.store.get_run(run.run_id);
+}
+
+Async<Response> create(const ApiContext& context, Request& request) {
+  const json::value body = co_await read_json(context, request);
+  RunMessage message = run_fields().read(body);
+  if (message.experiment_id.empty()) message.experiment_id = request.query_or("experiment_id", "");
+  if (!message.plugins_output.empty()) {
+    throw Error(Code::Aborted, "plugins_output is written by the server; leave it out", "plugins_output");
+  }
+  if (!message.plugins_input.empty()) {
+    throw Error(Code::InvalidArgument, "this server has no plugins; leave plugins_input out", "plugins_input");
+  }
+  const Source source = co_await find_source(context, message);
+  context.specs.validate_parameters(*source.spec, message.runtime_config.parameters);
+
+  Run run = message;
+  run.name_space.clear();
+  run.pipeline_version_reference = source.reference;
+  run.spec_hash = source.spec->hash;
+  run.pipeline_name = source.spec->pipeline_name;
+  const bool own_spec = source.reference.pipeline_version_id.empty();
+  run = co_await context.store.create_run(std::move(run), own_spec ? source.spec->text : std::string());
+  co_await start_run(context, run);
+  co_return json_text(run_text({run}, own_spec ? std::string_view(source.spec->text) : std::string_view()));
+}
+
+// DEFAULT, or FULL with the tasks in their newer form.
+bool full_view(const Request& request) {
+  const std::string view = request.query_or("view", "DEFAULT");
+  if (view == "FULL" || view == "2") return true;
+  if (view == "DEFAULT" || view == "VIEW_UNSPECIFIED" || view == "RUN_VIEW_UNSPECIFIED" || view == "0" || view == "1") {
+    return false;
+  }
+  throw Error(Code::InvalidArgument, fmt::format("view is {:?}; expected DEFAULT or FULL", view), "view");
+}
+
+json::array full_tasks(const std::vector<TaskRecord>& tasks) {
+  std::map<std::string_view, std::vector<std::string>> children;
+  for (const TaskRecord& task : tasks) children[task.parent_task_id].push_back(task.task_id);
+  json::array out;
+  for (const TaskRecord& task : tasks) out.push_back(task_json(task, children[task.task_id]));
+  return out;
+}
+
+Async<Response> get(const ApiContext& context, Request& request) {
+  const bool full = full_view(request);
+  RunMessage run{co_await context.store.get_run(param(request, "run_id"))};
+  const std::vector<TaskRecord> tasks = co_await context.store.list_tasks(run.run_id);
+  run.task_count = static_cast<int32_t>(tasks.size());
+  if (!tasks.empty()) run.run_details["task_details"] = task_details(tasks);
+  if (full && !tasks.empty()) run.tasks = full_tasks(tasks);
+  std::string spec;
+  if (run.pipeline_version_reference.pipeline_version_id.empty()) {
+    spec = co_await context.store.get_spec(run.spec_hash);
+  }
+  co_return json_text(run_text(std::move(run), spec));
+}
+
+Async<Response> list(const ApiContext& context, Request& request) {
+  const bool full = full_view(request);
+  const Page<Run> page =
+      co_await context.store.list_runs(request.query_or("experiment_id", ""), list_request(request));
+  std::vector<std::string> hashes;
+  for (const Run& run : page.items) {
+    if (run.pipeline_version_reference.pipeline_version_id.empty()) hashes.push_back(run.spec_hash);
+  }
+  std::map<std::string, std::string> specs;
+  if (!hashes.empty()) specs = co_await context.store.get_specs(std::move(hashes), kMaxListedSpec);
+  std::string text;
+  for (const Run& run : page.items) {
+    RunMessage message{run};
+    if (full) {
+      const std::vector<TaskRecord> tasks = co_await context.store.list_tasks(run.run_id);
+      message.task_count = static_cast<int32_t>(tasks.size());
+      if (!tasks.empty()) message.tasks = full_tasks(tasks);
+    }
+    const bool own_spec = run.pipeline_version_reference.pipeline_version_id.empty();
+    const auto spec = own_spec ? specs.find(run.spec_hash) : specs.end();
+    if (!text.empty()) text += ',';
+    text += run_text(std::move(message), spec == specs.end() ? std::string_view() : std::string_view(spec->second));
+  }
+  co_return json_text(page_text("runs", text, page.total_size, page.next_page_token));
+}
+
+Async<Response> remove(const ApiContext& context, Request& request) {
+  const Run run = co_await context.store.get_run(param(request, "run_id"));
+  co_await context.runs.forget(run.run_id);
+  co_await context.store.delete_run(run.run_id);
+  co_return empty_reply();
+}
+
+Async<Response> terminate(const ApiContext& context, Request& request) {
+  const Run run = co_await context.store.get_run(param(request, "run_id"));
+  const bool stoppable = run.state == RunState::Pending || run.state == RunState::Running ||
+                         run.state == RunState::Paused || run.state == RunState::Unspecified;
+  if (!stoppable) {
+    throw Error(Code::FailedPrecondition,
+                fmt::format("Run {} is {} and cannot be terminated", run.run_id, to_string(run.state)));
+  }
+  co_await context.runs.terminate(run.run_id);
+  co_return empty_reply();
+}
+
+Async<Response> retry(const ApiContext& context, Request& request) {
+  const Run run = co_await context.store.get_run(param(request, "run_id"));
+  if (run.state != RunState::Failed && run.state != RunState::Canceled) {
+    throw Error(Code::Aborted, fmt::format("Run {} is {}; only failed or canceled runs can be retried", run.run_id,
+                                           to_string(run.state)));
+  }
+  co_await context.runs.retry(run.run_id);
+  co_return empty_reply();
+}
+
+Async<Response> archive(const ApiContext& context, Request& request) {
+  co_await context.store.archive_run(param(request, "run_id"));
+  co_return empty_reply();
+}
+
+Async<Response> unarchive(const ApiContext& context, Request& request) {
+  co_await context.store.unarchive_run(param(request, "run_id"));
+  co_return empty_reply();
+}
+
+}  // namespace
+
+void add_run_routes(Routes& routes) {
+  routes.add(Method::Post, "/runs", create);
+  routes.add(Method::Get, "/runs", list);
+  routes.add(Method::Get, "/runs/{run_id}", get);
+  routes.add(Method::Delete, "/runs/{run_id}", remove);
+  routes.add(Method::Post, "/runs/{run_id}:terminate", terminate);
+  routes.add(Method::Post, "/runs/{run_id}:retry", retry);
+  routes.add(Method::Post, "/runs/{run_id}:archive", archive);
+  routes.add(Method::Post, "/runs/{run_id}:unarchive", unarchive);
+}
+
+}  // namespace penstock::pipelines::api

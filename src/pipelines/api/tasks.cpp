@@ -1,0 +1,49 @@
+#include "pipelines/api/messages.h"
+#include "pipelines/api/routes.h"
+
+namespace penstock::pipelines::api {
+
+namespace {
+
+Async<Response> list(const ApiContext& context, Request& request) {
+  const Page<TaskRecord> page = co_await context.store.list_tasks(
+      param(request, "run_id"), request.query_or("parent_id", ""), list_request(request));
+  std::vector<std::string> parents;
+  for (const TaskRecord& task : page.items) parents.push_back(task.task_id);
+  const auto children = co_await context.store.child_tasks(param(request, "run_id"), std::move(parents));
+  json::array items;
+  for (const TaskRecord& task : page.items) {
+    const auto found = children.find(task.task_id);
+    items.push_back(task_json(task, found == children.end() ? std::vector<std::string>() : found->second));
+  }
+  co_return http::json_response(page_json("tasks", std::move(items), page.total_size, page.next_page_token));
+}
+
+Async<Response> get(const ApiContext& context, Request& request) {
+  const TaskRecord task = co_await context.store.get_task(param(request, "run_id"), param(request, "task_id"));
+  std::vector<std::string> parents;
+  parents.push_back(task.task_id);
+  auto children = co_await context.store.child_tasks(task.run_id, std::move(parents));
+  co_return http::json_response(task_json(task, children[task.task_id]));
+}
+
+Async<Response> log(const ApiContext& context, Request& request) {
+  const bool follow = bool_query(request, "follow");
+  const TaskRecord task = co_await context.store.get_task(param(request, "run_id"), param(request, "node_id"));
+  Response response;
+  response.set("Content-Type", "text/plain; charset=utf-8");
+  response.set("X-Content-Type-Options", "nosniff");
+  response.stream = [&runs = context.runs, run_id = task.run_id, task_id = task.task_id,
+                     follow](http::BodyWriter& out) { return runs.read_log(run_id, task_id, follow, out); };
+  co_return response;
+}
+
+}  // namespace
+
+void add_task_routes(Routes& routes) {
+  routes.add(Method::Get, "/runs/{run_id}/tasks", list);
+  routes.add(Method::Get, "/runs/{run_id}/tasks/{task_id}", get);
+  routes.add_at(Method::Get, "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log", log);
+}
+
+}  // namespace penstock::pipelines::api
