@@ -95,6 +95,7 @@ class Rest:
 
     def __init__(self, host, token=None, cookies=None, proxy=None, ssl_ca_cert=None, verify_ssl=None):
         self.host = host.rstrip('/')
+        self._settled = False  # whether self.host is known to have the API right under it
         self._token = token
         self._cookies = cookies
         handlers = []
@@ -113,7 +114,34 @@ class Rest:
     def call(self, method, path, query=None, body=None):
         """The reply's JSON. Raises ApiError."""
         data = None if body is None else json.dumps(body).encode()
-        return json.loads(self.send(method, path, query, data, 'application/json') or b'{}')
+        return self._json(method, path, query, data, 'application/json')
+
+    def _json(self, method, path, query, data, content_type):
+        """Sends, and finds out at the first reply whether the API lies under /pipeline."""
+        try:
+            return self._parsed(self.send(method, path, query, data, content_type))
+        except ApiError as error:
+            if self._settled or error.code is not None or error.status not in (200, 404, 405):
+                raise
+            first, self.host = self.host, self._other_prefix()
+            try:
+                return self._parsed(self.send(method, path, query, data, content_type))
+            except ApiError:
+                self.host = first
+                raise error from None
+
+    def _parsed(self, content):
+        try:
+            parsed = json.loads(content or b'{}')
+        except ValueError:
+            raise ApiError(200, f'{self.host} answers, but not with JSON: it is no pipelines server', body=content) from None
+        self._settled = True
+        return parsed
+
+    def _other_prefix(self):
+        if self.host.endswith('/pipeline'):
+            return self.host[:-len('/pipeline')]
+        return self.host + '/pipeline'
 
     def upload(self, path, query, filename, content):
         """Sends a file as the form field `uploadfile`."""
@@ -121,7 +149,7 @@ class Rest:
         safe = filename.replace('"', '%22')
         data = (f'--{boundary}\r\nContent-Disposition: form-data; name="uploadfile"; filename="{safe}"\r\n'
                 'Content-Type: application/octet-stream\r\n\r\n').encode() + content + f'\r\n--{boundary}--\r\n'.encode()
-        return json.loads(self.send('POST', path, query, data, f'multipart/form-data; boundary={boundary}') or b'{}')
+        return self._json('POST', path, query, data, f'multipart/form-data; boundary={boundary}')
 
     def send(self, method, path, query=None, data=None, content_type=None, timeout=60):
         """The reply's bytes. Raises ApiError."""

@@ -96,8 +96,6 @@ def _from_ir(document, platform):
         spec = structures.ComponentSpec(info['name'], inputs, outputs, info.get('description'), container=single)
         labels = ((platform.get('platforms') or {}).get('kubernetes') or {}).get('deploymentSpec', {}).get('executors', {})
         spec.platform = next(iter(labels.values()), {})
-        component = next(iter(document['components'].values()))
-        spec.inputs = _interface(component.get('inputDefinitions'), _input_from_ir)
         return component_classes.YamlComponent(spec)
     spec = structures.ComponentSpec(info['name'], inputs, outputs, info.get('description'), loaded=(document, platform))
     return component_classes.YamlComponent(spec)
@@ -110,6 +108,9 @@ def _single_container(document):
     if len(tasks) != 1 or len(executors) != 1 or len(document.get('components', {})) != 1:
         return None
     task = next(iter(tasks.values()))
+    component = next(iter(document['components'].values()))
+    if any(document['root'].get(end) != component.get(end) for end in ('inputDefinitions', 'outputDefinitions')):
+        return None
     container = next(iter(executors.values())).get('container')
     plain = set(task) <= {'cachingOptions', 'componentRef', 'inputs', 'taskInfo'}
     references = [reference for section in task.get('inputs', {}).values() for reference in section.items()]

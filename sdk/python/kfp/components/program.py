@@ -15,18 +15,18 @@ from kfp.dsl import annotations, kinds, python_source
 
 # Program text that turns the command line's text into a value of each type.
 _READERS = {
-    kinds.INTEGER: 'def _int(text):\n    return int(text) if text.lstrip("+-").isdigit() else int(float(text))\n',
-    kinds.BOOLEAN: ('def _bool(text):\n    lowered = text.strip().lower()\n'
+    kinds.INTEGER: 'def _step_int(text):\n    return int(text) if text.lstrip("+-").isdigit() else int(float(text))\n',
+    kinds.BOOLEAN: ('def _step_bool(text):\n    lowered = text.strip().lower()\n'
                     '    if lowered in ("true", "1", "yes", "y", "t", "1.0"):\n        return True\n'
                     '    if lowered in ("false", "0", "no", "n", "f", "0.0", ""):\n        return False\n'
                     '    raise ValueError("%r is no boolean" % text)\n'),
-    kinds.LIST: 'def _json(text):\n    import json\n    return json.loads(text)\n',
+    kinds.LIST: 'def _step_json(text):\n    import json\n    return json.loads(text)\n',
 }
 _READERS[kinds.STRUCT] = _READERS[kinds.LIST]
-_READER_NAMES = {kinds.INTEGER: '_int', kinds.DOUBLE: 'float', kinds.BOOLEAN: '_bool',
-                 kinds.LIST: '_json', kinds.STRUCT: '_json'}
+_READER_NAMES = {kinds.INTEGER: '_step_int', kinds.DOUBLE: 'float', kinds.BOOLEAN: '_step_bool',
+                 kinds.LIST: '_step_json', kinds.STRUCT: '_step_json'}
 
-_WRITER = '''def _text(value, kind, name):
+_WRITER = '''def _step_text(value, kind, name):
     wrong = TypeError("the output %r is a %s and the function returned %r" % (name, kind, value))
     if kind == "str":
         if not isinstance(value, str):
@@ -46,7 +46,7 @@ _WRITER = '''def _text(value, kind, name):
     return json.dumps(value)
 '''
 
-_FOLDERS = '''def _make_folder(path):
+_FOLDERS = '''def _step_make_folder(path):
     import os
     folder = os.path.dirname(path)
     if folder:
@@ -54,7 +54,7 @@ _FOLDERS = '''def _make_folder(path):
     return path
 '''
 
-_TO_FILE = '''def _to_file(text):
+_TO_FILE = '''def _step_to_file(text):
     import os, tempfile
     path = os.path.join(tempfile.mkdtemp(), "data")
     with open(path, "w") as file:
@@ -63,7 +63,7 @@ _TO_FILE = '''def _to_file(text):
 '''
 
 _MAIN = '''
-def _main():
+def _step_main(function):
     import sys
     words, arguments, paths = sys.argv[1:], {}, []
     while words:
@@ -71,18 +71,18 @@ def _main():
         if flag == "----output-paths":
             paths, words = words, []
             break
-        if flag not in _readers:
+        if flag not in _step_readers:
             sys.exit("unknown option %r" % flag)
-        name, read = _readers[flag]
+        name, read = _step_readers[flag]
         arguments[name] = read(words.pop(0))
-    returned = FUNCTION(**arguments)
+    returned = function(**arguments)
 RESULTS
 
-_main()
+_step_main(FUNCTION)
 '''
 
-_SINGLE = '''    with open(_make_folder(paths[0]), "w") as file:
-        file.write(_text(returned, KIND, "Output"))'''
+_SINGLE = '''    with open(_step_make_folder(paths[0]), "w") as file:
+        file.write(_step_text(returned, KIND, "Output"))'''
 
 _SEVERAL = '''    outputs = OUTPUTS
     if isinstance(returned, dict):
@@ -90,8 +90,8 @@ _SEVERAL = '''    outputs = OUTPUTS
     if not isinstance(returned, (tuple, list)) or len(returned) != len(outputs):
         raise TypeError("the function must return the outputs %s, and returned %r" % ([name for name, _ in outputs], returned))
     for path, value, (name, kind) in zip(paths, returned, outputs):
-        with open(_make_folder(path), "w") as file:
-            file.write(_text(value, kind, name))'''
+        with open(_step_make_folder(path), "w") as file:
+            file.write(_step_text(value, kind, name))'''
 
 _FILE_MODES = {'InputTextFile': 'r', 'InputBinaryFile': 'rb', 'OutputTextFile': 'w', 'OutputBinaryFile': 'wb'}
 
@@ -113,11 +113,11 @@ def build(func, inputs, outputs, returned, arguments, extra_code=''):
         if isinstance(spec.annotation, annotations.InputPath):
             has_path = True
             readers.append(f'    "--{name}": ({name!r}, {_opened(spec.annotation, "str")}),')
-            readers.append(f'    "----text-{name}": ({name!r}, {_opened(spec.annotation, "_to_file")}),')
+            readers.append(f'    "----text-{name}": ({name!r}, {_opened(spec.annotation, "_step_to_file")}),')
         else:
             readers.append(f'    "--{name}": ({name!r}, {_READER_NAMES.get(spec.kind.parameter, "str")}),')
     for name, spec in outputs.items():
-        readers.append(f'    "----out-{name}": ({name!r}, {_opened(spec.annotation, "_make_folder")}),')
+        readers.append(f'    "----out-{name}": ({name!r}, {_opened(spec.annotation, "_step_make_folder")}),')
     if has_path:
         helpers.append(_TO_FILE)
     if outputs or returned:
@@ -131,7 +131,7 @@ def build(func, inputs, outputs, returned, arguments, extra_code=''):
     else:
         results = ''
     main = _MAIN.replace('FUNCTION', func.__name__).replace('RESULTS\n', results + '\n' if results else '')
-    readers_text = '_readers = {\n' + ''.join(line + '\n' for line in readers) + '}\n'
+    readers_text = '_step_readers = {\n' + ''.join(line + '\n' for line in readers) + '}\n'
     return ('from __future__ import annotations\n'
             + extra_code + ('\n' if extra_code else '')
             + _needed_imports(func) + '\n' + python_source.function_source(func) + '\n\n'

@@ -1,0 +1,280 @@
+"""Mistakes of authors: the right error, at the author's file and line, with the way out."""
+
+import inspect
+from typing import List
+
+import pytest
+
+from kfp import dsl
+from kfp.dsl import errors
+
+
+@dsl.component
+def number() -> int:
+    return 1
+
+
+@dsl.component
+def text(s: str) -> str:
+    return s
+
+
+@dsl.component
+def model(m: dsl.Output[dsl.Model]):
+    pass
+
+
+@dsl.component
+def use_dataset(d: dsl.Input[dsl.Dataset]):
+    pass
+
+
+def fails_at_marker(build, error, *parts):
+    """Builds a pipeline that must fail at its line with `# here`."""
+    lines, first = inspect.getsourcelines(build)
+    marked = [first + index for index, line in enumerate(lines) if '# here' in line]
+    with pytest.raises(error) as caught:
+        build()
+    message = str(caught.value)
+    for part in parts:
+        assert part in message, message
+    assert message.startswith(f'{__file__}:{marked[0]}: '), message
+
+
+def test_wrong_type_of_an_output():
+    def build():
+        @dsl.pipeline
+        def p():
+            n = number()
+            text(s=n.output)  # here
+    fails_at_marker(build, errors.InconsistentTypeException, "'number-Output' of type int", "input 's' of type str", 'f-string')
+
+
+def test_wrong_type_of_a_constant():
+    def build():
+        @dsl.pipeline
+        def p():
+            text(s=3)  # here
+    fails_at_marker(build, errors.InconsistentTypeException, '3 of type int')
+
+
+def test_wrong_artifact():
+    def build():
+        @dsl.pipeline
+        def p():
+            m = model()
+            use_dataset(d=m.output)  # here
+    fails_at_marker(build, errors.InconsistentTypeException, 'system.Model', 'system.Dataset')
+
+
+def test_constant_for_an_artifact():
+    def build():
+        @dsl.pipeline
+        def p():
+            use_dataset(d='gs://x')  # here
+    fails_at_marker(build, errors.InconsistentTypeException, 'dsl.importer')
+
+
+def test_missing_and_unknown_arguments():
+    def missing():
+        @dsl.pipeline
+        def p():
+            text()  # here
+
+    def unknown():
+        @dsl.pipeline
+        def p():
+            text(s='a', t='b')  # here
+    fails_at_marker(missing, TypeError, "misses the input 's' (str)")
+    fails_at_marker(unknown, TypeError, "no input 't'", 'its inputs are: s')
+
+
+def test_unknown_output():
+    def build():
+        @dsl.pipeline
+        def p():
+            n = number()
+            text(s=n.outputs['nope'])  # here
+    fails_at_marker(build, KeyError, "no output 'nope'", "'Output'")
+
+
+def test_cycle():
+    def build():
+        @dsl.pipeline
+        def p():
+            a = text(s='a')  # here
+            b = text(s=a.output)
+            a.after(b)
+        from kfp.compiler import Compiler
+        Compiler().compile(p, '/tmp/never.yaml')
+    fails_at_marker(build, errors.InvalidTopologyException, 'circle: text -> text-2 -> text')
+
+
+def test_output_from_inside_a_loop():
+    def build():
+        @dsl.pipeline
+        def p():
+            with dsl.ParallelFor([1, 2]):
+                n = text(s='a')
+            text(s=n.output)  # here
+        p.pipeline_spec
+    fails_at_marker(build, errors.InvalidTopologyException, 'dsl.Collected')
+
+
+def test_output_from_inside_a_branch():
+    def build():
+        @dsl.pipeline
+        def p(s: str):
+            with dsl.If(s == 'x'):
+                n = text(s='a')
+            text(s=n.output)  # here
+        p.pipeline_spec
+    fails_at_marker(build, errors.InvalidTopologyException, 'dsl.OneOf')
+
+
+def test_collected_to_a_single_input():
+    def build():
+        @dsl.pipeline
+        def p():
+            with dsl.ParallelFor([1, 2]):
+                n = text(s='a')
+            text(s=dsl.Collected(n.output))  # here
+    fails_at_marker(build, errors.InconsistentTypeException, 'of type list')
+
+
+def test_control_flow():
+    def lonely_else():
+        @dsl.pipeline
+        def p():
+            with dsl.Else():  # here
+                number()
+
+    def python_if():
+        @dsl.pipeline
+        def p():
+            if number().output > 3:  # here
+                number()
+
+    def python_for():
+        @dsl.pipeline
+        def p(xs: List[str]):
+            for x in xs:  # here
+                text(s=x)
+
+    def constant_condition():
+        @dsl.pipeline
+        def p():
+            with dsl.If(True):  # here
+                number()
+
+    def incomplete_one_of():
+        @dsl.pipeline
+        def p(s: str):
+            with dsl.If(s == 'a'):
+                a = number()
+            with dsl.Elif(s == 'b'):
+                b = number()
+            dsl.OneOf(a.output, b.output)  # here
+
+    def loop_over_a_number():
+        @dsl.pipeline
+        def p(n: int):
+            with dsl.ParallelFor(n):  # here
+                number()
+
+    def dependent_exit_task():
+        @dsl.pipeline
+        def p():
+            end = text(s=text(s='a').output)
+            with dsl.ExitHandler(end):  # here
+                number()
+    fails_at_marker(lonely_else, errors.InvalidControlFlowException, 'must follow a dsl.If')
+    fails_at_marker(python_if, errors.InvalidControlFlowException, 'dsl.If')
+    fails_at_marker(python_for, errors.InvalidControlFlowException, 'dsl.ParallelFor')
+    fails_at_marker(constant_condition, errors.InvalidControlFlowException, 'Python `if`')
+    fails_at_marker(incomplete_one_of, errors.InvalidControlFlowException, 'dsl.Else')
+    fails_at_marker(loop_over_a_number, errors.InconsistentTypeException, 'is a int')
+    fails_at_marker(dependent_exit_task, errors.InvalidTopologyException, 'must not depend')
+
+
+def test_signatures():
+    def untyped():
+        @dsl.component  # here
+        def c(a):
+            pass
+
+    def odd_type():
+        @dsl.component  # here
+        def c(a: bytes):
+            pass
+
+    def variable():
+        @dsl.component  # here
+        def c(*a: int):
+            pass
+
+    def default():
+        @dsl.component  # here
+        def c(a: int = 'x'):
+            pass
+    fails_at_marker(untyped, TypeError, "does not say the type of its argument 'a'")
+    fails_at_marker(odd_type, TypeError, "annotated <class 'bytes'>")
+    fails_at_marker(variable, TypeError, '*a')
+    fails_at_marker(default, errors.InconsistentTypeException, "the default of 'a'")
+
+
+def test_outside_a_pipeline():
+    with pytest.raises(errors.InvalidControlFlowException, match='python_func'):
+        text(s='a')
+    with pytest.raises(errors.InvalidControlFlowException, match='inside a function decorated'):
+        dsl.ContainerOp('x', 'alpine')
+
+
+def test_what_v1_had():
+    def recursion():
+        @dsl.graph_component  # here
+        def c():
+            pass
+
+    def volume():
+        dsl.VolumeOp(name='x')  # here
+
+    def method():
+        @dsl.pipeline
+        def p():
+            number().add_volume(None)  # here
+    fails_at_marker(recursion, NotImplementedError, 'cannot call itself')
+    fails_at_marker(volume, NotImplementedError, 'CreatePVC')
+    fails_at_marker(method, NotImplementedError, 'kfp.kubernetes.mount_pvc')
+
+
+def test_values_of_settings():
+    def cpu():
+        @dsl.pipeline
+        def p():
+            number().set_cpu_limit('two')  # here
+
+    def memory():
+        @dsl.pipeline
+        def p():
+            number().set_memory_limit('1 potato')  # here
+
+    def big():
+        @dsl.pipeline
+        def p(n: int = 2**60 + 1):
+            number()
+        p.pipeline_spec
+    fails_at_marker(cpu, ValueError, '"500m"')
+    fails_at_marker(memory, ValueError, '"512Mi"')
+    with pytest.raises(ValueError, match='lose digits'):
+        big()
+
+
+def test_empty_pipeline():
+    def build():
+        @dsl.pipeline
+        def p():
+            pass
+        p.pipeline_spec
+    with pytest.raises(errors.InvalidTopologyException, match='has no tasks'):
+        build()
