@@ -245,7 +245,8 @@ def test_kubernetes_manifests(tmp_path):
     def manifest():
         add(a=1)
     path = tmp_path / 'm.yaml'
-    compiler.Compiler().compile(manifest, str(path), kubernetes_manifest_format=True)
+    compiler.Compiler().compile(manifest, str(path), kubernetes_manifest_format=True,
+                                kubernetes_manifest_options=compiler.KubernetesManifestOptions(include_pipeline_manifest=True))
     kinds = [document['kind'] for document in yaml.safe_load_all(path.read_text())]
     assert kinds == ['Pipeline', 'PipelineVersion']
 

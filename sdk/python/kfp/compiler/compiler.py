@@ -18,11 +18,11 @@ class KubernetesManifestOptions:
 
     pipeline_name, pipeline_display_name, pipeline_version_name,
     pipeline_version_display_name, namespace: texts, None for what follows from the
-    pipeline. include_pipeline_manifest: also write the Pipeline object (True).
+    pipeline. include_pipeline_manifest: also write the Pipeline object (False).
     """
 
     def __init__(self, pipeline_name=None, pipeline_display_name=None, pipeline_version_name=None,
-                 pipeline_version_display_name=None, namespace=None, include_pipeline_manifest=True):
+                 pipeline_version_display_name=None, namespace=None, include_pipeline_manifest=False):
         self.pipeline_name = pipeline_name
         self.pipeline_display_name = pipeline_display_name
         self.pipeline_version_name = pipeline_version_name
@@ -46,7 +46,7 @@ class Compiler:
         package_path: a file that ends in .yaml, .yml, .json, .zip, .tar.gz or .tgz.
         pipeline_name, pipeline_display_name: instead of the pipeline's own.
         pipeline_parameters: a dict of new defaults for the pipeline's inputs.
-        kubernetes_manifest_format: write Pipeline and PipelineVersion objects (False).
+        kubernetes_manifest_format: write a PipelineVersion object of Kubernetes (False).
         type_check, pipeline_conf: accepted for v1 and ignored.
 
         Raises PipelineError for mistakes in the pipeline, ValueError for the path.

@@ -43,7 +43,7 @@ def _add_argument(func, name, annotation, optional, default, texts, inputs, outp
             raise errors.SignatureError(f'{name!r} of {func.__name__}() is annotated {annotation!r}; '
                                         'give an artifact class such as Dataset', location)
         if annotation.direction == 'output':
-            outputs[name] = structures.OutputSpec(kind, description, annotation)
+            outputs[name] = structures.OutputSpec(kind, annotation=annotation)
             return
         _check_artifact_default(func, name, default, location)
         inputs[name] = structures.InputSpec(kind, default, description, optional=optional, annotation=annotation)
@@ -54,7 +54,7 @@ def _add_argument(func, name, annotation, optional, default, texts, inputs, outp
             raise errors.SignatureError(f'{name!r} of {func.__name__}() is annotated {annotation!r}; {annotation.type!r} '
                                         'is no type', location)
         if isinstance(annotation, annotations.OutputPath):
-            outputs[name] = structures.OutputSpec(kind, description, annotation)
+            outputs[name] = structures.OutputSpec(kind, annotation=annotation)
         else:
             inputs[name] = structures.InputSpec(kind, default, description, optional=optional, annotation=annotation)
         return

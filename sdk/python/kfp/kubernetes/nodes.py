@@ -1,6 +1,7 @@
 """Which nodes a task may run on."""
 
 from kfp.compiler import refs
+from kfp.dsl import channels
 from kfp.kubernetes.pods import add_to_list
 
 
@@ -29,7 +30,16 @@ def add_toleration(task, key=None, operator=None, value=None, effect=None, toler
 
 def add_toleration_json(task, toleration_json):
     """A toleration, or a list of them, as a dict, list or channel."""
-    return add_to_list(task, 'tolerations', {'json': _json('tolerationJson', toleration_json)})
+    if isinstance(toleration_json, channels.Channel):
+        return add_to_list(task, 'tolerations', {'json': _json('tolerationJson', toleration_json)})
+    for entry in toleration_json if isinstance(toleration_json, list) else [toleration_json]:
+        given = {_snake(name): value for name, value in entry.items()}
+        add_toleration(task, **given)
+    return task
+
+
+def _snake(name):
+    return {'tolerationSeconds': 'toleration_seconds'}.get(name, name)
 
 
 def add_node_affinity(task, match_expressions=None, match_fields=None, weight=None):
