@@ -1,5 +1,10 @@
 // Starts and ends the processes of pods on this machine.
 //
+// In a sandbox the process sees the host's top-level folders read-only, an empty /run, and /tmp, /proc, /dev, /sys and
+// process ids of its own; the network is the host's. The server's data folder is hidden; sources of mounts below it may
+// not lead through symbolic links. Without the sandbox there are no mounts, TMPDIR names `tmp`, and memory limits hold
+// all the same. When a process ends, all that it started and left behind is killed.
+//
 // The server never forks: a small helper process that holds nothing (`penstock node-helper`) does, with clone3 into new
 // namespaces. The helper outlives the server: processes run on while the server is down, and the next server finds them
 // and the results of those that ended meanwhile. When the helper dies, so do its processes.
@@ -35,8 +40,10 @@ struct ProcessSpec {
   bool sandbox = true;
   uint64_t memory_limit = 0;      // bytes of the whole process tree; 0: none
   double cpu_limit = 0;           // cores; 0: none
-  int pids_limit = 0;             // processes and threads; 0: the helper's default
-  uint64_t log_limit = 0;         // bytes after which the log is cut with a note; 0: none
+  int pids_limit = 0;             // processes and threads; 0: none
+  // Bytes on disk that the log may hold (about; looked at ten times a second); 0: any. Past it the file keeps its first
+  // quarter, a note and its last half; the middle becomes a hole that reads as zero bytes, so that offsets stay true.
+  uint64_t log_limit = 0;
   std::vector<std::string> devices;  // extra device files ("/dev/nvidia0")
 };
 
@@ -61,6 +68,7 @@ class Spawner {
   // `on_change` is called on the spawner's executor once for each process that started and once when it ended,
   // also for those found again at start-up and those whose start failed (exit code 127 or 126 with a message).
   virtual void set_on_change(OnChange on_change) = 0;
+  // Never throws: what is wrong with the spec comes as an ended process with a message.
   virtual void start(ProcessSpec spec) = 0;
   // To every process of the tree. Unknown ids and ended processes are ignored.
   virtual void signal(const std::string& id, int signal) = 0;
@@ -76,10 +84,14 @@ struct HelperOptions {
   std::filesystem::path data;        // the server's data folder, hidden from sandboxes
   std::vector<Mount> shared_mounts;  // seen by every sandbox (environments, read-only)
   bool sandbox = true;
+  std::filesystem::path program = "/proc/self/exe";  // run as `program node-helper …`; calls helper_main
 };
 
-// Connects to the data folder's helper, or starts one with posix_spawn of this same program (/proc/self/exe).
-// Lives on `loop`. Throws Unavailable when no helper can be started.
+// Connects to the data folder's helper, or starts one with posix_spawn of this same program. Blocks for the few
+// milliseconds that this takes. Lives on `loop`, which must outlive it; its functions may be called from any thread, and
+// after its destruction on_change is not called any more. When the helper dies, its processes are reported as ended and
+// another is started.
+// Throws Unavailable when no helper can be started, FailedPrecondition when one of another version still runs.
 std::unique_ptr<Spawner> connect_spawner(Loop& loop, HelperOptions options);
 
 // The helper's own main (`penstock node-helper --data DIR …`); returns the exit status. Single-threaded, uses no Asio.

@@ -1,0 +1,328 @@
+#include "node/host/helper_tasks.h"
+
+#include <algorithm>
+#include <cerrno>
+#include <csignal>
+#include <cstring>
+#include <fcntl.h>
+#include <sched.h>
+#include <sstream>
+#include <sys/mman.h>
+#include <sys/prctl.h>
+#include <sys/stat.h>
+#include <sys/syscall.h>
+#include <sys/wait.h>
+#include <unistd.h>
+
+#include "base/error.h"
+#include "node/host/helper_tree.h"
+
+namespace penstock::node {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr char kMark[] = "PENSTOCK_PROCESS";
+constexpr size_t kKeptStacks = 16;
+constexpr char kCutNote[] = "\n[penstock: this log is over its limit; its middle part is left out here]\n";
+
+Time now() { return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()); }
+
+std::string mark_of(const fs::path& data) { return sha256_hex(data.native()).substr(0, 12); }
+
+// Forwarded by a sandbox's init to every process of its namespace.
+void forward_signal(int init, int number) {
+  sigval value;
+  value.sival_int = number;
+  sigqueue(init, kForwardSignal, value);
+}
+
+}  // namespace
+
+HelperTasks::HelperTasks(const HelperOptions& options, OnStatus on_status)
+    : options_(options), on_status_(std::move(on_status)), mark_(mark_of(options.data)), cgroups_("penstock-" + mark_) {
+  prctl(PR_SET_CHILD_SUBREAPER, 1);
+  end_leftovers();
+  null_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
+  children_ = open(fmt::format("/proc/self/task/{}/children", getpid()).c_str(), O_RDONLY | O_CLOEXEC);
+  plain_stack_ = take_stacks();
+  if (options_.sandbox) {
+    sandbox_ = std::make_unique<Sandbox>(options_.data, options_.shared_mounts);
+    problem_ = sandbox_->problem();
+    if (problem_.empty()) probe_sandbox();
+    if (!problem_.empty()) sandbox_.reset();
+  } else {
+    problem_ = "sandbox: turned off";
+  }
+  // Tasks of the same user must not look into this memory, which the inits of sandboxes share.
+  prctl(PR_SET_DUMPABLE, 0);
+}
+
+HelperTasks::~HelperTasks() {
+  close(null_);
+  close(children_);
+}
+
+// Plain processes can outlive a killed helper: they are known by the variable that they were started with.
+void HelperTasks::end_leftovers() {
+  std::vector<int> found;
+  for (int pid : all_processes()) {
+    if (pid != getpid() && environment_of(pid, kMark).starts_with(mark_ + ":")) found.push_back(pid);
+  }
+  kill_trees(found);
+}
+
+// Whether a process can really be made: some hosts allow namespaces but not, say, a new /proc.
+void HelperTasks::probe_sandbox() {
+  Task task;
+  task.spec.id = "probe";
+  task.spec.argv = {"true"};
+  task.spec.log = "/dev/null";
+  prepare_command(task);
+  sandbox_->prepare(task.plan);
+  task.plan.init_stack = take_stacks();
+  task.plan.input = null_;
+  task.plan.output = null_;
+  int pid = sandbox_->launch(task.plan);
+  if (pid < 0) {
+    problem_ = fmt::format("sandbox: no process in it: {}", std::strerror(-pid));
+  } else {
+    while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
+    }
+    if (task.plan.error_step != nullptr && std::strcmp(task.plan.error_step, "exec") != 0) {
+      problem_ = fmt::format("sandbox: {} {}: {}", task.plan.error_step, task.plan.error_name,
+                             std::strerror(task.plan.error));
+    }
+  }
+  give_stacks(task.plan.init_stack);
+}
+
+void HelperTasks::start(ProcessSpec spec) {
+  auto known = statuses_.find(spec.id);
+  if (known != statuses_.end()) {
+    on_status_(known->second);
+    return;
+  }
+  auto task = std::make_unique<Task>();
+  task->spec = std::move(spec);
+  try {
+    prepare(*task);
+  } catch (const Error& error) {
+    cgroups_.remove(task->group);
+    failed(task->spec, error.message(), 126);
+    return;
+  }
+  launch(std::move(task));
+}
+
+void HelperTasks::launch(std::unique_ptr<Task> task) {
+  int pid;
+  if (task->status.sandboxed) {
+    task->stacks = task->plan.init_stack = take_stacks();
+    pid = sandbox_->launch(task->plan);
+  } else {
+    pid = static_cast<int>(
+        raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, plain_stack_ + kStackSize, run_plain_task, &task->plan));
+  }
+  close(task->plan.output);
+  Cgroups::close_join(task->group);
+  if (pid < 0) {
+    give_stacks(task->stacks);
+    cgroups_.remove(task->group);
+    failed(task->spec, fmt::format("no process: {}", std::strerror(-pid)), 126);
+    return;
+  }
+  ProcessStatus& status = task->status;
+  status.running = true;
+  status.pid = pid;
+  status.started_at = now();
+  if (!status.sandboxed) ++plain_running_;
+  if (task->watch_memory || task->spec.log_limit != 0) ++watched_;
+  pids_[status.id] = pid;
+  statuses_[status.id] = status;
+  on_status_(status);
+  running_[pid] = std::move(task);
+}
+
+void HelperTasks::failed(const ProcessSpec& spec, std::string message, int exit_code) {
+  ProcessStatus status;
+  status.id = spec.id;
+  status.exit_code = exit_code;
+  status.message = std::move(message);
+  status.started_at = status.finished_at = now();
+  statuses_[spec.id] = status;
+  on_status_(status);
+}
+
+bool HelperTasks::reap() {
+  while (true) {
+    // Looked at before it is taken away, so that its pid still means it while its strays are looked for.
+    siginfo_t info = {};
+    if (waitid(P_ALL, 0, &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid == 0) return true;
+    int pid = info.si_pid;
+    auto found = running_.find(pid);
+    std::unique_ptr<Task> task;
+    if (found != running_.end()) {
+      task = std::move(found->second);
+      running_.erase(found);
+      if (!task->status.sandboxed) {
+        --plain_running_;
+        kill(-pid, SIGKILL);
+        std::vector<int> strays = strays_of(*task, true);
+        if (!strays.empty()) kill_trees(strays);
+      }
+    }
+    int wait_status = 0;
+    waitpid(pid, &wait_status, 0);
+    if (task != nullptr) ended(*task, wait_status);
+    if (sandbox_ != nullptr && pid == sandbox_->maker_pid()) return false;
+  }
+}
+
+void HelperTasks::ended(Task& task, int wait_status) {
+  const LaunchPlan& plan = task.plan;
+  if (plan.ended) wait_status = plan.wait_status;
+  ProcessStatus& status = task.status;
+  status.running = false;
+  status.pid = 0;
+  status.finished_at = now();
+  status.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
+  status.exit_code = status.signal != 0 ? 128 + status.signal : WEXITSTATUS(wait_status);
+  if (plan.error_step != nullptr) {
+    status.message = fmt::format("{} \"{}\": {}", plan.error_step, plan.error_name, std::strerror(plan.error));
+  }
+  status.oom_killed = task.killed_for_memory || (status.exit_code != 0 && Cgroups::out_of_memory(task.group));
+  if (task.spec.log_limit != 0) check_log(task);
+  if (task.watch_memory || task.spec.log_limit != 0) --watched_;
+  cgroups_.remove(task.group);
+  untidy_ = !cgroups_.tidy();
+  give_stacks(task.stacks);
+  pids_.erase(status.id);
+  statuses_[status.id] = status;
+  on_status_(status);
+}
+
+// Children of this process that `task` left behind: descendants whose own parents have ended come to the subreaper.
+// `last`: the task ends now, and nothing that belongs to nobody is to stay.
+std::vector<int> HelperTasks::strays_of(const Task& task, bool last) {
+  std::vector<int> strays;
+  char buffer[4096];
+  std::string text;
+  off_t at = 0;
+  for (ssize_t size; (size = pread(children_, buffer, sizeof buffer, at)) > 0; at += size) {
+    text.append(buffer, static_cast<size_t>(size));
+  }
+  std::istringstream pids(text);
+  for (int pid; pids >> pid;) {
+    if (pid == task.status.pid || running_.contains(pid)) continue;
+    if (sandbox_ != nullptr && pid == sandbox_->maker_pid()) continue;
+    bool its = getsid(pid) == task.status.pid || environment_of(pid, kMark) == mark_ + ":" + task.spec.id;
+    if (its || (last && plain_running_ == 0)) strays.push_back(pid);
+  }
+  return strays;
+}
+
+std::vector<int> HelperTasks::tree_of(const Task& task) {
+  std::vector<int> tree = descendants_of(task.status.pid);
+  // The init of a sandbox is part of the helper.
+  if (task.status.sandboxed) return tree;
+  // First, so that a shell does not see its children die of the signal before it gets it itself.
+  tree.insert(tree.begin(), task.status.pid);
+  for (int stray : strays_of(task, false)) {
+    tree.push_back(stray);
+    std::vector<int> below = descendants_of(stray);
+    tree.insert(tree.end(), below.begin(), below.end());
+  }
+  return tree;
+}
+
+void HelperTasks::signal(const std::string& id, int number) {
+  auto found = pids_.find(id);
+  if (found == pids_.end() || number <= 0 || number >= 64) return;
+  Task& task = *running_.at(found->second);
+  if (task.status.sandboxed) {
+    if (number == SIGKILL) {
+      kill(task.status.pid, SIGKILL);
+    } else {
+      forward_signal(task.status.pid, number);
+    }
+    return;
+  }
+  if (number == SIGKILL) {
+    std::vector<int> roots = strays_of(task, false);
+    roots.push_back(task.status.pid);
+    kill_trees(roots);
+  } else {
+    for (int pid : tree_of(task)) kill(pid, number);
+  }
+}
+
+void HelperTasks::forget(const std::string& id) {
+  auto found = statuses_.find(id);
+  if (found != statuses_.end() && !found->second.running) statuses_.erase(found);
+}
+
+void HelperTasks::watch() {
+  for (auto& [pid, task] : running_) {
+    if (task->watch_memory) check_memory(*task);
+    if (task->spec.log_limit != 0) check_log(*task);
+  }
+  if (untidy_) untidy_ = !cgroups_.tidy();
+}
+
+void HelperTasks::check_memory(Task& task) {
+  if (task.killed_for_memory) return;
+  if (memory_of(tree_of(task), task.spec.memory_limit) <= task.spec.memory_limit) return;
+  task.killed_for_memory = true;
+  signal(task.spec.id, SIGKILL);
+}
+
+// The task goes on writing at the end of its file; the middle of the file gives its blocks back to the disk. What stays
+// is the first quarter of the limit, a note, and the last part; readers see zero bytes between.
+void HelperTasks::check_log(Task& task) {
+  int file = open(task.spec.log.c_str(), O_WRONLY | O_CLOEXEC);
+  if (file < 0) return;
+  constexpr int64_t kBlock = 4096;
+  struct stat info = {};
+  fstat(file, &info);
+  int64_t limit = static_cast<int64_t>(task.spec.log_limit);
+  if (info.st_blocks * 512 > limit && info.st_size > limit) {
+    int64_t head = std::max(kBlock, limit / 4 / kBlock * kBlock);
+    int64_t tail = (info.st_size - limit / 2) / kBlock * kBlock;
+    std::string_view note = kCutNote;
+    if (tail > head) {
+      if (!task.log_cut && pwrite(file, note.data(), note.size(), head - static_cast<int64_t>(note.size())) > 0) {
+        task.log_cut = true;
+      }
+      // Where a file system cannot make holes, the log starts anew: its writers append.
+      if (fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, head, tail - head) != 0 &&
+          ftruncate(file, 0) == 0) {
+        task.log_cut = pwrite(file, note.data(), note.size(), 0) > 0;
+      }
+    }
+  }
+  close(file);
+}
+
+char* HelperTasks::take_stacks() {
+  if (!free_stacks_.empty()) {
+    char* stacks = free_stacks_.back();
+    free_stacks_.pop_back();
+    return stacks;
+  }
+  void* memory = mmap(nullptr, 2 * kStackSize, PROT_READ | PROT_WRITE, MAP_PRIVATE | MAP_ANONYMOUS | MAP_STACK, -1, 0);
+  if (memory == MAP_FAILED) throw_errno("memory for a stack");
+  return static_cast<char*>(memory);
+}
+
+void HelperTasks::give_stacks(char* stacks) {
+  if (stacks == nullptr) return;
+  if (free_stacks_.size() < kKeptStacks) {
+    free_stacks_.push_back(stacks);
+  } else {
+    munmap(stacks, 2 * kStackSize);
+  }
+}
+
+}  // namespace penstock::node

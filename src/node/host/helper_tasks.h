@@ -1,0 +1,96 @@
+// The processes of one helper: started, watched, ended, remembered until their results are recorded.
+#pragma once
+
+#include <functional>
+#include <map>
+#include <memory>
+#include <string>
+#include <unordered_map>
+#include <vector>
+
+#include "node/host/cgroup.h"
+#include "node/host/sandbox.h"
+#include "node/host/sandbox_child.h"
+#include "node/host/spawner.h"
+
+namespace penstock::node {
+
+// A running process and all that its LaunchPlan points to.
+struct Task {
+  ProcessSpec spec;
+  ProcessStatus status;
+  LaunchPlan plan;
+  std::vector<std::string> paths;  // candidates for exec
+  std::vector<const char*> candidates, arguments, environment;
+  std::vector<MountPlan> mounts;
+  std::vector<std::unique_ptr<std::string>> sources;
+  std::string tmp;
+  Group group;
+  bool watch_memory = false;
+  bool killed_for_memory = false;
+  bool log_cut = false;
+  char* stacks = nullptr;
+};
+
+class HelperTasks {
+ public:
+  using OnStatus = std::function<void(const ProcessStatus&)>;
+
+  // `options.data` must be canonical. Ends what processes an earlier helper of the same data folder left behind.
+  HelperTasks(const HelperOptions& options, OnStatus on_status);
+  ~HelperTasks();
+  HelperTasks(const HelperTasks&) = delete;
+  HelperTasks& operator=(const HelperTasks&) = delete;
+
+  void start(ProcessSpec spec);
+  void signal(const std::string& id, int number);
+  void forget(const std::string& id);
+  // Takes in every child that has ended. False when the sandbox's maker is gone, without which nothing works.
+  bool reap();
+  // To be called every kWatchMillis while needs_watch(): memory and log limits that the kernel does not hold by itself.
+  void watch();
+  bool needs_watch() const { return watched_ > 0 || untidy_; }
+  // Nothing runs and every result has been recorded.
+  bool idle() const { return statuses_.empty(); }
+  const std::map<std::string, ProcessStatus>& statuses() const { return statuses_; }
+  const std::string& sandbox_problem() const { return problem_; }
+
+  static constexpr int kWatchMillis = 100;
+
+ private:
+  void prepare(Task& task);
+  void prepare_command(Task& task);
+  void prepare_mounts(Task& task);
+  void prepare_limits(Task& task);
+  int open_log(const Task& task);
+  void launch(std::unique_ptr<Task> task);
+  void failed(const ProcessSpec& spec, std::string message, int exit_code);
+  void ended(Task& task, int wait_status);
+  void probe_sandbox();
+  void end_leftovers();
+  std::vector<int> strays_of(const Task& task, bool last);
+  std::vector<int> tree_of(const Task& task);
+  void check_memory(Task& task);
+  void check_log(Task& task);
+  char* take_stacks();
+  void give_stacks(char* stacks);
+
+  HelperOptions options_;
+  OnStatus on_status_;
+  std::string mark_;  // begins the PENSTOCK_PROCESS variable of plain processes
+  Cgroups cgroups_;
+  std::unique_ptr<Sandbox> sandbox_;
+  std::string problem_;
+  std::unordered_map<int, std::unique_ptr<Task>> running_;  // by pid
+  std::unordered_map<std::string, int> pids_;               // of running processes
+  std::map<std::string, ProcessStatus> statuses_;           // running, and ended but not forgotten
+  std::vector<char*> free_stacks_;
+  char* plain_stack_ = nullptr;
+  int null_ = -1;
+  int children_ = -1;  // /proc/…/children of this process
+  size_t plain_running_ = 0;
+  int watched_ = 0;
+  bool untidy_ = false;
+};
+
+}  // namespace penstock::node

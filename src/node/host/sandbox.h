@@ -1,0 +1,80 @@
+// The helper's half of the sandbox: a template of mounts that is built once, and a maker that clones tasks from it.
+//
+// The maker is a process that shares the helper's memory and files and lives in the template's namespaces: as root in a
+// mount namespace of its own, otherwise in a user namespace that maps the user to itself. It makes each task with one
+// clone; the task is the helper's own child. So the helper stays in the host's namespaces, where it starts plain
+// processes and opens logs, and a sandboxed task costs no copy of any memory.
+#pragma once
+
+#include <atomic>
+#include <filesystem>
+#include <memory>
+#include <string>
+#include <vector>
+
+#include "node/host/sandbox_child.h"
+#include "node/host/spawner.h"
+
+namespace penstock::node {
+
+class Sandbox {
+ public:
+  // Builds the template. `data` must exist. Does not throw: see problem().
+  Sandbox(const std::filesystem::path& data, const std::vector<Mount>& shared);
+  ~Sandbox();
+  Sandbox(const Sandbox&) = delete;
+  Sandbox& operator=(const Sandbox&) = delete;
+
+  // Why nothing can be sandboxed here; empty when all is well.
+  const std::string& problem() const { return problem_; }
+  int maker_pid() const { return maker_; }
+
+  // Fills in what every sandboxed task needs: masks of /proc, capabilities.
+  void prepare(LaunchPlan& plan) const;
+  // Where `source` is reached in the template: sets root, source and from_skeleton. The text of `relative` must outlive
+  // the plan. Throws NotFound when it does not exist, InvalidArgument when it is not absolute.
+  void locate(const std::filesystem::path& source, MountPlan& mount, std::string& relative) const;
+  // Clones a process that runs run_sandbox_init(plan). Returns its pid or -errno. The plan and its stacks must stay until
+  // it has been waited for.
+  int launch(LaunchPlan& plan);
+  // Mounts of the template that a task's own /tmp covers: to be made for each task.
+  const std::vector<Mount>& shared_below_tmp() const { return shared_below_tmp_; }
+
+ private:
+  static int run_maker(void* sandbox);
+  void build();
+  void serve();
+
+  std::filesystem::path data_;
+  std::vector<Mount> shared_;
+  std::vector<Mount> shared_below_tmp_;
+  std::string problem_;
+  int maker_ = -1;
+  char* maker_stack_ = nullptr;
+  int helper_alive_ = -1;
+  bool root_ = false;      // no user namespace was needed
+  bool var_tmp_ = false;
+  int last_capability_ = 40;
+  std::vector<const char*> proc_covers_;
+  // 1: a plan waits for the maker. 0: it has been launched.
+  std::atomic<uint32_t> turn_{0};
+  LaunchPlan* next_ = nullptr;
+};
+
+// Builds the template in the calling process, which must be alone in its mount namespace with the right to mount, and
+// makes it this process's root. Returns whether there is a /var/tmp. Throws Error.
+struct TemplateOptions {
+  std::filesystem::path data;
+  std::vector<Mount> shared;
+  bool root = false;
+};
+struct TemplateResult {
+  bool var_tmp = false;
+  std::vector<const char*> proc_covers;  // as LaunchPlan wants them, ended by null
+};
+TemplateResult build_template(const TemplateOptions& options);
+
+// Whether `path` is `folder` or below it, by their texts.
+bool is_below(const std::filesystem::path& path, const std::filesystem::path& folder);
+
+}  // namespace penstock::node

@@ -1,0 +1,89 @@
+// What runs between clone and exec.
+//
+// These functions run in a process that shares its memory with the helper (CLONE_VM), and so also its thread-local
+// storage, at the same time as the helper goes on. They therefore take no memory, throw nothing, call the kernel
+// directly (libc's wrappers would write the helper's errno), and touch nothing but their own LaunchPlan, which the
+// helper keeps until the process has ended.
+#pragma once
+
+#include <atomic>
+#include <cstddef>
+#include <cstdint>
+
+namespace penstock::node {
+
+// Folders of the template namespace that tasks never see: a cover is mounted over kHidden before the task starts.
+inline constexpr char kHidden[] = "/.penstock";
+inline constexpr char kHiddenData[] = "/.penstock/data";  // the server's data folder
+inline constexpr char kHiddenTmp[] = "/.penstock/tmp";    // the host's /tmp, /run and /dev: sources of mounts
+inline constexpr char kHiddenRun[] = "/.penstock/run";
+inline constexpr char kHiddenDev[] = "/.penstock/dev";
+inline constexpr char kHiddenProc[] = "/.penstock/proc";  // the host's; its presence lets user namespaces mount theirs
+inline constexpr char kHiddenRoot[] = "/.penstock/root";  // the skeleton itself, writable
+inline constexpr char kHiddenNone[] = "/.penstock/none";  // an empty folder: the cover
+
+struct MountPlan {
+  const char* root = nullptr;    // the hidden folder (or "/") that holds the source
+  const char* source = nullptr;  // relative to it; no symbolic link is followed below it
+  const char* target = nullptr;
+  bool read_only = false;
+  bool from_skeleton = false;  // the source's own mount is read-only: lift that for writable mounts
+  int tree = -1;
+};
+
+struct LaunchPlan {
+  // The command. candidates: full paths to try in order; argv has two free slots before it (a script without "#!" is
+  // run by /bin/sh, as execvp does).
+  const char* const* candidates = nullptr;
+  const char** argv = nullptr;
+  const char* const* envp = nullptr;
+  const char* cwd = "/";
+  int input = -1;   // becomes standard input
+  int output = -1;  // becomes standard output and error
+  const int* join = nullptr;  // cgroup.procs files of the cgroups to enter
+  int join_count = 0;
+  int nice = 0;
+  uint64_t process_limit = 0;  // RLIMIT_NPROC; 0: as it is
+
+  // The sandbox.
+  MountPlan* mounts = nullptr;
+  int mount_count = 0;
+  const char* tmp = nullptr;  // seen as /tmp and /var/tmp; null: a tmpfs
+  bool var_tmp = false;
+  const char* const* proc_covers = nullptr;  // pairs (hidden source, target), ended by null
+  bool drop_capabilities = false;
+  uint64_t keep_capabilities = 0;
+  int last_capability = 40;
+  int helper_alive = -1;  // a pidfd of the helper
+
+  // The result. error_step is null when the program was started.
+  std::atomic<int> pid{0};  // of the clone, or -errno
+  const char* error_step = nullptr;
+  const char* error_name = "";
+  int error = 0;
+  bool ended = false;  // the init saw the task end, with wait_status
+  int wait_status = 0;
+  char* init_stack = nullptr;  // two stacks of kStackSize: the init's, the task's
+};
+
+inline constexpr size_t kStackSize = 32 << 10;
+// The init passes si_value of this signal on to every process of its namespace.
+inline constexpr int kForwardSignal = 42;
+
+// Entry points for clone(): `plan` is a LaunchPlan*. The result is the exit status.
+int run_plain_task(void* plan);    // becomes the task
+int run_sandbox_init(void* plan);  // pid 1 of a new namespace: mounts, starts the task, waits for it
+
+// Mounts `mount.tree` (a detached tree) on `mount.target`, which is made if missing. Changes no file of the host: below a
+// read-only folder, that folder is replaced with a tmpfs that holds the same entries. Returns 0 or -errno. `root` is the
+// skeleton's writable root.
+int attach_mount(const MountPlan& mount, int root);
+// Opens mount.source and clones its tree into mount.tree. Returns 0 or -errno.
+int detach_source(MountPlan& mount);
+
+// System calls that leave errno alone; results as the kernel gives them (-errno).
+long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);
+// clone(2) with a stack; returns the pid or -errno in the caller.
+long raw_clone(unsigned long flags, char* stack_top, int (*entry)(void*), void* argument);
+
+}  // namespace penstock::node
