@@ -248,6 +248,21 @@ std::string number_text(double number) {
 
 namespace {
 
+void write_text(const json::value& value, std::string& out);
+
+void write_text(const json::object& object, std::string& out) {
+  out += '{';
+  bool first = true;
+  for (const auto& [key, member] : object) {
+    if (!first) out += ',';
+    first = false;
+    out += json::serialize(json::string_view(key));
+    out += ':';
+    write_text(member, out);
+  }
+  out += '}';
+}
+
 // Boost.JSON prints 0.1 as 1E-1; people and other parsers read 0.1 more gladly.
 void write_text(const json::value& value, std::string& out) {
   switch (value.kind()) {
@@ -273,19 +288,7 @@ void write_text(const json::value& value, std::string& out) {
       out += ']';
       return;
     }
-    case json::kind::object: {
-      out += '{';
-      bool first = true;
-      for (const auto& [key, member] : value.get_object()) {
-        if (!first) out += ',';
-        first = false;
-        out += json::serialize(json::string_view(key));
-        out += ':';
-        write_text(member, out);
-      }
-      out += '}';
-      return;
-    }
+    case json::kind::object: write_text(value.get_object(), out); return;
     case json::kind::string: out += json::serialize(value.get_string()); return;
     default: out += json::serialize(value);
   }
@@ -296,6 +299,12 @@ void write_text(const json::value& value, std::string& out) {
 std::string to_text(const json::value& value) {
   std::string out;
   write_text(value, out);
+  return out;
+}
+
+std::string to_text(const json::object& object) {
+  std::string out;
+  write_text(object, out);
   return out;
 }
 

@@ -41,6 +41,7 @@ inline std::string_view to_view(const json::string& text) { return {text.data(),
 
 // One-line JSON text.
 std::string to_text(const json::value& value);
+std::string to_text(const json::object& object);
 // A number as protojson and Python's json print it: integral doubles below 2^53 without fraction.
 std::string number_text(double number);
 

@@ -109,6 +109,10 @@ struct WriteOptions {
   bool whole = false;
 };
 
+// Defaults are copies of named values: g++ 12 copies brace-made temporaries of a co_await bit by bit.
+inline const WriteOptions kDefaultWrite;
+inline const DeleteOptions kDefaultDelete;
+
 // Errors: NotFound, AlreadyExists, Aborted (resourceVersion conflict), InvalidArgument (with the field),
 // PermissionDenied.
 class Api {
@@ -116,15 +120,15 @@ class Api {
   virtual ~Api() = default;
   virtual Async<Object> get(const Resource& resource, std::string ns, std::string name) = 0;
   virtual Async<List> list(const Resource& resource, ListQuery query) = 0;
-  virtual Async<Object> create(const Resource& resource, json::object object, WriteOptions options = {}) = 0;
+  virtual Async<Object> create(const Resource& resource, json::object object, WriteOptions options = kDefaultWrite) = 0;
   // Replaces. With a resourceVersion in the object it must be the current one.
-  virtual Async<Object> update(const Resource& resource, json::object object, WriteOptions options = {}) = 0;
+  virtual Async<Object> update(const Resource& resource, json::object object, WriteOptions options = kDefaultWrite) = 0;
   virtual Async<Object> patch(const Resource& resource, std::string ns, std::string name, PatchType type,
-                              json::value patch, WriteOptions options = {}) = 0;
+                              json::value patch, WriteOptions options = kDefaultWrite) = 0;
   // Returns the object as it was last seen: still there, with a deletionTimestamp, when finalizers or a grace period
   // hold it.
   virtual Async<Object> remove(const Resource& resource, std::string ns, std::string name,
-                               DeleteOptions options = {}) = 0;
+                               DeleteOptions options = kDefaultDelete) = 0;
   virtual Async<std::unique_ptr<Watch>> watch(const Resource& resource, WatchQuery query) = 0;
 };
 

@@ -38,11 +38,11 @@ class EmbeddedApi : public Api {
 
   Async<Object> get(const Resource& resource, std::string ns, std::string name) override;
   Async<List> list(const Resource& resource, ListQuery query) override;
-  Async<Object> create(const Resource& resource, json::object object, WriteOptions options = {}) override;
-  Async<Object> update(const Resource& resource, json::object object, WriteOptions options = {}) override;
+  Async<Object> create(const Resource& resource, json::object object, WriteOptions options = kDefaultWrite) override;
+  Async<Object> update(const Resource& resource, json::object object, WriteOptions options = kDefaultWrite) override;
   Async<Object> patch(const Resource& resource, std::string ns, std::string name, PatchType type, json::value patch,
-                      WriteOptions options = {}) override;
-  Async<Object> remove(const Resource& resource, std::string ns, std::string name, DeleteOptions options = {}) override;
+                      WriteOptions options = kDefaultWrite) override;
+  Async<Object> remove(const Resource& resource, std::string ns, std::string name, DeleteOptions options = kDefaultDelete) override;
   Async<std::unique_ptr<Watch>> watch(const Resource& resource, WatchQuery query) override;
 
  private:

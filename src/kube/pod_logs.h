@@ -18,6 +18,11 @@ struct LogOptions {
 class PodLogs {
  public:
   virtual ~PodLogs() = default;
+  // Throws what read() would throw before its first byte, so that a client gets a status for it.
+  virtual Async<> check(const json::object& pod, LogOptions options) {
+    (void)pod, (void)options;
+    co_return;
+  }
   // Throws NotFound before the first byte when there is no such pod, container or log.
   virtual Async<> read(const json::object& pod, LogOptions options, http::BodyWriter& out) = 0;
 };

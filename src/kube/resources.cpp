@@ -274,7 +274,7 @@ Object Resources::change(Entry& entry, json::object next, const WriteOptions& op
   const Kind& kind = *entry.table->kind;
   const json::object& before = *entry.object;
   keep_system_metadata(before, next);
-  if (kind.status_subresource) {
+  if (kind.status_subresource && !options.whole) {
     const auto* status = before.if_contains("status");
     if (status != nullptr) next["status"] = *status;
     else drop_member(next, "status");
