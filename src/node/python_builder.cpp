@@ -19,6 +19,7 @@ namespace {
 
 constexpr size_t kWordsLimit = 2000;      // bytes of a failure's message
 constexpr size_t kOutputLimit = 1 << 16;  // bytes of pip's output that are searched for it
+constexpr const char* kPipCache = "pip-cache";
 
 json::array to_json(const std::vector<std::string>& words) {
   json::array array;
@@ -71,6 +72,32 @@ void add_pip_scripts(const fs::path& environment, const fs::path& python) {
     const fs::path script = environment / "bin" / name;
     if (!fs::exists(script)) write_file(script, fmt::format("#!/bin/sh\nexec '{}' -m pip \"$@\"\n", python.string()), 0755);
   }
+}
+
+// What packages' own programs may know of the server, and how the machine reaches packages.
+bool is_for_builds(std::string_view name) {
+  static constexpr std::string_view kNames[] = {"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "CC", "CXX", "CFLAGS",
+                                                "CXXFLAGS", "LDFLAGS", "SSL_CERT_FILE", "SSL_CERT_DIR",
+                                                "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY",
+                                                "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy",
+                                                "all_proxy"};
+  return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) ||
+         (name.starts_with("PIP_") && name != "PIP_CACHE_DIR");
+}
+
+std::vector<std::string> build_environment(const EnvList& pip_env, const fs::path& cache) {
+  std::map<std::string, std::string> values;
+  for (const auto& entry : server_environment()) {
+    const size_t equals = entry.find('=');
+    if (equals != std::string::npos && is_for_builds(std::string_view(entry).substr(0, equals))) {
+      values[entry.substr(0, equals)] = entry.substr(equals + 1);
+    }
+  }
+  for (const auto& [name, value] : pip_env) values[name] = value;
+  values["PIP_CACHE_DIR"] = cache.string();
+  std::vector<std::string> result;
+  for (const auto& [name, value] : values) result.push_back(name + "=" + value);
+  return result;
 }
 
 std::vector<std::string_view> split_lines(std::string_view text) {
@@ -143,6 +170,7 @@ struct PythonBuilder::Build {
   EnvironmentRequest request;
   fs::path folder;  // the environment's real place, so that its scripts' first lines stay true
   fs::path link;    // what everybody calls it by
+  fs::path tmp() const { return folder.string() + ".tmp"; }
   std::vector<fs::path> waiting_logs;
   Signal done;
   Environment result;
@@ -191,12 +219,12 @@ Async<> PythonBuilder::build(std::shared_ptr<Build> build) {
   } else {
     build->result.failure = failure;
     for (const auto& log : build->waiting_logs) note(log, failure);
-    co_await blocking_.run([&folder = build->folder] {
-      std::error_code ignored;
-      fs::remove_all(folder, ignored);
-      fs::remove(folder.string() + ".log", ignored);
-    });
   }
+  co_await blocking_.run([&build, &failure] {
+    std::error_code ignored;
+    fs::remove_all(build->tmp(), ignored);
+    if (!failure.empty()) fs::remove_all(build->folder, ignored);
+  });
   builds_.erase(build->key);
   build->done.set();
 }
@@ -204,6 +232,9 @@ Async<> PythonBuilder::build(std::shared_ptr<Build> build) {
 // Returns why it failed, or nothing.
 Async<std::string> PythonBuilder::make(Build& build) {
   const auto& interpreter = build.interpreter;
+  fs::create_directory(build.folder);
+  fs::create_directory(build.tmp());
+  fs::create_directories(envs_ / kPipCache);
   std::vector<std::string> venv = {interpreter.executable.string(), "-I", "-m", "venv", "--system-site-packages"};
   // The interpreter's own pip serves where it has one: unpacking another takes seconds.
   if (interpreter.has_pip) venv.emplace_back("--without-pip");
@@ -229,14 +260,13 @@ Async<std::string> PythonBuilder::run_step(Build& build, std::vector<std::string
   ProcessSpec spec;
   spec.id = fmt::format("env/{}.{}", build.key, random_suffix(8));
   spec.argv = std::move(argv);
-  spec.env = server_environment();
-  for (const auto& [name, value] : build.request.pip_env) {
-    std::erase_if(spec.env, [&](const std::string& entry) { return entry.starts_with(name + "="); });
-    spec.env.push_back(name + "=" + value);
-  }
+  const fs::path cache = envs_ / kPipCache;
+  spec.env = build_environment(build.request.pip_env, cache);
   const fs::path own_log = build.folder.string() + ".log";
   spec.log = build.request.log.empty() ? own_log : build.request.log;
-  spec.sandbox = false;
+  // Packages may bring programs of their own that run when they are built: those get to write here and nowhere else.
+  spec.mounts = {{build.folder, build.folder.string(), false}, {cache, cache.string(), false}};
+  spec.tmp = build.tmp();
   const fs::path log = spec.log;
   const uint64_t before = size_of(log);
   const ProcessStatus status = co_await runner_.run(std::move(spec));
@@ -265,7 +295,7 @@ std::vector<fs::path> PythonBuilder::abandoned() const {
   for (const auto& entry : fs::directory_iterator(envs_, error)) {
     const std::string name = entry.path().filename().string();
     const size_t dot = name.find('.');
-    // <sha256>.<random>[.log|.link], kfp-….<random>, python-….<random>, probe-….log
+    // <sha256>.<random>[.log|.link|.tmp], kfp-….<random>, python-….<random>, probe-….log
     if (dot == std::string::npos) continue;
     if (dot != 64 && !name.starts_with("kfp-") && !name.starts_with("python-") && !name.starts_with("probe-")) continue;
     if (dot == 64) {

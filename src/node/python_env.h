@@ -6,6 +6,7 @@
 //   <sha256>.<random>/         the environment itself: a venv that also sees the interpreter's own packages
 //   python-<12 characters>/    python, python3, pip and pip3 of the interpreter in use, first in every step's PATH
 //   kfp-<12 characters>/kfp    the kfp package that comes with the server
+//   pip-cache/                 what pip has downloaded
 // An environment is named by the interpreter, the requirements in their order and the index options. It is never
 // changed once it is complete, so whoever wants other packages gets another one; removing the folder only costs a
 // rebuild.

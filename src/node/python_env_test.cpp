@@ -32,8 +32,16 @@ std::string read(const fs::path& file) { return read_tail(file, 0, 1 << 20); }
 
 // A loop, a spawner that really starts processes, and the environments of a data folder of their own.
 struct World {
-  explicit World(PythonEnvOptions options = {}) {
+  explicit World(PythonEnvOptions options = {}, bool sandbox = false) {
     options.data = folder.path / "data";
+    if (sandbox) {
+      HelperOptions helper;
+      helper.data = options.data;
+      fs::create_directories(options.data / "envs");
+      helper.shared_mounts = {{options.data / "envs", (options.data / "envs").string(), true}};
+      sandboxing = connect_spawner(loop, helper);
+    }
+    Spawner& spawner = sandboxing ? *sandboxing : local;
     env = std::make_unique<PythonEnv>(loop, spawner, options);
     spawner.set_on_change([this](const ProcessStatus& status) {
       if (on_change) on_change(status);
@@ -52,6 +60,7 @@ struct World {
       gone.set_value();
     });
     gone.get_future().get();
+    sandboxing.reset();
   }
 
   Prepared prepare(ContainerCommand command) {
@@ -69,7 +78,7 @@ struct World {
   // Runs what was prepared as the node would.
   int run(const Prepared& prepared, const ContainerCommand& command, const fs::path& log) {
     return wait([&]() -> Async<int> {
-      ProcessRunner runner(loop.executor(), spawner);
+      ProcessRunner runner(loop.executor(), sandboxing ? *sandboxing : static_cast<Spawner&>(local));
       on_change = [&runner](const ProcessStatus& status) {
         if (status.id.starts_with("pod/")) runner.on_change(status);
       };
@@ -80,6 +89,8 @@ struct World {
       for (const auto& [name, value] : prepared.env) all[name] = value;
       for (const auto& [name, value] : all) spec.env.push_back(name + "=" + value);
       spec.log = log;
+      spec.tmp = command.tmp_host_dir;
+      spec.sandbox = sandboxing != nullptr;
       const auto status = co_await runner.run(std::move(spec));
       on_change = nullptr;
       co_return status.exit_code;
@@ -88,7 +99,8 @@ struct World {
 
   TempFolder folder;
   Loop loop{"control"};
-  LocalSpawner spawner{loop};
+  LocalSpawner local{loop};
+  std::unique_ptr<Spawner> sandboxing;
   std::unique_ptr<PythonEnv> env;
   std::function<void(const ProcessStatus&)> on_change;
 };
@@ -165,7 +177,7 @@ TEST_CASE("python env: other commands pass through") {
   CHECK(path.ends_with(":/opt/python/bin:/usr/local/bin:/usr/bin:/bin"));
   CHECK(path.starts_with((world.folder.path / "data/envs/python-").string()));
   CHECK(value_of(prepared.env, "PYTHONPATH") == "(none)");
-  CHECK(world.spawner.starts == 0);
+  CHECK(world.local.starts == 0);
 
   const auto image = world.prepare(world.command({"python3", "-m", "kfp.dsl.executor_main", "--x"}));
   CHECK(value_of(image.env, "PYTHONPATH") == "/opt/kfp");
@@ -280,16 +292,42 @@ TEST_CASE("python env: packages are installed once and shared") {
     CHECK(prepared.argv[0] == all[0].argv[0]);
   }
   // The probe, the venv and one pip.
-  CHECK(world.spawner.starts == 3);
+  CHECK(world.local.starts == 3);
   const auto log = world.folder.path / "out";
   CHECK(world.run(all[0], command, log) == 0);
   CHECK(read(log).starts_with("42\nscript 42\npip "));
 
-  const int starts = world.spawner.starts;
+  const int starts = world.local.starts;
   CHECK(world.prepare(command).argv[0] == all[0].argv[0]);
-  CHECK(world.spawner.starts == starts);
-  // The link, the folder, kfp and the names of the interpreter; nothing else is left.
-  CHECK(count_entries(world.folder.path / "data/envs") == (bundled_kfp_files().empty() ? 3 : 4));
+  CHECK(world.local.starts == starts);
+  // The link, the folder, pip's cache, kfp and the names of the interpreter; nothing else is left.
+  CHECK(count_entries(world.folder.path / "data/envs") == (bundled_kfp_files().empty() ? 4 : 5));
+}
+
+TEST_CASE("python env: in the sandbox, from pip to the step") {
+  if (!can_build()) return;
+  World world({}, true);
+  const auto data = world.folder.path / "data";
+  // Seen by pip there, as the rest of the data folder is not.
+  make_wheel(data / "envs");
+  const auto tmp = data / "tasks/tmp";
+  fs::create_directories(tmp);
+  auto command = world.command({"sh", "-c", pip_install(data / "envs", "probe-module==1.0"), "sh", "-ec", kScriptProgram,
+                                "import probe_module, subprocess, os\nprint(probe_module.number, flush=True)\n"
+                                "subprocess.run(['probe-script'], check=True)\n"
+                                "print(os.access(os.environ['VIRTUAL_ENV'], os.W_OK))\n"});
+  command.tmp_host_dir = tmp;
+  command.tmp_path = "/tmp";
+  int unsandboxed = 0;
+  world.on_change = [&](const ProcessStatus& status) { unsandboxed += status.running && !status.sandboxed; };
+  const auto prepared = world.prepare(command);
+  CHECK(prepared.failure == "");
+  CHECK(prepared.argv[0].starts_with((data / "envs").string()));
+  if (!world.sandboxing->sandbox_problem().empty()) return;
+  CHECK(unsandboxed == 1);  // only the probe of the interpreter
+  const auto log = world.folder.path / "out";
+  CHECK(world.run(prepared, command, log) == 0);
+  CHECK(read(log) == "42\nscript 42\nFalse\n");
 }
 
 TEST_CASE("python env: pip's own words fail the step and nothing is kept") {
@@ -304,17 +342,17 @@ TEST_CASE("python env: pip's own words fail the step and nothing is kept") {
   const auto log = read(command.log);
   CHECK(log.find("Installing Python packages: no-such-module==7") != std::string::npos);
   CHECK(log.find("ERROR: No matching distribution found") != std::string::npos);
-  CHECK(count_entries(world.folder.path / "data/envs") == (bundled_kfp_files().empty() ? 1 : 2));
+  CHECK(count_entries(world.folder.path / "data/envs") == (bundled_kfp_files().empty() ? 2 : 3));
   // Not kept: it is tried again.
-  const int starts = world.spawner.starts;
+  const int starts = world.local.starts;
   CHECK_FALSE(world.prepare(command).failure.empty());
-  CHECK(world.spawner.starts > starts);
+  CHECK(world.local.starts > starts);
 }
 
 TEST_CASE("python env: stopping ends a build and leaves nothing") {
   // An interpreter whose venv never gets ready.
   TempFolder folder;
-  write_file(folder.path / "python3", "#!/bin/sh\nfor last; do :; done\nmkdir \"$last\"\nexec tail -f /dev/null\n", 0755);
+  write_file(folder.path / "python3", "#!/bin/sh\nfor last; do :; done\ntouch \"$last/half\"\nexec tail -f /dev/null\n", 0755);
   auto options = known();
   options.interpreter->executable = folder.path / "python3";
   World stuck(options);
@@ -331,7 +369,7 @@ TEST_CASE("python env: stopping ends a build and leaves nothing") {
   started.wait();
   stuck.wait([&] { return stuck.env->stop(); });
   CHECK_THROWS_AS(prepared.get(), Error);
-  CHECK(count_entries(stuck.folder.path / "data/envs") == 1);
+  CHECK(count_entries(stuck.folder.path / "data/envs") == 2);
 }
 
 TEST_CASE("python env: what an earlier server left half-built is removed") {
