@@ -225,6 +225,37 @@ def test_containerized_component(step):
         assert json.loads(step.file.read_text()) == {'parameterValues': {'Output': 2}}
 
 
+@pytest.mark.parametrize('flags', [[], ['-S']])  # -S: the quick way out, without this machine's site packages
+def test_what_the_function_left_open_is_written(step, flags):
+    step.run('''
+class Last:
+    def __del__(self):
+        print('deleted')
+
+def f(p: OutputPath(str)):
+    global kept, last
+    kept = open('kept.txt', 'w')
+    kept.write('global')
+    last = Last()
+    last.itself = last
+    open(p, 'w').write('local')
+    print('no newline', end='')
+''', outputs={'parameters': {'p': {'outputFile': str(step.folder / 'p')}}}, flags=flags)
+    assert (step.folder / 'kept.txt').read_text() == 'global'
+    assert (step.folder / 'p').read_text() == 'local' and step.out == 'no newlinedeleted\n'
+
+
+def test_threads_and_exit_handlers_run(step):
+    step.run('''
+def f():
+    import threading, time
+    threading.Thread(target=lambda: (time.sleep(0.05), print('thread'))).start()
+''')
+    assert step.out == 'thread\n'
+    step.run('def f():\n    import atexit\n    atexit.register(print, "bye")\n')
+    assert step.out == 'bye\n'
+
+
 def test_only_the_chief_writes(step):
     source = 'def f() -> int:\n    return 1\n'
     assert step.run(source, CLUSTER_SPEC=json.dumps({'task': {'type': 'worker', 'index': 1}})) is None
