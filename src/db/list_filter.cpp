@@ -193,6 +193,7 @@ FilterSql time_sql(const ListColumn& column, std::string_view operation, const j
     out.sql += ')';
     return out;
   }
+  if (operation == "IS_SUBSTRING") throw bad(fmt::format("{:?}", std::string(column.key)), "a time has no substrings");
   const int64_t from = scalar_seconds(value, column.key) * kSecond;
   const int64_t to = from + kSecond;
   if (operation == "EQUALS") return {fmt::format("({0} >= ? AND {0} < ?)", c), {from, to}};
@@ -200,8 +201,7 @@ FilterSql time_sql(const ListColumn& column, std::string_view operation, const j
   if (operation == "GREATER_THAN") return {c + " >= ?", {to}};
   if (operation == "GREATER_THAN_EQUALS") return {c + " >= ?", {from}};
   if (operation == "LESS_THAN") return {c + " < ?", {from}};
-  if (operation == "LESS_THAN_EQUALS") return {c + " < ?", {to}};
-  throw bad(fmt::format("{:?}", std::string(column.key)), "a time has no substrings");
+  return {c + " < ?", {to}};  // LESS_THAN_EQUALS
 }
 
 FilterSql tag_sql(const ListModel& model, std::string_view tag, std::string_view operation, const json::value& value) {

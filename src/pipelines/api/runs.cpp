@@ -84,7 +84,9 @@ Async<Response> create(const ApiContext& context, Request& request) {
   run.spec_hash = source.spec->hash;
   run.pipeline_name = source.spec->pipeline_name;
   const bool own_spec = source.reference.pipeline_version_id.empty();
-  run = co_await context.store.create_run(std::move(run), own_spec ? source.spec->text : std::string());
+  std::string spec;
+  if (own_spec) spec = source.spec->text;
+  run = co_await context.store.create_run(std::move(run), std::move(spec));
   co_await start_run(context, run);
   co_return json_text(run_text({run}, own_spec ? std::string_view(source.spec->text) : std::string_view()));
 }
@@ -109,7 +111,8 @@ json::array full_tasks(const std::vector<TaskRecord>& tasks) {
 
 Async<Response> get(const ApiContext& context, Request& request) {
   const bool full = full_view(request);
-  RunMessage run{co_await context.store.get_run(param(request, "run_id"))};
+  RunMessage run;
+  static_cast<Run&>(run) = co_await context.store.get_run(param(request, "run_id"));
   const std::vector<TaskRecord> tasks = co_await context.store.list_tasks(run.run_id);
   run.task_count = static_cast<int32_t>(tasks.size());
   if (!tasks.empty()) run.run_details["task_details"] = task_details(tasks);

@@ -31,6 +31,9 @@ struct SpecReader {
   std::function<void(const ir::Pipeline& pipeline, const json::object& parameters)> validate_parameters;
 };
 
+// The real one.
+SpecReader ir_spec_reader();
+
 // Thread-safe. Holds about `max_bytes` of spec text; a spec in use stays alive with its users.
 class SpecCache {
  public:
