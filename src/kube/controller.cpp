@@ -221,6 +221,13 @@ Async<> Controller::work() {
       // A conflict says that the cache is behind: its event is on its way.
       if (error.code() != Code::Aborted) spdlog::warn("{}: {}: {}", name_, key, error.message());
       queue_.add_after_failure(key);
+    } catch (const boost::system::system_error& error) {
+      if (error.code() == asio::error::operation_aborted) throw;
+      spdlog::warn("{}: {}: {}", name_, key, error.what());
+      queue_.add_after_failure(key);
+    } catch (const std::exception& error) {
+      spdlog::error("{}: {}: {}", name_, key, error.what());
+      queue_.add_after_failure(key);
     }
     queue_.done(key);
   }

@@ -260,7 +260,8 @@ void add_version(http::Router& router, FacePtr face, const std::string& group, c
 // kubectl reads the schemas before it sends anything; an empty document makes it leave the checks to the server.
 Async<http::Response> openapi(http::Request& request) {
   if (request.header("accept").find("protobuf") != std::string_view::npos) {
-    co_return http::text_response("", 200, "application/com.github.proto-openapi.spec.v2@v1.0+protobuf");
+    // With a dot where the request has an "@", which is no media type to a strict reader.
+    co_return http::text_response("", 200, "application/com.github.proto-openapi.spec.v2.v1.0+protobuf");
   }
   const json::object info{{"title", "Penstock"}, {"version", get_string(server_version(), "gitVersion")}};
   co_return json_text(to_text(json::object{{"swagger", "2.0"}, {"info", info}, {"paths", json::object()}}));
