@@ -75,7 +75,7 @@ std::vector<Command> Engine::step(const Event& event) {
 std::vector<Command> Engine::resume_commands() const {
   std::vector<Command> commands;
   if (state_->finished) {
-    commands.push_back(state_->result);
+    commands.emplace_back(state_->result);
     return commands;
   }
   for (const auto& kept : state_->instances) {
@@ -83,14 +83,14 @@ std::vector<Command> Engine::resume_commands() const {
     const Instance& instance = *kept;
     switch (instance.phase) {
       case Phase::CheckingCache:
-        commands.push_back(CheckCache{instance.id, instance.attempt, instance.fingerprint});
+        commands.emplace_back(CheckCache{instance.id, instance.attempt, instance.fingerprint});
         break;
       case Phase::Launched:
-        if (state_->canceling) commands.push_back(CancelTask{instance.id, instance.attempt});
-        else commands.push_back(Launch{instance.id, instance.attempt, instance.launch});
+        if (state_->canceling) commands.emplace_back(CancelTask{instance.id, instance.attempt});
+        else commands.emplace_back(Launch{instance.id, instance.attempt, instance.launch});
         break;
-      case Phase::Importing: commands.push_back(Import{instance.id, instance.attempt, instance.import}); break;
-      case Phase::Timer: commands.push_back(SetTimer{instance.id, instance.attempt, instance.delay}); break;
+      case Phase::Importing: commands.emplace_back(Import{instance.id, instance.attempt, instance.import}); break;
+      case Phase::Timer: commands.emplace_back(SetTimer{instance.id, instance.attempt, instance.delay}); break;
       default: break;
     }
   }

@@ -46,7 +46,7 @@ void Machine::cancel_run() {
 void Machine::cancel(Instance& instance) {
   switch (instance.phase) {
     case Phase::Done: return;
-    case Phase::Launched: state_.commands.push_back(CancelTask{instance.id, instance.attempt}); return;
+    case Phase::Launched: state_.commands.emplace_back(CancelTask{instance.id, instance.attempt}); return;
     case Phase::Queued:
     case Phase::Timer:
     case Phase::CheckingCache:

@@ -271,8 +271,8 @@ std::string fingerprint_of(const Instance& instance, const LaunchSpec& spec) {
     return sha256_hex(instance.component->name + std::string(1, '\0') + instance.task->cache_key);
   }
   json::object inputs, artifacts, outputs, parameters;
-  const auto* values = find_path(spec.executor_input, {"inputs", "parameterValues"});
-  if (values != nullptr) inputs = values->as_object();
+  const auto* given = find_object(spec.executor_input, "inputs");
+  if (const auto* values = given != nullptr ? find_object(*given, "parameterValues") : nullptr) inputs = *values;
   // By URI, where the reference takes the name alone: an artifact of the same name is not the same artifact.
   for (size_t i = 0; i < instance.inputs.artifacts.size(); ++i) {
     if (!instance.inputs.artifacts[i]) continue;

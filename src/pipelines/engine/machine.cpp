@@ -37,7 +37,7 @@ Instance& Machine::make(TaskId parent, const ir::Task* task, const ir::Component
 }
 
 void Machine::changed(const Instance& instance) {
-  state_.commands.push_back(TaskChanged{std::make_shared<const TaskRecord>(record_of(state_, instance))});
+  state_.commands.emplace_back(TaskChanged{std::make_shared<const TaskRecord>(record_of(state_, instance))});
 }
 
 void Machine::queue(Instance& instance, bool first) {
@@ -53,7 +53,7 @@ void Machine::launch(Instance& leaf) {
     if (leaf.type == TaskType::Importer) {
       leaf.import = make_import(state_, leaf);
       leaf.phase = Phase::Importing;
-      state_.commands.push_back(Import{leaf.id, leaf.attempt, leaf.import});
+      state_.commands.emplace_back(Import{leaf.id, leaf.attempt, leaf.import});
       return;
     }
     auto spec = make_launch(state_, leaf);
@@ -68,12 +68,12 @@ void Machine::launch(Instance& leaf) {
   // What has failed just now is not in the cache.
   if (leaf.fingerprint.empty() || leaf.attempt > 0) return start_container(leaf);
   leaf.phase = Phase::CheckingCache;
-  state_.commands.push_back(CheckCache{leaf.id, leaf.attempt, leaf.fingerprint});
+  state_.commands.emplace_back(CheckCache{leaf.id, leaf.attempt, leaf.fingerprint});
 }
 
 void Machine::start_container(Instance& leaf) {
   leaf.phase = Phase::Launched;
-  state_.commands.push_back(Launch{leaf.id, leaf.attempt, leaf.launch});
+  state_.commands.emplace_back(Launch{leaf.id, leaf.attempt, leaf.launch});
 }
 
 void Machine::set_outputs(Instance& instance, const Outputs& outputs) {
@@ -144,7 +144,7 @@ void Machine::retry(Instance& instance, TaskError error) {
   changed(instance);
   if (instance.delay.count() == 0) return queue(instance, false);
   instance.phase = Phase::Timer;
-  state_.commands.push_back(SetTimer{instance.id, instance.attempt, instance.delay});
+  state_.commands.emplace_back(SetTimer{instance.id, instance.attempt, instance.delay});
 }
 
 void Machine::settle(TaskId id) {
@@ -152,7 +152,7 @@ void Machine::settle(TaskId id) {
   if (instance.parent == kNoTask) {
     state_.finished = true;
     state_.result = {state_.canceling ? TaskState::Canceled : instance.state, instance.error, state_.now};
-    state_.commands.push_back(state_.result);
+    state_.commands.emplace_back(state_.result);
     return;
   }
   Instance& parent = state_.at(instance.parent);

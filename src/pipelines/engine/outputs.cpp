@@ -49,7 +49,8 @@ json::object merged_artifact(json::object planned, const json::object& reported)
 }
 
 void merge_artifacts(const LaunchSpec& spec, const json::value& executor_output, Outputs& outputs) {
-  const auto* planned = find_path(spec.executor_input, {"outputs", "artifacts"});
+  const auto* sides = find_object(spec.executor_input, "outputs");
+  const auto* planned = sides != nullptr ? find(*sides, "artifacts") : nullptr;
   const auto* reported = find(executor_output, "artifacts");
   for (const auto& def : spec.component->output_artifacts) {
     json::object base;
