@@ -453,7 +453,9 @@ def main(argv=None):
         _leave(1)
     if argv is None and _may_leave_at_once(loaded):
         del executor, function, result, arguments
-        module.__dict__.clear()
+        names = module.__dict__
+        for name in [name for name in names if name != '__builtins__']:
+            names[name] = None
         gc.collect()  # closes what the function left open; looks at its objects only
         sys.stdout.flush()
         sys.stderr.flush()
