@@ -226,7 +226,7 @@ def _parse(text, kind):
         return int(text)
     if kind == 'NUMBER_DOUBLE':
         return float(text)
-    return json.loads(text)
+    return json.loads(text.lower() if kind == 'BOOLEAN' else text)
 
 
 def _holds(condition, inputs):

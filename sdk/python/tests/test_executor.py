@@ -91,6 +91,11 @@ def f() -> NamedTuple('O', [('d', Dataset), ('n', int)]):
     assert written['artifacts']['d']['artifacts'] == [{'name': 'd', 'uri': str(step.folder / 'store' / 'd'), 'metadata': {'a': 1}}]
 
 
+def test_text_returned_for_an_artifact_is_its_content(step):
+    step.run('def f() -> Dataset:\n    return "content"\n', outputs={'artifacts': {'Output': step.artifact('Output', 'Dataset')}})
+    assert (step.folder / 'store' / 'Output').read_text() == 'content', step.err
+
+
 @pytest.mark.parametrize('uri, path', [
     ('gs://b/x', '/gcs/b/x'), ('minio://b/x', '/minio/b/x'), ('s3://b/x', '/s3/b/x'), ('file:///tmp/x', '/tmp/x'),
     ('/tmp/x', '/tmp/x'), ('oci://h/a/b:c', '/oci/h_a_b:c'), ('https://h/x', 'https://h/x')])
@@ -179,7 +184,6 @@ def test_exit_status_is_the_functions(step):
 @pytest.mark.parametrize('annotation, value, said', [
     ('int', "'3'", "returned '3' (str) for the output 'Output', which is annotated as int"),
     ('int', 'True', 'annotated as int'),
-    ('str', 'None', "returned None (NoneType) for the output 'Output', which is annotated as str"),
     ('List[int]', '{}', 'annotated as list'),
     ("NamedTuple('O', [('a', int), ('b', str)])", '(1,)', 'must return the outputs a, b'),
     ("NamedTuple('O', [('a', int), ('b', str)])", '(1, 2)', "for the output 'b'"),
@@ -189,6 +193,12 @@ def test_wrong_outputs(step, annotation, value, said):
     step.run(f'def f() -> {annotation}:\n    return {value}\n')
     assert step.status == 1
     assert said in step.err
+
+
+def test_none_is_no_output(step):
+    assert step.run('def f() -> int:\n    pass\n') == {}
+    assert step.status == 0 and "returned None for the output 'Output'" in step.err
+    assert step.run('def f() -> Optional[int]:\n    pass\n') == {} and step.err == ''
 
 
 def test_wrong_input(step):

@@ -293,17 +293,23 @@ class Executor:
         annotation, optional = _optional_inner(annotation)
         if isinstance(annotation, str):
             annotation = self.function.__globals__.get(annotation, annotation)
+        if value is None:  # as upstream: the output is missing, the task is well
+            if not optional:
+                sys.stderr.write(f'Warning: {self.function.__name__}() returned None for the output {name!r}; it has no value\n')
+            return
         if _is_artifact_class(annotation):
+            given = self.output_artifacts.get(name)
+            if isinstance(value, str) and given is not None:  # the artifact's content
+                _make_parent(given.path)
+                with open(given.path, 'w') as file:
+                    file.write(value)
+                return
             if not isinstance(value, artifacts.Artifact) and not hasattr(value, 'uri'):
                 raise self._wrong(name, annotation.__name__, value)
-            given = self.output_artifacts.get(name)
             if given is not None:
                 value.name = value.name or given.name
                 value.uri = value.uri or given.uri
             self.output_artifacts[name] = value
-            return
-        if value is None and optional:
-            self.results[name] = None
             return
         self.results[name] = self._plain(name, value, annotation)
 
