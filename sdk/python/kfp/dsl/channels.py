@@ -127,7 +127,10 @@ def PipelineParam(name, op_name=None, value=None, param_type=None, pattern=None)
 
 
 class LoopItem(Channel):
-    """The item of a ParallelFor. `item.key` and `item['key']` take one field of it."""
+    """The item of a ParallelFor. `item.key` and `item['key']` take one field of it.
+
+    A field named as an attribute of channels (name, kind, loop, …) needs the brackets.
+    """
 
     def __init__(self, name, kind, loop, fields=None):
         super().__init__(name, kind, loop=loop)
