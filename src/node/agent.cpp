@@ -108,7 +108,8 @@ Async<> Agent::State::start() {
     loop.post([state, status] { state->process_changed(status); });
   });
   for (const auto& status : co_await spawner.list()) process_changed(status);
-  const auto list = co_await api.list(kube::kPods, {});
+  const kube::ListQuery all;
+  const auto list = co_await api.list(kube::kPods, all);
   recover(list);
   scope.spawn([this] { return tick_loop(); });
   scope.spawn([this] { return late_loop(); });
@@ -168,7 +169,8 @@ Async<> Agent::State::watch_pods() {
 }
 
 Async<> Agent::State::watch_pods_once() {
-  const auto list = co_await api.list(kube::kPods, {});
+  const kube::ListQuery all;
+  const auto list = co_await api.list(kube::kPods, all);
   kube::WatchQuery query;
   query.resource_version = list.resource_version;
   const auto watch = co_await api.watch(kube::kPods, query);
@@ -396,11 +398,13 @@ Agent::Agent(kube::Api& api, Loop& control, Spawner& spawner, AgentOptions optio
 Agent::~Agent() = default;
 
 Async<> Agent::start() {
-  co_await on(state_->control.executor(), [state = state_] { return state->start(); });
+  auto work = [state = state_] { return state->start(); };
+  co_await on(state_->control.executor(), std::move(work));
 }
 
 Async<> Agent::stop() {
-  co_await on(state_->control.executor(), [state = state_] { return state->stop(); });
+  auto work = [state = state_] { return state->stop(); };
+  co_await on(state_->control.executor(), std::move(work));
 }
 
 void Agent::tick() { state_->tick(); }
@@ -424,7 +428,8 @@ Async<> Agent::read(const json::object& pod, kube::LogOptions options, http::Bod
     const auto known = state->pods.find(uid);
     return !state->stopping && known != state->pods.end() && known->second->life.live(container);
   };
-  co_await copy_log(path, options, LogReader{*state_->pool, state_->control, state_->watcher, is_live}, out);
+  const LogReader reader{*state_->pool, state_->control, state_->watcher, is_live};
+  co_await copy_log(path, options, reader, out);
 }
 
 }  // namespace penstock::node

@@ -11,7 +11,8 @@ Async<> Agent::State::watch_config(const kube::Resource& resource) {
   while (true) {
     std::string problem;
     try {
-      const auto watch = co_await api.watch(resource, {});
+      const kube::WatchQuery all;
+      const auto watch = co_await api.watch(resource, all);
       while (true) {
         const auto event = co_await watch->next();
         if (event.type == kube::EventType::Bookmark) continue;

@@ -157,10 +157,10 @@ ProcessSpec Agent::State::process_of(const AgentPod& pod, const json::object& co
   process.sandbox = options.sandbox;
   process.log_limit = options.log_limit;
   if (const auto* memory = container_resource(container, "limits", "memory")) {
-    process.memory_limit = static_cast<uint64_t>(Quantity::parse(*memory, "resources.limits.memory").units());
+    process.memory_limit = static_cast<uint64_t>(Quantity::read(*memory, "resources.limits.memory").units());
   }
   if (const auto* cpu = container_resource(container, "limits", "cpu")) {
-    process.cpu_limit = Quantity::parse(*cpu, "resources.limits.cpu").number();
+    process.cpu_limit = Quantity::read(*cpu, "resources.limits.cpu").number();
   }
   process.devices = gpu_devices(pod.gpus);
   return process;

@@ -223,12 +223,12 @@ std::string resource_field(const json::object& pod, const json::object* containe
   const auto* value = container_resource(*container, kind, unit);
   if (!value && kind == "requests") value = container_resource(*container, "limits", unit);
   if (value) {
-    amount = Quantity::parse(*value, resource);
+    amount = Quantity::read(*value, resource);
   } else if (kind == "limits") {
     amount = unit == "cpu" ? Quantity::of_milli(context.node_cpu_milli) : Quantity::of(context.node_memory);
   }
   const auto* divisor_value = find(ref, "divisor");
-  auto divisor = divisor_value ? Quantity::parse(*divisor_value, "divisor") : Quantity::of(1);
+  auto divisor = divisor_value ? Quantity::read(*divisor_value, "divisor") : Quantity::of(1);
   if (divisor <= Quantity()) divisor = Quantity::of(1);
   // In thousandths where the divisor is below one, so that both are whole.
   const bool fine = divisor < Quantity::of(1);

@@ -117,11 +117,6 @@ bool PodLifecycle::live(std::string_view name) const {
   return false;
 }
 
-bool PodLifecycle::has_run() const {
-  return std::any_of(containers_.begin(), containers_.end(),
-                     [](const auto& c) { return c.state >= State::Starting || c.restart > 0; });
-}
-
 bool PodLifecycle::wants(const Launch& launch) const {
   return std::any_of(containers_.begin(), containers_.end(), [&](const auto& c) {
     return c.name == launch.container && c.restart == launch.restart && c.state == State::Preparing;

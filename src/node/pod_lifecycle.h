@@ -78,7 +78,6 @@ class PodLifecycle {
   bool live(std::string_view container) const;  // it runs, or will run again
   bool terminal() const { return terminal_; }
   bool stopping() const { return stopping_; }
-  bool has_run() const;
   json::object status() const;
 
  private:

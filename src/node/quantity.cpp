@@ -114,7 +114,7 @@ Quantity Quantity::parse(std::string_view text, std::string_view field) {
   return Quantity(negative ? -nano : nano);
 }
 
-Quantity Quantity::parse(const json::value& value, std::string_view field) {
+Quantity Quantity::read(const json::value& value, std::string_view field) {
   if (value.is_string()) return parse(to_view(value.get_string()), field);
   if (value.is_int64() || value.is_uint64()) return parse(to_text(value), field);
   if (value.is_double()) return parse(number_text(value.get_double()), field);
@@ -137,7 +137,7 @@ double Quantity::number() const { return static_cast<double>(nano_) / kNano; }
 
 std::string Quantity::text() const {
   if (nano_ % kNano == 0) return std::to_string(static_cast<int64_t>(nano_ / kNano));
-  if (nano_ % (kNano / 10) == 0) {
+  if (nano_ % (kNano / 10) == 0 && (nano_ > kNano || nano_ < -kNano)) {
     const auto tenths = static_cast<int64_t>(nano_ / (kNano / 10));
     return fmt::format("{}{}.{}", tenths < 0 ? "-" : "", std::abs(tenths) / 10, std::abs(tenths) % 10);
   }

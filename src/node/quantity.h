@@ -20,7 +20,7 @@ class Quantity {
   // What is finer than a billionth is rounded up, as Kubernetes does.
   static Quantity parse(std::string_view text, std::string_view field = {});
   // A JSON string, or a JSON number as YAML authors write them (cpu: 2).
-  static Quantity parse(const json::value& value, std::string_view field = {});
+  static Quantity read(const json::value& value, std::string_view field = {});
 
   int64_t units() const;  // rounded up: 1500m is 2
   int64_t milli() const;  // rounded up; at most INT64_MAX

@@ -29,8 +29,8 @@ TEST_CASE("quantities: every form") {
   CHECK(Quantity::parse("+2").units() == 2);
   CHECK(Quantity::parse("0").units() == 0);
   CHECK(Quantity::parse("9223372036854775807").units() == 9223372036854775807LL);
-  CHECK(Quantity::parse(json::value(2)).milli() == 2000);
-  CHECK(Quantity::parse(json::value(0.25)).milli() == 250);
+  CHECK(Quantity::read(json::value(2)).milli() == 2000);
+  CHECK(Quantity::read(json::value(0.25)).milli() == 250);
   CHECK(Quantity::parse("1000m") == Quantity::parse("1"));
   CHECK(Quantity::parse("0.1") < Quantity::parse("101m"));
 }
@@ -48,7 +48,7 @@ TEST_CASE("quantities: what is none") {
     CHECK(error.field() == "spec.containers[0].resources.limits.memory");
     CHECK(error.message().find("\"lots\"") != std::string::npos);
   }
-  CHECK_THROWS_AS(Quantity::parse(json::value(true)), Error);
+  CHECK_THROWS_AS(Quantity::read(json::value(true)), Error);
 }
 
 TEST_CASE("quantities: text") {

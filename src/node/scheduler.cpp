@@ -25,7 +25,7 @@ Asked container_request(const json::object& container, const std::string& path) 
     const auto* value = amount(container, name);
     if (!value) return 0;
     const auto field = fmt::format("{}.resources.requests.{}", path, name);
-    const auto quantity = Quantity::parse(*value, field);
+    const auto quantity = Quantity::read(*value, field);
     if (quantity < Quantity()) throw Error(Code::InvalidArgument, "a request must not be negative", field);
     return milli ? quantity.milli() : quantity.units();
   };

@@ -13,7 +13,7 @@ namespace penstock::node {
 
 class FakeApi : public kube::Api {
  public:
-  explicit FakeApi(Executor executor) : executor_(executor), changed_(executor) {}
+  explicit FakeApi(Executor executor) : executor_(executor) {}
 
   using Key = std::tuple<std::string, std::string, std::string>;  // plural, namespace, name
 
@@ -104,11 +104,8 @@ class FakeApi : public kube::Api {
     const auto found = objects_.find(Key{resource.plural, ns, name});
     return found == objects_.end() ? nullptr : found->second;
   }
-  // The next change of any object.
-  Async<> changed() {
-    changed_.reset();
-    co_await changed_.wait();
-  }
+  // Called after every change.
+  void set_observer(std::function<void()> observer) { observer_ = std::move(observer); }
 
   int updates = 0;
   int fail_updates = 0;  // that many updates are answered with a conflict
@@ -165,11 +162,11 @@ class FakeApi : public kube::Api {
     for (auto* watch : watches_) {
       if (watch->plural() == plural) watch->push(event);
     }
-    changed_.set();
+    if (observer_) observer_();
   }
 
   Executor executor_;
-  Signal changed_;
+  std::function<void()> observer_;
   uint64_t version_ = 0;
   std::map<Key, kube::Object> objects_;
   std::list<FakeWatch*> watches_;

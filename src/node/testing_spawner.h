@@ -89,6 +89,8 @@ class FakeSpawner : public Spawner {
     const auto found = starts_.find(id);
     return found == starts_.end() ? 0 : found->second;
   }
+  // Called after every call that changed something.
+  void set_observer(std::function<void()> observer) { observer_ = std::move(observer); }
   // Waits for the next call of any kind.
   Async<> changed() {
     changed_.reset();
@@ -101,10 +103,14 @@ class FakeSpawner : public Spawner {
       if (on_change_) on_change_(status);
     });
   }
-  void notify() { changed_.set(); }
+  void notify() {
+    changed_.set();
+    if (observer_) observer_();
+  }
 
   Executor executor_;
   Signal changed_;
+  std::function<void()> observer_;
   OnChange on_change_;
   Script script_;
   std::string sandbox_problem_;
