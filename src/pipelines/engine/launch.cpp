@@ -33,7 +33,7 @@ json::object inputs_of(const Instance& instance) {
 json::object outputs_of(const Instance& instance, const std::string& prefix) {
   json::object artifacts, result;
   for (const auto& def : instance.component->output_artifacts) {
-    json::object artifact{{"name", def.name}, {"type", def.type}, {"uri", prefix + "/" + def.name}};
+    json::object artifact{{"name", def.name}, {"type", def.type}, {"uri", prefix + "/" + path_segment(def.name)}};
     artifact["metadata"] = def.metadata != nullptr ? *def.metadata : json::object();
     artifacts[def.name] = json::object{{"artifacts", json::array{std::move(artifact)}}};
   }
@@ -197,8 +197,9 @@ std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& inst
   spec->scheduled_at = format_time(state.info.scheduled_at);
   spec->pipeline = state.pipeline;
   spec->component = instance.component;
-  spec->output_prefix = fmt::format("{}/{}/{}/{}/{}", state.info.pipeline_root, state.info.pipeline_name,
-                                    state.info.run_id, instance.task->name, output_uuid(state, instance));
+  spec->output_prefix = fmt::format("{}/{}/{}/{}/{}", state.info.pipeline_root, path_segment(state.info.pipeline_name),
+                                    path_segment(state.info.run_id), path_segment(instance.task->name),
+                                    output_uuid(state, instance));
   spec->image = get_string(container, "image");
   spec->command = values_of(find_array(container, "command"));
   spec->args = values_of(find_array(container, "args"));

@@ -66,6 +66,9 @@ struct ImportSpec {
   bool download_to_workspace = false;
 };
 
+// A name as one segment of a path: "a/b" and ".." stay where they are put.
+std::string path_segment(std::string_view name);
+
 // Where a runner puts what a task sees.
 struct PathMap {
   // The first prefix that a URI starts with is replaced. A URI that none matches is its own path.
@@ -78,6 +81,7 @@ struct PathMap {
   bool custom_paths = false;
 
   std::string path_of(std::string_view uri) const;
+  std::string parameter_file(std::string_view output_parameter) const;
 };
 
 struct ResolvedTask {
@@ -98,7 +102,7 @@ ResolvedTask resolve(const LaunchSpec& spec, const PathMap& paths);
 json::value read_output_parameter(ir::ParameterType type, std::string_view text);
 
 // A task's outputs from what it left: its executor output (null when it wrote none) and the texts of the output parameter
-// files that exist. Throws InvalidArgument naming the output.
+// files that exist, by the output's name or its file's. Throws InvalidArgument naming the output.
 Outputs merge_executor_output(const LaunchSpec& spec, const json::value& executor_output,
                               const std::map<std::string, std::string>& parameter_files);
 

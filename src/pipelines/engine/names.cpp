@@ -16,7 +16,7 @@ std::string prefix_of(const State& state, const Instance& parent) {
 
 std::string path_of(const State& state, const Instance& instance) {
   if (instance.parent == kNoTask) return "root";
-  return prefix_of(state, state.at(instance.parent)) + name_of(instance);
+  return prefix_of(state, state.at(instance.parent)) + path_segment(name_of(instance));
 }
 
 std::string task_id_of(const State& state, const Instance& instance) {

@@ -115,7 +115,8 @@ Outputs merge_executor_output(const LaunchSpec& spec, const json::value& executo
   for (const auto& def : spec.component->output_parameters) {
     const std::string where = "output parameter " + def.name;
     const auto* value = values != nullptr ? find(*values, def.name) : nullptr;
-    const auto file = parameter_files.find(def.name);
+    auto file = parameter_files.find(def.name);
+    if (file == parameter_files.end()) file = parameter_files.find(path_segment(def.name));
     if (value != nullptr && !value->is_null()) {
       outputs.parameters[def.name] = ir::convert(*value, def.type, where);
     } else if (file != parameter_files.end()) {

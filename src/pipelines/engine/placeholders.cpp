@@ -56,6 +56,22 @@ std::optional<std::string> JobPlaceholders::find(std::string_view expression) co
   return std::nullopt;
 }
 
+std::string path_segment(std::string_view name) {
+  if (name.empty() || name == "." || name == "..") return name.empty() ? "%" : name == "." ? "%2E" : "%2E%2E";
+  std::string result;
+  for (const char c : name) {
+    const auto byte = static_cast<unsigned char>(c);
+    // "@" marks a retried dag's later attempts in paths.
+    if (c == '/' || c == '%' || c == '@' || byte < 0x20 || byte == 0x7F) result += fmt::format("%{:02X}", byte);
+    else result += c;
+  }
+  return result;
+}
+
+std::string PathMap::parameter_file(std::string_view output_parameter) const {
+  return parameter_folder + "/" + path_segment(output_parameter);
+}
+
 std::string PathMap::path_of(std::string_view uri) const {
   for (const auto& [prefix, replacement] : prefixes) {
     if (uri.starts_with(prefix)) return replacement + std::string(uri.substr(prefix.size()));
@@ -103,7 +119,7 @@ class Resolver {
     json::object& outputs = input["outputs"].as_object();
     json::object parameters;
     for (const auto& def : spec_.component->output_parameters) {
-      const std::string file = paths_.parameter_folder + "/" + def.name;
+      const std::string file = paths_.parameter_file(def.name);
       add_folder(file);
       parameters[def.name] = json::object{{"outputFile", file}};
     }
@@ -166,7 +182,7 @@ class Resolver {
     }
     if (const auto name = bracketed(expression, "$.outputs.parameters", rest)) {
       const bool known = rest == ".output_file" && spec_.component->output_parameter(*name) >= 0;
-      return known ? std::optional(paths_.parameter_folder + "/" + std::string(*name)) : std::nullopt;
+      return known ? std::optional(paths_.parameter_file(*name)) : std::nullopt;
     }
     const JobPlaceholders job{spec_.run_name,       spec_.run_resource_name, spec_.run_id,
                               spec_.task_name,      spec_.parent_task_id,    spec_.created_at,
