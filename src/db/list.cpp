@@ -9,9 +9,11 @@ namespace {
 
 constexpr int64_t kDefaultPageSize = 20;
 constexpr int64_t kMaxPageSize = 200;
-// Below this many matching rows a page is found by filtering and sorting, above it by walking the sort field's index,
-// which then meets a match soon enough.
+// Up to this many matching rows are found first and then sorted; for more the sort field's index is walked, which meets
+// matches soon enough.
 constexpr int64_t kFewRows = 2'000;
+// Up to this many matches are counted one by one, beyond by COUNT(*) in a second query.
+constexpr int64_t kCountedRows = 10'000;
 
 std::vector<Connection::Value> views(const std::vector<SqlValue>& values) {
   std::vector<Connection::Value> out;
@@ -43,6 +45,17 @@ std::vector<std::string> words(std::string_view text) {
   return out;
 }
 
+// "t.a = ? OR t.a < ?" to "+t.a = ? OR +t.a < ?". Only what this library wrote: no text, only columns of t.
+std::string with_plus(std::string_view sql) {
+  std::string out;
+  for (size_t i = 0; i < sql.size(); ++i) {
+    const bool starts = i == 0 || sql[i - 1] == ' ' || sql[i - 1] == '(';
+    if (starts && sql.substr(i).starts_with("t.")) out += '+';
+    out += sql[i];
+  }
+  return out;
+}
+
 Error bad_token(std::string_view why) {
   return Error(Code::InvalidArgument,
                fmt::format("invalid page token: {}; use the next_page_token of the page before, or none for the first",
@@ -52,18 +65,18 @@ Error bad_token(std::string_view why) {
 
 }  // namespace
 
-std::optional<int64_t> CountCache::find(const std::string& key, int64_t version) {
+std::optional<Matches> MatchCache::find(const std::string& key, int64_t version) {
   const std::lock_guard lock(mutex_);
   const auto entry = entries_.find(key);
   if (entry == entries_.end() || entry->second.version != version) return std::nullopt;
-  return entry->second.count;
+  return entry->second.matches;
 }
 
-void CountCache::put(const std::string& key, int64_t version, int64_t count) {
-  constexpr size_t kMaxEntries = 1'000;
+void MatchCache::put(const std::string& key, int64_t version, Matches matches) {
+  constexpr size_t kMaxEntries = 500;
   const std::lock_guard lock(mutex_);
   if (entries_.size() >= kMaxEntries) entries_.clear();
-  entries_[key] = Entry{version, count};
+  entries_[key] = Entry{version, std::move(matches)};
 }
 
 List::List(const ListModel& model, const ListRequest& request) : model_(model) {
@@ -103,7 +116,10 @@ void List::parse_filter(const json::value& filter) {
   if (filter_.is_null()) return;
   for (const json::value& predicate : filter_.as_array()) {
     FilterSql sql = predicate_sql(model_, predicate.as_object());
-    predicates_.push_back({std::move(sql.sql), std::move(sql.values)});
+    const std::string operation = get_string(predicate.as_object(), "operation");
+    using Kind = Predicate::Kind;
+    const Kind kind = operation == "EQUALS" ? Kind::Equal : operation == "NOT_EQUALS" ? Kind::NotEqual : Kind::Other;
+    predicates_.push_back({std::move(sql.sql), std::move(sql.values), sql.column, kind});
   }
 }
 
@@ -151,46 +167,114 @@ void List::parse_token(const ListRequest& request) {
 }
 
 void List::only(std::string_view column, SqlValue value) {
-  predicates_.insert(predicates_.begin(), Predicate{fmt::format("t.{} = ?", column), {std::move(value)}});
+  predicates_.insert(predicates_.begin(),
+                     Predicate{fmt::format("t.{} = ?", column), {std::move(value)}, column, Predicate::Kind::Equal});
 }
 
 void List::only_in(std::string_view column, const json::array& values) {
-  predicates_.insert(
-      predicates_.begin(),
-      Predicate{fmt::format("t.{} IN (SELECT j.value FROM json_each(?) j)", column), {to_text(values)}});
+  predicates_.insert(predicates_.begin(),
+                     Predicate{fmt::format("t.{} IN (SELECT j.value FROM json_each(?) j)", column),
+                               {to_text(values)},
+                               column,
+                               Predicate::Kind::Other});
 }
 
-std::string List::where(std::vector<SqlValue>& values) const {
+std::string List::where(std::vector<SqlValue>& values, Plan plan) const {
+  const auto serves_sort = [this](const Predicate& predicate) {
+    if (predicate.column == sort_->column) return true;
+    if (predicate.kind != Predicate::Kind::Equal || sort_->column != model_.default_sort) return false;
+    return std::ranges::any_of(model_.columns, [&](const ListColumn& column) {
+      return column.column == predicate.column && column.indexed_with_default_sort;
+    });
+  };
   std::string sql;
   for (const Predicate& predicate : predicates_) {
     sql += sql.empty() ? " WHERE " : " AND ";
-    sql += predicate.sql;
+    // The unary plus keeps SQLite from using an index on the column, after which it would have to sort every match.
+    if (plan == Plan::WalkSortIndex && !serves_sort(predicate)) {
+      sql += with_plus(predicate.sql);
+    } else {
+      sql += predicate.sql;
+    }
     values.insert(values.end(), predicate.values.begin(), predicate.values.end());
   }
   return sql;
 }
 
-int64_t List::count(Connection& connection, CountCache* counts) const {
-  std::vector<SqlValue> values;
-  const std::string sql = fmt::format("SELECT COUNT(*) FROM {} t{}", model_.table, where(values));
-  std::string key;
+Matches List::match(Connection& connection, MatchCache* cache) const {
+  if (!cache || model_.version_query.empty()) return find_matches(connection);
   int64_t version = 0;
-  const bool cached = counts && !model_.version_query.empty();
-  if (cached) {
-    Rows rows = connection.query(model_.version_query);
-    if (rows.next()) version = rows.integer(0);
-    key = sql;
-    for (const SqlValue& value : values) {
-      key += '\0';
-      std::visit([&](const auto& v) { key += fmt::format("{}", v); }, value);
-    }
-    if (const std::optional<int64_t> known = counts->find(key, version)) return *known;
+  if (Rows rows = connection.query(model_.version_query); rows.next()) version = rows.integer(0);
+  std::vector<SqlValue> values;
+  std::string key = where(values, Plan::Any);
+  for (const SqlValue& value : values) {
+    key += '\0';
+    std::visit([&](const auto& v) { key += fmt::format("{}", v); }, value);
   }
-  Rows rows = connection.query_values(sql, views(values));
-  rows.next();
-  const int64_t total = rows.integer(0);
-  if (cached) counts->put(key, version, total);
-  return total;
+  if (std::optional<Matches> known = cache->find(key, version)) return std::move(*known);
+  Matches matches = find_matches(connection);
+  cache->put(key, version, matches);
+  return matches;
+}
+
+Matches List::find_matches(Connection& connection) const {
+  const auto count = [&](const std::string& condition, const std::vector<SqlValue>& values) {
+    Rows rows =
+        connection.query_values(fmt::format("SELECT COUNT(*) FROM {} t{}", model_.table, condition), views(values));
+    rows.next();
+    return rows.integer(0);
+  };
+  Matches matches;
+  if (predicates_.empty()) {
+    matches.total = count("", {});
+    return matches;
+  }
+  std::vector<SqlValue> values;
+  const std::string condition = where(values, Plan::Any);
+  const Predicate& first = predicates_.front();
+  if (predicates_.size() == 1 && first.kind == Predicate::Kind::NotEqual && first.values.size() == 1) {
+    // Far fewer rows of the index are read for the opposite.
+    matches.total = count("", {}) - count(fmt::format(" WHERE t.{} = ?", first.column), values);
+    if (matches.total > kFewRows) return matches;
+  }
+  json::array keys;
+  {
+    Rows rows = connection.query_values(
+        fmt::format("SELECT t.{} FROM {} t{} LIMIT {}", model_.key, model_.table, condition,
+                    kCountedRows + 1),
+        views(values));
+    matches.total = 0;
+    while (rows.next()) {
+      if (++matches.total <= kFewRows) keys.emplace_back(rows.integer(0));
+    }
+  }
+  if (matches.total <= kFewRows) matches.keys = to_text(keys);
+  if (matches.total > kCountedRows) matches.total = count(condition, values);
+  return matches;
+}
+
+std::string List::page_sql(const Matches& matches, std::string_view select, std::string_view joins,
+                           std::vector<SqlValue>& values) const {
+  std::string conditions;
+  if (matches.keys) {
+    conditions = fmt::format(" WHERE t.{} IN (SELECT j.value FROM json_each(?) j)", model_.key);
+    values.emplace_back(*matches.keys);
+  } else {
+    conditions = where(values, Plan::WalkSortIndex);
+  }
+  const std::string_view direction = descending_ ? "DESC" : "ASC";
+  if (start_) {
+    conditions += conditions.empty() ? " WHERE " : " AND ";
+    conditions += fmt::format("(t.{}, t.{}) {} (?, ?)", sort_->column, model_.key, descending_ ? "<=" : ">=");
+    values.push_back(start_->first);
+    values.emplace_back(start_->second);
+  }
+  // The page's keys first, from narrow rows; then what these few rows hold.
+  return fmt::format(
+      "SELECT {0}, p.s, p.k FROM (SELECT t.{1} AS s, t.{2} AS k FROM {3} t{4} ORDER BY {5}t.{1} {6}, t.{2} {6} "
+      "LIMIT {7}) p CROSS JOIN {3} t ON t.{2} = p.k{8} ORDER BY p.s {6}, p.k {6}",
+      select, sort_->column, model_.key, model_.table, conditions, matches.keys ? "+" : "", direction, page_size_ + 1,
+      joins);
 }
 
 std::string List::next_token(SqlValue sort_value, int64_t key) const {
@@ -205,26 +289,14 @@ std::string List::next_token(SqlValue sort_value, int64_t key) const {
 }
 
 List::Result List::read(Connection& connection, std::string_view select, std::string_view joins,
-                        const std::function<void(Rows&)>& row, CountCache* counts) const {
+                        const std::function<void(Rows&)>& row, MatchCache* cache) const {
+  const Matches matches = match(connection, cache);
   Result result;
-  result.total_size = count(connection, counts);
+  result.total_size = matches.total;
   if (result.total_size == 0) return result;
 
   std::vector<SqlValue> values;
-  std::string conditions = where(values);
-  const std::string_view direction = descending_ ? "DESC" : "ASC";
-  if (start_) {
-    conditions += conditions.empty() ? " WHERE " : " AND ";
-    conditions += fmt::format("(t.{}, t.{}) {} (?, ?)", sort_->column, model_.key, descending_ ? "<=" : ">=");
-    values.push_back(start_->first);
-    values.emplace_back(start_->second);
-  }
-  // The unary plus keeps SQLite from walking the sort field's index.
-  const bool sort_after = !predicates_.empty() && result.total_size <= kFewRows;
-  const std::string sql =
-      fmt::format("SELECT {0}, t.{1}, t.{2} FROM {3} t {4}{5} ORDER BY {6}t.{1} {7}, t.{2} {7} LIMIT {8}", select,
-                  sort_->column, model_.key, model_.table, joins, conditions, sort_after ? "+" : "", direction,
-                  page_size_ + 1);
+  const std::string sql = page_sql(matches, select, joins, values);
   Rows rows = connection.query_values(sql, views(values));
   int64_t seen = 0;
   while (rows.next()) {

@@ -23,6 +23,7 @@ struct ListColumn {
   std::string_view key;     // as the API calls it
   std::string_view column;  // the SQL column; never null
   ColumnKind kind = ColumnKind::Text;
+  bool indexed_with_default_sort = false;  // there is an index on (column, default sort field)
 };
 
 // What can be listed. The table has an INTEGER PRIMARY KEY, which breaks ties of the sort field.
@@ -44,16 +45,22 @@ struct ListRequest {
   std::string filter;     // JSON of a Filter, perhaps still URL-encoded
 };
 
-// Remembers totals by query, each with the version of the table's content that it was counted at.
-class CountCache {
+// The rows that match a filter: how many, and which when they are few.
+struct Matches {
+  int64_t total = 0;
+  std::optional<std::string> keys;  // JSON list of their row ids
+};
+
+// Remembers matches by query, each with the version of the table's content that it was found at.
+class MatchCache {
  public:
-  std::optional<int64_t> find(const std::string& key, int64_t version);
-  void put(const std::string& key, int64_t version, int64_t count);
+  std::optional<Matches> find(const std::string& key, int64_t version);
+  void put(const std::string& key, int64_t version, Matches matches);
 
  private:
   struct Entry {
     int64_t version;
-    int64_t count;
+    Matches matches;
   };
   std::mutex mutex_;
   std::unordered_map<std::string, Entry> entries_;
@@ -75,20 +82,26 @@ class List {
     std::string next_page_token;
   };
   // Reads one page: calls `row` for each row with the columns of `select` ("a, b, c", of the model's table alias `t`);
-  // `joins` is put after the table's name. `counts` may be null.
+  // `joins` is put after the table's name. `cache` may be null.
   Result read(Connection& connection, std::string_view select, std::string_view joins,
-              const std::function<void(Rows&)>& row, CountCache* counts) const;
+              const std::function<void(Rows&)>& row, MatchCache* cache) const;
 
  private:
   struct Predicate {
     std::string sql;
     std::vector<SqlValue> values;
+    std::string_view column;
+    enum class Kind { Equal, NotEqual, Other } kind = Kind::Other;
   };
+  enum class Plan { Any, WalkSortIndex };
   void parse_sort(std::string_view text);
   void parse_filter(const json::value& filter);
   void parse_token(const ListRequest& request);
-  std::string where(std::vector<SqlValue>& values) const;
-  int64_t count(Connection& connection, CountCache* counts) const;
+  std::string where(std::vector<SqlValue>& values, Plan plan) const;
+  Matches match(Connection& connection, MatchCache* cache) const;
+  Matches find_matches(Connection& connection) const;
+  std::string page_sql(const Matches& matches, std::string_view select, std::string_view joins,
+                       std::vector<SqlValue>& values) const;
   std::string next_token(SqlValue sort_value, int64_t key) const;
   const ListModel& model_;
   const ListColumn* sort_ = nullptr;

@@ -20,7 +20,7 @@ struct Operation {
 constexpr Operation kOperations[] = {
     {1, "EQUALS", "="},           {2, "NOT_EQUALS", "<>"},         {3, "GREATER_THAN", ">"},
     {5, "GREATER_THAN_EQUALS", ">="}, {6, "LESS_THAN", "<"},       {7, "LESS_THAN_EQUALS", "<="},
-    {8, "IN", "IN"},              {9, "IS_SUBSTRING", "LIKE"},
+    {8, "IN", "IN"},              {9, "IS_SUBSTRING", ""},
 };
 
 const Operation* find_operation(const json::value& value) {
@@ -158,15 +158,6 @@ std::string percent_decode(std::string_view text) {
   return out;
 }
 
-std::string escape_like(std::string_view text) {
-  std::string out = "%";
-  for (const char c : text) {
-    if (c == '%' || c == '_' || c == '\\') out += '\\';
-    out += c;
-  }
-  return out + '%';
-}
-
 SqlValue scalar_text(const json::value& value) {
   if (value.is_string()) return to_std(value.as_string());
   return fmt::format("{}", value.as_int64());
@@ -250,6 +241,12 @@ json::value normalise_filter(const json::value& filter) {
   return out;
 }
 
+namespace {
+
+FilterSql column_sql(const ListColumn& column, const json::object& predicate);
+
+}  // namespace
+
 FilterSql predicate_sql(const ListModel& model, const json::object& predicate) {
   const std::string key = get_string(predicate, "key");
   const std::string name = get_string(predicate, "operation");
@@ -260,10 +257,20 @@ FilterSql predicate_sql(const ListModel& model, const json::object& predicate) {
     throw Error(Code::InvalidArgument, fmt::format("no support for filtering on unrecognized field {:?}", key),
                 "filter");
   }
-  if (column->kind == ColumnKind::Time) return time_sql(*column, name, value);
+  FilterSql out = column->kind == ColumnKind::Time ? time_sql(*column, name, value) : column_sql(*column, predicate);
+  out.column = column->column;
+  return out;
+}
 
+namespace {
+
+// Against a column of text or integers.
+FilterSql column_sql(const ListColumn& column, const json::object& predicate) {
+  const std::string key = get_string(predicate, "key");
+  const std::string name = get_string(predicate, "operation");
+  const json::value& value = predicate.at("value");
   const auto scalar = [&](const json::value& item) -> SqlValue {
-    if (column->kind == ColumnKind::Text) return scalar_text(item);
+    if (column.kind == ColumnKind::Text) return scalar_text(item);
     return read_integer(item, fmt::format("{:?}", key)).as_int64();
   };
   const std::string_view sql = find_operation(predicate.at("operation"))->sql;
@@ -273,14 +280,15 @@ FilterSql predicate_sql(const ListModel& model, const json::object& predicate) {
     for (const json::value& item : value.as_array()) {
       std::visit([&](auto&& v) { items.emplace_back(std::move(v)); }, scalar(item));
     }
-    return {fmt::format("t.{} IN (SELECT j.value FROM json_each(?) j)", column->column), {to_text(items)}};
+    return {fmt::format("t.{} IN (SELECT j.value FROM json_each(?) j)", column.column), {to_text(items)}};
   }
   if (name == "IS_SUBSTRING") {
     const std::string_view text = to_view(value.as_string());
     if (text.size() > kMaxSubstring) throw bad(key, fmt::format("a substring has at most {} bytes", kMaxSubstring));
-    return {fmt::format("t.{} LIKE ? ESCAPE '\\'", column->column), {escape_like(text)}};
+    return {fmt::format("contains_text(t.{}, ?)", column.column), {std::string(text)}};
   }
-  return {fmt::format("t.{} {} ?", column->column, sql), {scalar(value)}};
+  return {fmt::format("t.{} {} ?", column.column, sql), {scalar(value)}};
 }
 
+}  // namespace
 }  // namespace penstock::db

@@ -8,6 +8,7 @@ namespace penstock::db {
 struct FilterSql {
   std::string sql;  // of the table's alias t
   std::vector<SqlValue> values;
+  std::string_view column{};  // empty for tags
 };
 
 const ListColumn* find_column(const ListModel& model, std::string_view key);

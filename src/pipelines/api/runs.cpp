@@ -88,7 +88,11 @@ Async<Response> create(const ApiContext& context, Request& request) {
   if (own_spec) spec = source.spec->text;
   run = co_await context.store.create_run(std::move(run), std::move(spec));
   co_await start_run(context, run);
-  co_return json_text(run_text({run}, own_spec ? std::string_view(source.spec->text) : std::string_view()));
+  RunMessage answer;
+  static_cast<Run&>(answer) = run;
+  std::string_view text;
+  if (own_spec) text = source.spec->text;
+  co_return json_text(run_text(std::move(answer), text));
 }
 
 // DEFAULT, or FULL with the tasks in their newer form.

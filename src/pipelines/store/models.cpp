@@ -42,6 +42,7 @@ const ListModel& version_model() {
                                 .key = "seq",
                                 .columns = {{"id", "pipeline_version_id"},
                                             {"pipeline_version_id", "pipeline_version_id"},
+                                            {"pipeline_id", "pipeline_id", ColumnKind::Text, true},
                                             {"name", "name"},
                                             {"display_name", "display_name"},
                                             {"created_at", "created_at", ColumnKind::Time},
@@ -62,11 +63,11 @@ const ListModel& run_model() {
                                             {"finished_at", "finished_at", ColumnKind::Time},
                                             {"scheduled_at", "scheduled_at", ColumnKind::Time},
                                             {"description", "description"},
-                                            {"storage_state", "storage_state"},
-                                            {"status", "state"},
-                                            {"state", "state"},
+                                            {"storage_state", "storage_state", ColumnKind::Text, true},
+                                            {"status", "state", ColumnKind::Text, true},
+                                            {"state", "state", ColumnKind::Text, true},
                                             {"namespace", "namespace"},
-                                            {"experiment_id", "experiment_id"},
+                                            {"experiment_id", "experiment_id", ColumnKind::Text, true},
                                             {"recurring_run_id", "recurring_run_id"}},
                                 .version_query = "SELECT version FROM run_list_version"};
   return kModel;
@@ -81,7 +82,7 @@ const ListModel& task_model() {
                                             {"display_name", "display_name"},
                                             {"task_id", "task_id"},
                                             {"id", "task_id"},
-                                            {"run_id", "run_id"},
+                                            {"run_id", "run_id", ColumnKind::Text, true},
                                             {"pods", "pod_name"},
                                             {"cache_fingerprint", "fingerprint"},
                                             {"create_time", "create_time", ColumnKind::Time},
@@ -90,7 +91,7 @@ const ListModel& task_model() {
                                             {"end_time", "end_time", ColumnKind::Time},
                                             {"status", "state"},
                                             {"state", "state"},
-                                            {"parent_task_id", "parent_task_id"},
+                                            {"parent_task_id", "parent_task_id", ColumnKind::Text, true},
                                             {"scope_path", "scope_path"}},
                                 .default_sort = "position"};
   return kModel;

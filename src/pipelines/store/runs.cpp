@@ -119,7 +119,7 @@ Async<Page<Run>> Store::list_runs(std::string experiment_id, db::ListRequest req
     Page<Run> page;
     auto result = list.read(
         c, store::kRunColumns, store::kRunJoin, [&](db::Rows& rows) { page.items.push_back(store::read_run(rows)); },
-        &counts_);
+        &matches_);
     page.total_size = result.total_size;
     page.next_page_token = std::move(result.next_page_token);
     return page;

@@ -130,7 +130,7 @@ class Store {
  private:
   db::Database& database_;
   const Clock& clock_;
-  db::CountCache counts_;
+  db::MatchCache matches_;
   std::string default_experiment_id_;
 };
 

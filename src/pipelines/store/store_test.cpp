@@ -103,6 +103,9 @@ TEST_CASE_FIXTURE(StoreFixture, "filters") {
   CHECK(filtered("LESS_THAN_EQUALS", "name", "beta") == "alpha beta ");
   CHECK(filtered("IN", "name", {{"values", json::array{"alpha", "gamma"}}}, "string_values") == "alpha gamma ");
   CHECK(filtered("IS_SUBSTRING", "name", "MM") == "gamma ");
+  CHECK(filtered("IS_SUBSTRING", "name", "") == "alpha beta gamma ");
+  CHECK(filtered("IS_SUBSTRING", "name", "alphabet") == "");
+  CHECK(filtered("IS_SUBSTRING", "description", "DONE") == "alpha ");
   CHECK(filtered("IS_SUBSTRING", "description", "_") == "beta ");
   CHECK(filtered("IS_SUBSTRING", "description", "%") == "alpha ");
   CHECK(filtered("EQUALS", "created_at", "2026-03-01T10:00:02Z", "timestamp_value") == "beta ");
