@@ -12,6 +12,8 @@
 #include <type_traits>
 
 #include <boost/asio/awaitable.hpp>
+#include <boost/asio/bind_cancellation_slot.hpp>
+#include <boost/asio/cancellation_signal.hpp>
 #include <boost/asio/co_spawn.hpp>
 #include <boost/asio/executor_work_guard.hpp>
 #include <boost/asio/io_context.hpp>
@@ -55,7 +57,16 @@ class Loop {
 template <class Make>
 auto on(Executor executor, Make make) -> std::invoke_result_t<Make> {
   auto kept = std::make_unique<Make>(std::move(make));
-  co_return co_await asio::co_spawn(executor, (*kept)(), use_async);
+  // A cancellation is handed over by a message that keeps its signal: Asio's own way across executors (Boost 1.81)
+  // reaches into the signal of a coroutine that may have just ended.
+  auto signal = std::make_shared<asio::cancellation_signal>();
+  auto state = co_await asio::this_coro::cancellation_state;
+  if (state.slot().is_connected()) {
+    state.slot().assign([signal, executor](asio::cancellation_type type) {
+      asio::post(executor, [signal, type] { signal->emit(type); });
+    });
+  }
+  co_return co_await asio::co_spawn(executor, (*kept)(), asio::bind_cancellation_slot(signal->slot(), use_async));
 }
 
 // Awaits work that another thread does: `start` is called at once with a callback, which may be called from any thread,

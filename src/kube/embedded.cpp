@@ -82,6 +82,7 @@ struct EmbeddedApi::State : std::enable_shared_from_this<State> {
   Changes take_changes();
   Async<> write_durably(Changes changes);
   void write_later(Changes changes);
+  void undo(const std::vector<RowChange>& changes);
   void schedule_collection();
   void collect();
   void schedule_tick();
@@ -150,22 +151,24 @@ void EmbeddedApi::State::write_later(Changes changes) {
 }
 
 Async<> EmbeddedApi::State::write_durably(Changes changes) {
-  co_await await_external([this, changes](ExternalDone done) {
+  // Named, not written inside the co_await: g++ 12 destroys the captures of such a temporary twice.
+  std::function<void(ExternalDone)> start = [this, changes](ExternalDone done) {
     database.queue_write(
         [changes](db::Connection& c) { write_rows(c, *changes); }, db::Durability::Synced,
         [self = shared_from_this(), changes, done = std::move(done)](const std::exception_ptr& error) {
-          if (error) {
-            // Queued before the caller's own resumption on the same loop.
-            self->turn([self, changes] {
-              for (auto at = changes->rbegin(); at != changes->rend(); ++at) {
-                self->resources.store().revert(*at);
-                self->unwritten[at->row] = at->table;
-              }
-            });
-          }
+          // Queued before the caller's own resumption on the same loop.
+          if (error) self->turn([self, changes] { self->undo(*changes); });
           done(error);
         });
-  });
+  };
+  co_await await_external(std::move(start));
+}
+
+void EmbeddedApi::State::undo(const std::vector<RowChange>& changes) {
+  for (auto at = changes.rbegin(); at != changes.rend(); ++at) {
+    resources.store().revert(*at);
+    unwritten[at->row] = at->table;
+  }
 }
 
 void EmbeddedApi::State::schedule_collection() {
@@ -266,7 +269,8 @@ Async<> EmbeddedApi::start() {
   co_await on(state_->control.executor(), [this, &stored]() -> Async<> {
     state_->load(std::move(stored));
     state_->schedule_tick();
-    co_await state_->write_durably(state_->take_changes());
+    const auto changes = state_->take_changes();
+    co_await state_->write_durably(changes);
   });
 }
 

@@ -37,10 +37,12 @@ void Watcher::push(WatchEvent event) {
     } else {
       events_.push_back(std::move(event));
     }
-    sleeper = std::move(sleeper_);
-    sleeper_ = nullptr;
+    sleeper = sleeper_.lock();
+    sleeper_.reset();
   }
-  if (sleeper) asio::post(sleeper->executor, [sleeper] { sleeper->timer.cancel(); });
+  if (!sleeper) return;
+  const Executor executor = sleeper->executor;
+  asio::post(executor, [sleeper = std::move(sleeper)] { sleeper->timer.cancel(); });
 }
 
 void Watcher::close() {
@@ -61,7 +63,7 @@ Async<WatchEvent> Watcher::next() {
       if (!events_.empty()) {
         WatchEvent event = std::move(events_.front());
         events_.pop_front();
-        sleeper_ = nullptr;
+        sleeper_.reset();
         co_return event;
       }
     }

@@ -40,9 +40,9 @@ class Watcher {
   std::deque<WatchEvent> events_;
   size_t limit_ = kMaxWaiting;
   bool overflowed_ = false;
-  // Set while next() is suspended: the timer is its alarm clock, touched on its own executor only.
+  // There while next() is suspended, which owns it: its alarm clock, touched on its own executor only.
   struct Sleeper;
-  std::shared_ptr<Sleeper> sleeper_;  // shared with the wake-up on its way, which may come after next() ended
+  std::weak_ptr<Sleeper> sleeper_;
 };
 
 }  // namespace penstock::kube
