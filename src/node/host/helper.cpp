@@ -41,7 +41,7 @@ std::string short_socket_path(int folder, const std::string& name) {
 Helper::Helper(const HelperOptions& options) {
   fs::path folder = options.data / "node";
   lock(folder);
-  tasks_ = std::make_unique<HelperTasks>(options, [this](const ProcessStatus& status) {
+  tasks_ = std::make_unique<HelperTasks>(options.data, [this](const ProcessStatus& status) {
     for (Client& client : clients_) {
       if (client.greeted) write_status(client.out, status);
     }
@@ -189,7 +189,7 @@ void Helper::read_client(Client& client) {
 void Helper::handle(Client& client, std::string_view body) {
   FrameReader frame(body);
   MessageKind kind = frame.kind();
-  if (kind == MessageKind::Hello) return greet(client, static_cast<uint32_t>(frame.number()));
+  if (kind == MessageKind::Hello) return greet(client, frame);
   if (!client.greeted) throw invalid("a server that does not say hello");
   if (kind == MessageKind::Start) {
     tasks_->start(read_spec(frame));
@@ -201,7 +201,13 @@ void Helper::handle(Client& client, std::string_view body) {
   }
 }
 
-void Helper::greet(Client& client, uint32_t version) {
+void Helper::greet(Client& client, FrameReader& frame) {
+  uint64_t version = frame.number();
+  if (version == kHelperProtocol) {
+    HelperOptions options;
+    read_hello(frame, options);
+    tasks_->configure(options);
+  }
   FrameWriter hello(client.out);
   hello.begin(MessageKind::Hello).number(kHelperProtocol).number(static_cast<uint64_t>(getpid()));
   hello.text(tasks_->sandbox_problem());
@@ -244,11 +250,6 @@ HelperOptions parse_arguments(int argc, char** argv) {
     std::string_view option = argv[i];
     if (option == "--data" && i + 1 < argc) {
       options.data = argv[++i];
-    } else if (option == "--no-sandbox") {
-      options.sandbox = false;
-    } else if (option == "--share" && i + 3 < argc) {
-      options.shared_mounts.push_back({argv[i + 1], argv[i + 2], std::string_view(argv[i + 3]) == "ro"});
-      i += 3;
     } else if (option != "node-helper") {
       throw invalid("node-helper: the option {} is not known", option);
     }
@@ -277,6 +278,7 @@ int helper_main(int argc, char** argv) {
     require(chdir("/") == 0, "chdir /");
     umask(022);
     fcntl(kReadyFile, F_SETFD, FD_CLOEXEC);
+    close_range(kReadyFile + 1, UINT_MAX, 0);
     rlimit no_core = {0, 0};
     setrlimit(RLIMIT_CORE, &no_core);
     sigset_t all;

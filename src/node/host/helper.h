@@ -11,6 +11,7 @@
 #include <memory>
 #include <string>
 
+#include "node/host/helper_protocol.h"
 #include "node/host/helper_tasks.h"
 
 namespace penstock::node {
@@ -41,7 +42,7 @@ class Helper {
   void accept_clients();
   void read_client(Client& client);
   void handle(Client& client, std::string_view frame);
-  void greet(Client& client, uint32_t version);
+  void greet(Client& client, FrameReader& frame);
   void flush(Client& client);
   void drop_closed();
   void set_timer(int millis);

@@ -130,7 +130,7 @@ void HelperTasks::prepare_mounts(Task& task) {
   }
   task.plan.mounts = task.mounts.data();
   task.plan.mount_count = static_cast<int>(task.mounts.size());
-  sandbox_->prepare(task.plan);
+  task.proc_covers = sandbox_->prepare(task.plan);
 }
 
 void HelperTasks::prepare_limits(Task& task) {

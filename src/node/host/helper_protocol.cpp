@@ -92,7 +92,36 @@ std::vector<std::string> read_texts(FrameReader& frame) {
   return texts;
 }
 
+void write_mounts(FrameWriter& frame, const std::vector<Mount>& mounts) {
+  frame.number(mounts.size());
+  for (const Mount& mount : mounts) frame.text(mount.source.native()).text(mount.target).number(mount.read_only);
+}
+
+std::vector<Mount> read_mounts(FrameReader& frame) {
+  std::vector<Mount> mounts;
+  for (uint64_t left = frame.number(); left > 0; --left) {
+    Mount mount;
+    mount.source = frame.text();
+    mount.target = frame.text();
+    mount.read_only = frame.number() != 0;
+    mounts.push_back(std::move(mount));
+  }
+  return mounts;
+}
+
 }  // namespace
+
+void write_hello(std::string& out, const HelperOptions& options) {
+  FrameWriter frame(out);
+  frame.begin(MessageKind::Hello).number(kHelperProtocol).number(options.sandbox);
+  write_mounts(frame, options.shared_mounts);
+  frame.end();
+}
+
+void read_hello(FrameReader& frame, HelperOptions& options) {
+  options.sandbox = frame.number() != 0;
+  options.shared_mounts = read_mounts(frame);
+}
 
 void write_start(std::string& out, const ProcessSpec& spec) {
   FrameWriter frame(out);
@@ -100,10 +129,7 @@ void write_start(std::string& out, const ProcessSpec& spec) {
   write_texts(frame, spec.argv);
   write_texts(frame, spec.env);
   frame.text(spec.cwd).text(spec.log.native()).text(spec.tmp.native());
-  frame.number(spec.mounts.size());
-  for (const Mount& mount : spec.mounts) {
-    frame.text(mount.source.native()).text(mount.target).number(mount.read_only);
-  }
+  write_mounts(frame, spec.mounts);
   frame.number(spec.sandbox).number(spec.memory_limit).real(spec.cpu_limit);
   frame.number(static_cast<uint64_t>(spec.pids_limit)).number(spec.log_limit);
   write_texts(frame, spec.devices);
@@ -118,13 +144,7 @@ ProcessSpec read_spec(FrameReader& frame) {
   spec.cwd = frame.text();
   spec.log = frame.text();
   spec.tmp = frame.text();
-  for (uint64_t left = frame.number(); left > 0; --left) {
-    Mount mount;
-    mount.source = frame.text();
-    mount.target = frame.text();
-    mount.read_only = frame.number() != 0;
-    spec.mounts.push_back(std::move(mount));
-  }
+  spec.mounts = read_mounts(frame);
   spec.sandbox = frame.number() != 0;
   spec.memory_limit = frame.number();
   spec.cpu_limit = frame.real();

@@ -3,7 +3,7 @@
 // Each message is a frame: its length (4 bytes, little endian, of what follows), its kind (1 byte), its fields. Numbers
 // are little endian, texts are a 4-byte length and bytes. Both ends put many frames into one write.
 //
-//   server: Hello{version}                  once, first
+//   server: Hello{version, sandbox, shared mounts}   once, first
 //   helper: Hello{version, pid, problem}    then a Status for each process that it knows, then Known
 //   server: Start{spec}, Signal{id, number}, Forget{id}
 //   helper: Status{status}                  when a process has started, and when it has ended
@@ -55,6 +55,9 @@ class FrameReader {
 // it has not come in full yet. Throws InvalidArgument when it is larger than kMaxFrame.
 std::optional<std::string_view> next_frame(std::string_view buffer, size_t& offset);
 
+void write_hello(std::string& out, const HelperOptions& options);
+// After the version.
+void read_hello(FrameReader& frame, HelperOptions& options);
 void write_start(std::string& out, const ProcessSpec& spec);
 ProcessSpec read_spec(FrameReader& frame);
 void write_status(std::string& out, const ProcessStatus& status);

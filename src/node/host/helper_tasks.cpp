@@ -40,21 +40,28 @@ void forward_signal(int init, int number) {
 
 }  // namespace
 
-HelperTasks::HelperTasks(const HelperOptions& options, OnStatus on_status)
-    : options_(options), on_status_(std::move(on_status)), mark_(mark_of(options.data)), cgroups_("penstock-" + mark_) {
+HelperTasks::HelperTasks(const fs::path& data, OnStatus on_status)
+    : data_(data), on_status_(std::move(on_status)), mark_(mark_of(data)), cgroups_("penstock-" + mark_) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   end_leftovers();
   null_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
   children_ = open(fmt::format("/proc/self/task/{}/children", getpid()).c_str(), O_RDONLY | O_CLOEXEC);
   plain_stack_ = take_stacks();
-  if (options_.sandbox) {
-    sandbox_ = std::make_unique<Sandbox>(options_.data, options_.shared_mounts);
-    problem_ = sandbox_->problem();
-    if (problem_.empty()) probe_sandbox();
-    if (!problem_.empty()) sandbox_.reset();
-  } else {
-    problem_ = "sandbox: turned off";
-  }
+}
+
+void HelperTasks::configure(const HelperOptions& options) {
+  if (configured_ && options.sandbox == options_.sandbox && options.shared_mounts == options_.shared_mounts) return;
+  configured_ = true;
+  options_ = options;
+  problem_ = options.sandbox ? "" : "sandbox: turned off";
+  sandbox_.reset();
+  if (!options.sandbox) return;
+  // As the maker of the sandbox writes to files of its own below /proc.
+  prctl(PR_SET_DUMPABLE, 1);
+  sandbox_ = std::make_unique<Sandbox>(data_, options_.shared_mounts);
+  problem_ = sandbox_->problem();
+  if (problem_.empty()) probe_sandbox();
+  if (!problem_.empty()) sandbox_.reset();
   // Tasks of the same user must not look into this memory, which the inits of sandboxes share.
   prctl(PR_SET_DUMPABLE, 0);
 }
@@ -80,7 +87,7 @@ void HelperTasks::probe_sandbox() {
   task.spec.argv = {"true"};
   task.spec.log = "/dev/null";
   prepare_command(task);
-  sandbox_->prepare(task.plan);
+  task.proc_covers = sandbox_->prepare(task.plan);
   task.plan.init_stack = take_stacks();
   task.plan.input = null_;
   task.plan.output = null_;

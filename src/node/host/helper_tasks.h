@@ -25,6 +25,7 @@ struct Task {
   std::vector<MountPlan> mounts;
   std::vector<std::unique_ptr<std::string>> sources;
   std::string tmp;
+  ProcCovers proc_covers;
   Group group;
   bool watch_memory = false;
   bool killed_for_memory = false;
@@ -36,12 +37,15 @@ class HelperTasks {
  public:
   using OnStatus = std::function<void(const ProcessStatus&)>;
 
-  // `options.data` must be canonical. Ends what processes an earlier helper of the same data folder left behind.
-  HelperTasks(const HelperOptions& options, OnStatus on_status);
+  // `data` must be canonical. Ends what processes an earlier helper of the same data folder left behind.
+  HelperTasks(const std::filesystem::path& data, OnStatus on_status);
   ~HelperTasks();
   HelperTasks(const HelperTasks&) = delete;
   HelperTasks& operator=(const HelperTasks&) = delete;
 
+  // What the server wants of the sandbox; to be called before start(). Builds the template anew when it changes; what
+  // runs stays in the old one.
+  void configure(const HelperOptions& options);
   void start(ProcessSpec spec);
   void signal(const std::string& id, int number);
   void forget(const std::string& id);
@@ -75,6 +79,8 @@ class HelperTasks {
   char* take_stacks();
   void give_stacks(char* stacks);
 
+  std::filesystem::path data_;
+  bool configured_ = false;
   HelperOptions options_;
   OnStatus on_status_;
   std::string mark_;  // begins the PENSTOCK_PROCESS variable of plain processes

@@ -62,7 +62,7 @@ bool is_below(const std::filesystem::path& path, const std::filesystem::path& fo
 
 Sandbox::Sandbox(const std::filesystem::path& data, const std::vector<Mount>& shared) : data_(data) {
   for (const Mount& mount : shared) {
-    bool covered = is_below(mount.target, "/tmp") || is_below(mount.target, "/var/tmp");
+    bool covered = is_below(mount.target, "/tmp") || is_below(mount.target, "/var/tmp") || is_below(mount.target, "/dev/shm");
     (covered ? shared_below_tmp_ : shared_).push_back(mount);
   }
   last_capability_ = read_number("/proc/sys/kernel/cap_last_cap", 40);
@@ -127,7 +127,7 @@ void Sandbox::build() {
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   TemplateResult made = build_template({data_, shared_, root_});
   var_tmp_ = made.var_tmp;
-  proc_covers_ = std::move(made.proc_covers);
+  proc_covers_ = std::make_shared<const std::vector<const char*>>(std::move(made.proc_covers));
 }
 
 void Sandbox::serve() {
@@ -153,13 +153,14 @@ int Sandbox::launch(LaunchPlan& plan) {
   return plan.pid;
 }
 
-void Sandbox::prepare(LaunchPlan& plan) const {
+ProcCovers Sandbox::prepare(LaunchPlan& plan) const {
   plan.var_tmp = var_tmp_;
-  plan.proc_covers = proc_covers_.data();
+  plan.proc_covers = proc_covers_->data();
   plan.drop_capabilities = true;
   plan.keep_capabilities = root_ ? kRootCapabilities : 0;
   plan.last_capability = last_capability_;
   plan.helper_alive = helper_alive_;
+  return proc_covers_;
 }
 
 void Sandbox::locate(const std::filesystem::path& source, MountPlan& mount, std::string& relative) const {

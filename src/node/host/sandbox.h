@@ -17,6 +17,9 @@
 
 namespace penstock::node {
 
+// As LaunchPlan wants them, ended by null. Shared with the tasks that are still starting when a template is replaced.
+using ProcCovers = std::shared_ptr<const std::vector<const char*>>;
+
 class Sandbox {
  public:
   // Builds the template. `data` must exist. Does not throw: see problem().
@@ -30,14 +33,15 @@ class Sandbox {
   int maker_pid() const { return maker_; }
 
   // Fills in what every sandboxed task needs: masks of /proc, capabilities.
-  void prepare(LaunchPlan& plan) const;
+  // The caller keeps the result as long as the plan.
+  [[nodiscard]] ProcCovers prepare(LaunchPlan& plan) const;
   // Where `source` is reached in the template: sets root, source and from_skeleton. The text of `relative` must outlive
   // the plan. Throws NotFound when it does not exist, InvalidArgument when it is not absolute.
   void locate(const std::filesystem::path& source, MountPlan& mount, std::string& relative) const;
   // Clones a process that runs run_sandbox_init(plan). Returns its pid or -errno. The plan and its stacks must stay until
   // it has been waited for.
   int launch(LaunchPlan& plan);
-  // Mounts of the template that a task's own /tmp covers: to be made for each task.
+  // Shared mounts that a task's own /tmp, /var/tmp or /dev/shm covers: to be made for each task.
   const std::vector<Mount>& shared_below_tmp() const { return shared_below_tmp_; }
 
  private:
@@ -55,7 +59,7 @@ class Sandbox {
   bool root_ = false;      // no user namespace was needed
   bool var_tmp_ = false;
   int last_capability_ = 40;
-  std::vector<const char*> proc_covers_;
+  ProcCovers proc_covers_;
   // 1: a plan waits for the maker. 0: it has been launched.
   std::atomic<uint32_t> turn_{0};
   LaunchPlan* next_ = nullptr;
@@ -70,7 +74,7 @@ struct TemplateOptions {
 };
 struct TemplateResult {
   bool var_tmp = false;
-  std::vector<const char*> proc_covers;  // as LaunchPlan wants them, ended by null
+  std::vector<const char*> proc_covers;
 };
 TemplateResult build_template(const TemplateOptions& options);
 

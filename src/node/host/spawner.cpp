@@ -294,7 +294,9 @@ class HelperSpawner : public Spawner {
   }
   Async<std::vector<ProcessStatus>> list() override {
     std::shared_ptr<Link> link = link_;
-    co_return co_await on(link->executor(), [link]() -> Async<std::vector<ProcessStatus>> { co_return link->list(); });
+    // Not a temporary of the co_await: g++ 12 destroys what a closure in one captures twice.
+    auto read = [link]() -> Async<std::vector<ProcessStatus>> { co_return link->list(); };
+    co_return co_await on(link->executor(), std::move(read));
   }
   std::string sandbox_problem() const override {
     std::string problem = link_->problem();

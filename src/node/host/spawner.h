@@ -26,6 +26,7 @@ struct Mount {
   std::filesystem::path source;  // on the host: a file or a folder; created by the caller
   std::string target;            // absolute, inside the sandbox; made there if missing
   bool read_only = false;
+  bool operator==(const Mount&) const = default;
 };
 
 struct ProcessSpec {

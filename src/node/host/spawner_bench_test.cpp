@@ -42,12 +42,17 @@ char* const kArguments[] = {const_cast<char*>("/bin/true"), nullptr};
 char* const kEnvironment[] = {nullptr};
 
 double bare_spawn() {
-  posix_spawn_file_actions_t files;
-  posix_spawn_file_actions_init(&files);
-  posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+  SpawnerRig rig(false);
+  int next = 0;
   return two_at_a_time([&] {
+    std::string log = rig.folder() / "logs" / std::to_string(next++);
+    posix_spawn_file_actions_t files;
+    posix_spawn_file_actions_init(&files);
+    posix_spawn_file_actions_addopen(&files, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
+    posix_spawn_file_actions_adddup2(&files, 1, 2);
     pid_t pid;
     posix_spawn(&pid, "/bin/true", &files, nullptr, kArguments, kEnvironment);
+    posix_spawn_file_actions_destroy(&files);
   });
 }
 
@@ -84,6 +89,7 @@ double through_spawner(bool sandbox) {
   auto start_next = [&] {
     if (next == kTasks) return;
     spec.id = std::to_string(next++);
+    spec.log = rig.folder() / "logs" / spec.id;
     spawner->start(spec);
   };
   spawner->set_on_change([&](const ProcessStatus& status) {

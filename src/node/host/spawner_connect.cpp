@@ -68,11 +68,6 @@ std::vector<char*> pointers(std::vector<std::string>& texts) {
 
 pid_t spawn_helper(const HelperOptions& options, int ready) {
   std::vector<std::string> arguments = {options.program.native(), "node-helper", "--data", options.data.native()};
-  if (!options.sandbox) arguments.emplace_back("--no-sandbox");
-  for (const Mount& mount : options.shared_mounts) {
-    for (const std::string& part : {std::string("--share"), mount.source.native(), mount.target}) arguments.push_back(part);
-    arguments.emplace_back(mount.read_only ? "ro" : "rw");
-  }
   std::vector<std::string> environment = helper_environment();
   std::string log = options.data / "node/helper.log";
   posix_spawn_file_actions_t files;
@@ -128,11 +123,9 @@ void start_helper(const HelperOptions& options) {
 }
 
 // Says hello and reads what the helper knows. False when it ended meanwhile.
-bool greet(HelperConnection& connection, const fs::path& folder) {
+bool greet(HelperConnection& connection, const HelperOptions& options) {
   std::string hello;
-  FrameWriter frame(hello);
-  frame.begin(MessageKind::Hello).number(kHelperProtocol);
-  frame.end();
+  write_hello(hello, options);
   if (send(connection.socket, hello.data(), hello.size(), MSG_NOSIGNAL) < 0) return false;
   std::string& in = connection.rest;
   size_t offset = 0;
@@ -152,7 +145,7 @@ bool greet(HelperConnection& connection, const fs::path& folder) {
         throw Error(Code::FailedPrecondition,
                     fmt::format("a node helper of another version (process {}) still runs tasks of {}: wait for them with "
                                 "the version that started them, or end it with \"kill {}\"",
-                                connection.helper_pid, folder.parent_path().native(), connection.helper_pid));
+                                connection.helper_pid, options.data.native(), connection.helper_pid));
       }
       connection.problem = answer.text();
     }
@@ -183,7 +176,7 @@ HelperConnection connect_helper(const HelperOptions& options) {
     }
     if (connection.socket < 0) continue;
     try {
-      if (greet(connection, folder)) return connection;
+      if (greet(connection, options)) return connection;
     } catch (...) {
       close(connection.socket);
       throw;
