@@ -24,7 +24,12 @@ namespace {
 
 struct TempFolder {
   TempFolder() : path(fs::temp_directory_path() / ("penstock-env-" + random_suffix(10))) { fs::create_directories(path); }
-  ~TempFolder() { fs::remove_all(path); }
+  ~TempFolder() {
+    // The helper may be removing its socket meanwhile.
+    std::error_code ignored;
+    fs::remove_all(path, ignored);
+    fs::remove_all(path, ignored);
+  }
   fs::path path;
 };
 
