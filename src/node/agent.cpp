@@ -107,7 +107,8 @@ Async<> Agent::State::start() {
     if (loop.running_here()) return state->process_changed(status);
     loop.post([state, status] { state->process_changed(status); });
   });
-  for (const auto& status : co_await spawner.list()) process_changed(status);
+  const auto processes = co_await spawner.list();
+  for (const auto& status : processes) process_changed(status);
   const kube::ListQuery all;
   const auto list = co_await api.list(kube::kPods, all);
   recover(list);

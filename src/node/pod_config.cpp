@@ -89,7 +89,7 @@ std::string map_lines(const json::object& metadata, std::string_view map) {
   for (const auto& entry : *entries) {
     if (entry.value().is_string()) sorted.emplace(entry.key(), to_text(entry.value()));
   }
-  for (const auto& [key, value] : sorted) text += fmt::format("{}={}\n", key, value);
+  for (const auto& [key, value] : sorted) text += fmt::format("{}{}={}", text.empty() ? "" : "\n", key, value);
   return text;
 }
 

@@ -12,12 +12,14 @@ constexpr std::chrono::seconds kFirstBackOff{10};
 constexpr std::chrono::seconds kLongestBackOff{300};
 constexpr std::chrono::minutes kBackOffReset{10};
 
-std::string end_reason(const ProcessStatus& status, bool ran) {
+// `note` is what the spawner said when the process was started. Another message at its end tells why the program could
+// not be run at all; a program may end with 127 by itself.
+std::string end_reason(const ProcessStatus& status, std::string_view note) {
   if (status.oom_killed) return "OOMKilled";
   if (status.exit_code == 0) return "Completed";
-  const bool not_started = (status.exit_code == 126 || status.exit_code == 127) && !ran && !status.message.empty() &&
-                           !status.message.starts_with("sandbox:");
-  return not_started ? "ContainerCannotRun" : "Error";
+  const bool not_run = (status.exit_code == 126 || status.exit_code == 127) && !status.message.empty() &&
+                       status.message != note && !status.message.starts_with("sandbox:");
+  return not_run ? "ContainerCannotRun" : "Error";
 }
 
 }  // namespace
@@ -228,6 +230,7 @@ Effects PodLifecycle::spawned(const Launch& launch) {
   auto* container = find(launch.container);
   if (!container || container->state != State::Preparing || container->restart != launch.restart) return effects;
   container->state = State::Starting;
+  container->note.clear();
   container->waiting_reason.clear();
   container->waiting_message.clear();
   return effects;
@@ -244,13 +247,14 @@ Effects PodLifecycle::process_changed(const ProcessStatus& status, Time now) {
     if (ran) return effects;
     container->state = State::Running;
     container->started_at = started;
+    container->note = status.message;
     if (!container->init && ready_at_ == Time{}) ready_at_ = now;
     effects.changed = true;
     // Asked to stop before its process was there.
     if (stopping_) effects.signals.emplace_back(status.id, killed_ ? SIGKILL : SIGTERM);
     return effects;
   }
-  End end{status.exit_code, status.signal, end_reason(status, ran), status.message, started,
+  End end{status.exit_code, status.signal, end_reason(status, container->note), status.message, started,
           status.finished_at == Time{} ? now : status.finished_at};
   ended(*container, std::move(end), now, effects);
   advance(now, effects);

@@ -100,6 +100,7 @@ class PodLifecycle {
     Time restart_at{};
     std::chrono::seconds back_off{0};
     std::string waiting_reason, waiting_message;
+    std::string note;  // of the spawner, while it runs
     std::optional<End> end;   // when Ended
     std::optional<End> last;  // of the start before
   };

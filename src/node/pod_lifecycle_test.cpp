@@ -92,7 +92,10 @@ TEST_CASE("lifecycle: how a container fails") {
   const auto reason_of = [](int exit_code, ProcessStatus as, bool ran) {
     Fixture f(kOne);
     f.life.bind(kStart);
-    ran ? (void)f.run("main", 0) : (void)f.life.spawned({"main", 0});
+    f.life.spawned({"main", 0});
+    if (ran) {
+      f.life.process_changed({.id = "u/main/0", .running = true, .message = "a note"}, kStart);
+    }
     f.end("main", 0, exit_code, 1, as);
     CHECK(f.phase() == "Failed");
     return f.terminated("reason");
@@ -100,7 +103,8 @@ TEST_CASE("lifecycle: how a container fails") {
   CHECK(reason_of(1, {}, true) == "\"Error\"");
   CHECK(reason_of(137, {.oom_killed = true}, true) == "\"OOMKilled\"");
   CHECK(reason_of(127, {.message = "exec \"foo\": No such file or directory"}, false) == "\"ContainerCannotRun\"");
-  CHECK(reason_of(127, {.message = "exec \"foo\": No such file or directory"}, true) == "\"Error\"");
+  CHECK(reason_of(127, {.message = "exec \"foo\": No such file or directory"}, true) == "\"ContainerCannotRun\"");
+  CHECK(reason_of(127, {.message = "a note"}, true) == "\"Error\"");
   CHECK(reason_of(127, {.message = "sandbox: user namespaces are off"}, false) == "\"Error\"");
   CHECK(reason_of(127, {}, true) == "\"Error\"");
 }
