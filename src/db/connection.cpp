@@ -3,7 +3,6 @@
 #include <sqlite3.h>
 
 #include "db/database.h"
-#include "db/functions.h"
 
 namespace penstock::db {
 
@@ -51,7 +50,6 @@ Connection::Connection(const std::filesystem::path& path, bool read_only) : cach
   }
   sqlite3_extended_result_codes(handle_, 1);
   sqlite3_busy_timeout(handle_, 5000);
-  register_functions(handle_);
   if (read_only) {
     script("PRAGMA query_only=ON; PRAGMA cache_size=-4096; PRAGMA mmap_size=268435456; PRAGMA temp_store=MEMORY");
   } else {

@@ -158,6 +158,15 @@ std::string percent_decode(std::string_view text) {
   return out;
 }
 
+std::string escape_like(std::string_view text) {
+  std::string out = "%";
+  for (const char c : text) {
+    if (c == '%' || c == '_' || c == '\\') out += '\\';
+    out += c;
+  }
+  return out + '%';
+}
+
 SqlValue scalar_text(const json::value& value) {
   if (value.is_string()) return to_std(value.as_string());
   return fmt::format("{}", value.as_int64());
@@ -285,7 +294,7 @@ FilterSql column_sql(const ListColumn& column, const json::object& predicate) {
   if (name == "IS_SUBSTRING") {
     const std::string_view text = to_view(value.as_string());
     if (text.size() > kMaxSubstring) throw bad(key, fmt::format("a substring has at most {} bytes", kMaxSubstring));
-    return {fmt::format("contains_text(t.{}, ?)", column.column), {std::string(text)}};
+    return {fmt::format("t.{} LIKE ? ESCAPE '\\'", column.column), {escape_like(text)}};
   }
   return {fmt::format("t.{} {} ?", column.column, sql), {scalar(value)}};
 }
