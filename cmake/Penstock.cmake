@@ -9,7 +9,7 @@
 add_library(penstock_flags INTERFACE)
 target_compile_options(penstock_flags INTERFACE -Wall -Wextra -Wshadow -Wno-missing-field-initializers
   # False alarms of g++ 12 in std::string's inlined concatenation.
-  -Wno-stringop-overflow -Wno-restrict -Wno-array-bounds
+  -Wno-stringop-overflow -Wno-restrict -Wno-array-bounds -Wno-maybe-uninitialized -Wno-stringop-overread
   -fno-omit-frame-pointer)
 target_compile_definitions(penstock_flags INTERFACE
   BOOST_ASIO_SEPARATE_COMPILATION BOOST_BEAST_SEPARATE_COMPILATION BOOST_ASIO_NO_DEPRECATED
@@ -71,6 +71,8 @@ function(penstock_library folder)
     add_executable(${folder}_tests ${tests} ${PROJECT_SOURCE_DIR}/cmake/test_main.cpp)
     penstock_settings(${folder}_tests ${folder} "${arg_USES}")
     target_link_libraries(${folder}_tests PRIVATE penstock_${folder} ${arg_TEST_LIBS})
+    # Tests run for a moment and are compiled often.
+    target_compile_options(${folder}_tests PRIVATE $<$<CONFIG:Release>:-O1>)
     target_precompile_headers(${folder}_tests REUSE_FROM penstock_base)
     target_compile_definitions(${folder}_tests PRIVATE PENSTOCK_SOURCE_DIR="${PROJECT_SOURCE_DIR}")
     add_test(NAME ${folder} COMMAND ${folder}_tests)

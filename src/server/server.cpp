@@ -12,6 +12,7 @@
 #include <prometheus/counter.h>
 #include <prometheus/registry.h>
 #include <prometheus/text_serializer.h>
+#include <spdlog/sinks/stdout_sinks.h>
 
 #include "db/database.h"
 #include "http/server.h"
@@ -228,6 +229,7 @@ void Server::Parts::add_routes() {
 Server::Server(Config config) {
   raise_limits();
   check_config(config);
+  if (!spdlog::get("penstock")) spdlog::set_default_logger(spdlog::stderr_logger_mt("penstock"));
   spdlog::set_level(spdlog::level::from_str(config.log_level));
   parts_ = std::make_unique<Parts>(std::move(config));
   if (!parts_->sandbox_problem.empty()) {

@@ -120,7 +120,7 @@ void Cgroups::find(const char* controller, Controller& out) {
   Hierarchy own = find_hierarchy(controller);
   if (!own.mount.empty()) {
     std::string folder = own.mount + own.own + "/" + name_;
-    if (access((own.mount + own.own).c_str(), W_OK) == 0 && make_folder(folder)) out.folder = folder;
+    if (access((own.mount + own.own).c_str(), W_OK) == 0) out.folder = folder;
     return;
   }
   Hierarchy unified = find_hierarchy("");
@@ -147,7 +147,8 @@ std::string Cgroups::enter(const Controller& controller, Group& group, const std
   if (controller.folder.empty()) return {};
   std::string folder = controller.folder + "/" + task;
   if (std::find(group.folders.begin(), group.folders.end(), folder) != group.folders.end()) return folder;
-  if (!make_folder(folder)) return {};
+  // The helper's own folder is made when the first limit asks for it.
+  if (!make_folder(folder) && (!make_folder(controller.folder) || !make_folder(folder))) return {};
   int join = open((folder + "/cgroup.procs").c_str(), O_WRONLY | O_CLOEXEC);
   if (join < 0) {
     rmdir(folder.c_str());

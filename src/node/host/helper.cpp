@@ -7,6 +7,7 @@
 #include <fcntl.h>
 #include <sys/epoll.h>
 #include <sys/file.h>
+#include <sys/inotify.h>
 #include <sys/resource.h>
 #include <sys/signalfd.h>
 #include <sys/socket.h>
@@ -57,6 +58,7 @@ Helper::Helper(const HelperOptions& options) {
   observe(signals_, EPOLLIN, true);
   observe(timer_, EPOLLIN, true);
   listen(folder);
+  watch_folder(folder);
   set_timer(kFirstClientMillis);
 }
 
@@ -94,6 +96,19 @@ void Helper::listen(const fs::path& folder) {
   observe(listener_, EPOLLIN, true);
 }
 
+void Helper::watch_folder(const fs::path& folder) {
+  removals_ = inotify_init1(IN_CLOEXEC | IN_NONBLOCK);
+  if (removals_ < 0 || inotify_add_watch(removals_, folder.c_str(), IN_DELETE | IN_DELETE_SELF) < 0) return;
+  observe(removals_, EPOLLIN, true);
+}
+
+void Helper::take_removals() {
+  char buffer[4096];
+  while (read(removals_, buffer, sizeof buffer) > 0) {
+  }
+  if (access(socket_path_.c_str(), F_OK) != 0) ending_ = true;
+}
+
 void Helper::observe(int file, uint32_t events, bool add) {
   epoll_event event = {};
   event.events = events;
@@ -119,6 +134,8 @@ int Helper::run() {
         accept_clients();
       } else if (file == signals_) {
         take_signals();
+      } else if (file == removals_) {
+        take_removals();
       } else if (file == timer_) {
         uint64_t expirations;
         if (read(timer_, &expirations, sizeof expirations) < 0) continue;

@@ -4,7 +4,8 @@
 // <data>/node/helper.sock  where servers connect
 // <data>/node/helper.log   what it has to say, which is nothing when all is well
 //
-// It ends when no server is connected, nothing runs, and every result has been forgotten.
+// It ends when no server is connected, nothing runs, and every result has been forgotten; and, with all that it runs,
+// when its socket is removed: then no server can ever reach it again.
 #pragma once
 
 #include <list>
@@ -37,6 +38,8 @@ class Helper {
 
   void lock(const std::filesystem::path& folder);
   void listen(const std::filesystem::path& folder);
+  void watch_folder(const std::filesystem::path& folder);
+  void take_removals();
   void observe(int file, uint32_t events, bool add);
   void take_signals();
   void accept_clients();
@@ -48,7 +51,7 @@ class Helper {
   void set_timer(int millis);
 
   std::string socket_path_;
-  int lock_ = -1, listener_ = -1, epoll_ = -1, signals_ = -1, timer_ = -1;
+  int lock_ = -1, listener_ = -1, epoll_ = -1, signals_ = -1, timer_ = -1, removals_ = -1;
   bool timer_runs_ = false;
   bool had_client_ = false;
   bool ending_ = false;

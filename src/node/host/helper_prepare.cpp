@@ -148,14 +148,27 @@ void HelperTasks::prepare_limits(Task& task) {
     note = "the CPU limit is not enforced, as control groups are not writable here";
   }
   if (unmet.pids != 0) {
-    // Counts all that this user runs. Root is exempt from it.
     if (geteuid() != 0) {
-      task.plan.process_limit = static_cast<uint64_t>(threads_of_user(geteuid()) + unmet.pids);
+      task.plan.process_limit = static_cast<uint64_t>(counted_threads(task.status.sandboxed) + unmet.pids);
     } else {
       note += std::string(note.empty() ? "" : "; ") + "the limit of processes is not enforced, as control groups are not writable here";
     }
   }
   if (!note.empty()) task.status.message += (task.status.message.empty() ? "" : "; ") + note;
+}
+
+// What the kernel counts against RLIMIT_NPROC: all that the user runs, but in a user namespace only what runs there.
+// Root is exempt from it.
+int HelperTasks::counted_threads(bool sandboxed) const {
+  if (!sandboxed) return threads_of_user(geteuid());
+  std::vector<int> inside = {sandbox_->maker_pid()};
+  for (const auto& [pid, task] : running_) {
+    if (!task->status.sandboxed) continue;
+    std::vector<int> tree = descendants_of(pid);
+    inside.push_back(pid);
+    inside.insert(inside.end(), tree.begin(), tree.end());
+  }
+  return threads_of(inside);
 }
 
 int HelperTasks::open_log(const Task& task) {

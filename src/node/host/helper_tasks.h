@@ -74,6 +74,7 @@ class HelperTasks {
   void end_leftovers();
   std::vector<int> strays_of(const Task& task, bool last);
   std::vector<int> tree_of(const Task& task);
+  int counted_threads(bool sandboxed) const;
   void check_memory(Task& task);
   void check_log(Task& task);
   char* take_stacks();

@@ -119,14 +119,19 @@ std::string environment_of(int pid, const std::string& name) {
 
 std::vector<int> all_processes() { return numbered_entries("/proc"); }
 
+int threads_of(const std::vector<int>& pids) {
+  size_t count = 0;
+  for (int pid : pids) count += numbered_entries(fmt::format("/proc/{}/task", pid)).size();
+  return static_cast<int>(count);
+}
+
 int threads_of_user(unsigned user) {
-  int count = 0;
+  std::vector<int> its;
   for (int pid : all_processes()) {
     struct stat info;
-    std::string folder = fmt::format("/proc/{}/task", pid);
-    if (stat(folder.c_str(), &info) == 0 && info.st_uid == user) count += static_cast<int>(numbered_entries(folder).size());
+    if (stat(fmt::format("/proc/{}/task", pid).c_str(), &info) == 0 && info.st_uid == user) its.push_back(pid);
   }
-  return count;
+  return threads_of(its);
 }
 
 }  // namespace penstock::node

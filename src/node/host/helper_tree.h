@@ -19,7 +19,9 @@ uint64_t memory_of(const std::vector<int>& pids, uint64_t limit);
 std::string environment_of(int pid, const std::string& name);
 // Every process of this machine that may be looked into.
 std::vector<int> all_processes();
-// How many processes and threads this user runs.
+// How many threads these have.
+int threads_of(const std::vector<int>& pids);
+// How many threads this user runs.
 int threads_of_user(unsigned user);
 
 }  // namespace penstock::node

@@ -190,7 +190,8 @@ static void check_trees(bool sandbox) {
   SUBCASE("SIGKILL ends a hundred children that ignore SIGTERM") {
     OpenFile output = start_ready(rig, id, "trap '' TERM; i=0; while [ $i -lt 100 ]; do sleep 1000 & i=$((i+1)); done; "
                          "echo ready; while :; do wait; done");
-    CHECK(tree_members(id).size() >= 100);
+    // A process that is just executing its program shows no environment.
+    while (tree_members(id).size() < 100) std::this_thread::yield();
     rig.spawner().signal(id, SIGTERM);
     rig.spawner().signal(id, SIGKILL);
     ProcessStatus status = rig.wait_ended(id);

@@ -14,6 +14,10 @@
 
 namespace penstock::pipelines {
 
+// {"parameters", "artifacts"} as the store keeps a task's outputs, and back.
+json::object outputs_json(const engine::Outputs& outputs);
+engine::Outputs outputs_from(const json::object& object);
+
 using FlightKey = std::pair<engine::TaskId, int>;  // task, attempt
 
 // A task that was launched and whose end has not been taken in.

@@ -38,6 +38,20 @@ struct RunController::Watcher {
   bool done = false;
 };
 
+json::object outputs_json(const engine::Outputs& outputs) {
+  json::object object;
+  if (!outputs.parameters.empty()) object["parameters"] = outputs.parameters;
+  if (!outputs.artifacts.empty()) object["artifacts"] = outputs.artifacts;
+  return object;
+}
+
+engine::Outputs outputs_from(const json::object& object) {
+  engine::Outputs outputs;
+  if (const auto* parameters = find_object(object, "parameters")) outputs.parameters = *parameters;
+  if (const auto* artifacts = find_object(object, "artifacts")) outputs.artifacts = *artifacts;
+  return outputs;
+}
+
 namespace {
 
 RunState run_state_of(TaskState state) {
@@ -75,20 +89,6 @@ json::object stored_io(const json::object& inputs) {
     }
   }
   return stored;
-}
-
-json::object outputs_json(const engine::Outputs& outputs) {
-  json::object object;
-  if (!outputs.parameters.empty()) object["parameters"] = outputs.parameters;
-  if (!outputs.artifacts.empty()) object["artifacts"] = outputs.artifacts;
-  return object;
-}
-
-engine::Outputs outputs_from(const json::object& object) {
-  engine::Outputs outputs;
-  if (const auto* parameters = find_object(object, "parameters")) outputs.parameters = *parameters;
-  if (const auto* artifacts = find_object(object, "artifacts")) outputs.artifacts = *artifacts;
-  return outputs;
 }
 
 TaskRecord stored_record(const std::string& run_id, const engine::TaskRecord& from) {
@@ -292,7 +292,7 @@ Async<> RunController::forget(std::string run_id) {
       }
     }
     const auto folder = options_.data / "tasks" / run_id;
-    co_await pool_.run([folder] { remove_folder(folder); });
+    co_await pool_.run([&folder] { remove_folder(folder); });
   });
 }
 
@@ -428,47 +428,47 @@ Async<> RunController::drive(RunPtr run) {
   run->idle.set();
 }
 
+void RunController::write_batch(db::Connection& c, const Run& run, const Batch& batch, int64_t first_seq, Time now) {
+  std::vector<std::string> events;
+  events.reserve(batch.events.size());
+  for (const auto& event : batch.events) events.push_back(to_text(engine::to_json(event)));
+  store::write_events(c, run.run_id, first_seq, events);
+  std::vector<TaskRecord> records;
+  records.reserve(batch.records.size());
+  for (const auto& record : batch.records) {
+    records.push_back(stored_record(run.run_id, *record));
+    if (const auto pod = batch.pods.find(record->task_id); pod != batch.pods.end()) {
+      records.back().pod_name = pod->second.first;
+      records.back().pod_uid = pod->second.second;
+    }
+  }
+  store::write_tasks(c, records);
+  for (const auto& artifact : batch.artifacts) metadata::put_artifact(c, artifact);
+  for (const auto& link : batch.links) metadata::put_link(c, link);
+  for (const auto& cached : batch.cached) {
+    store::put_cached(c, run.pipeline_name, cached.fingerprint,
+                      {run.run_id, cached.task_id, outputs_json(cached.outputs)}, now);
+  }
+  if (batch.begins) store::set_run_state(c, run.run_id, RunState::Running, {}, now);
+  if (batch.cancels && !batch.finished) store::set_run_state(c, run.run_id, RunState::Canceling, {}, now);
+  if (batch.finished) {
+    store::set_run_state(c, run.run_id, run_state_of(batch.finished->state),
+                         {batch.finished->error.code, batch.finished->error.message}, batch.finished->time);
+  }
+}
+
 Async<> RunController::commit(RunPtr run, std::shared_ptr<Batch> batch) {
   const std::string run_id = run->run.run_id;
-  const std::string pipeline_name = run->run.pipeline_name;
   const auto first_seq = run->next_seq;
   const auto durability = run->durable_wanted ? db::Durability::Synced : db::Durability::Relaxed;
   const Time now = clock_.now();
   std::chrono::milliseconds pause(100);
+  // Named, and `batch` held by it: g++ 12 destroys captures twice of a closure that is written inside a co_await.
+  const auto write = [&, batch](db::Connection& c) { write_batch(c, run->run, *batch, first_seq, now); };
   while (!run->forgotten) {
     std::string failure;
     try {
-      co_await store_.database().write(
-          [&, batch](db::Connection& c) {
-            std::vector<std::string> events;
-            events.reserve(batch->events.size());
-            for (const auto& event : batch->events) events.push_back(to_text(engine::to_json(event)));
-            store::write_events(c, run_id, first_seq, events);
-            std::vector<TaskRecord> records;
-            records.reserve(batch->records.size());
-            for (const auto& record : batch->records) {
-              records.push_back(stored_record(run_id, *record));
-              if (const auto pod = batch->pods.find(record->task_id); pod != batch->pods.end()) {
-                records.back().pod_name = pod->second.first;
-                records.back().pod_uid = pod->second.second;
-              }
-            }
-            store::write_tasks(c, records);
-            for (const auto& artifact : batch->artifacts) metadata::put_artifact(c, artifact);
-            for (const auto& link : batch->links) metadata::put_link(c, link);
-            for (const auto& cached : batch->cached) {
-              store::put_cached(c, pipeline_name, cached.fingerprint,
-                                {run_id, cached.task_id, outputs_json(cached.outputs)}, now);
-            }
-            if (batch->begins) store::set_run_state(c, run_id, RunState::Running, {}, now);
-            if (batch->cancels && !batch->finished) store::set_run_state(c, run_id, RunState::Canceling, {}, now);
-            if (batch->finished) {
-              store::set_run_state(c, run_id, run_state_of(batch->finished->state),
-                                   {batch->finished->error.code, batch->finished->error.message},
-                                   batch->finished->time);
-            }
-          },
-          durability);
+      co_await store_.database().write(write, durability);
     } catch (const Error& error) {
       failure = error.message();
     }

@@ -72,11 +72,20 @@ class RunController : public RunControl {
   void post(const RunPtr& run, engine::Event event);
   Async<> drive(RunPtr run);
   Async<> commit(RunPtr run, std::shared_ptr<Batch> batch);
+  // On the writer thread.
+  static void write_batch(db::Connection& c, const Run& run, const Batch& batch, int64_t first_seq, Time now);
   void take_in(ActiveRun& run, engine::Event& event, Batch& batch);
   void finish(const RunPtr& run);
 
   void carry_out(const RunPtr& run, const engine::Command& command);
   Async<> launch(RunPtr run, engine::Launch command);
+  struct Prepared {
+    json::object pod;
+    std::string failure;  // not empty: there is no pod
+  };
+  // Blocks; on a pool thread.
+  Prepared prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
+                       const std::filesystem::path& folder) const;
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);
   Async<> check_cache(RunPtr run, engine::CheckCache command);
   Async<> import(RunPtr run, engine::Import command);

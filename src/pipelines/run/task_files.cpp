@@ -110,7 +110,7 @@ TaskResults read_task_results(const std::filesystem::path& folder, const std::ve
     }
   }
   for (const auto& name : parameters) {
-    if (auto text = read_inside(root.get(), std::string(kParameters) + "/" + name)) {
+    if (auto text = read_inside(root.get(), std::string(kParameters) + "/" + engine::path_segment(name))) {
       results.parameter_files.emplace(name, std::move(*text));
     }
   }

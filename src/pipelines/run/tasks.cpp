@@ -90,64 +90,79 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
   return mounts;
 }
 
+RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spec, const std::string& pod,
+                                                   const std::string& ns, const std::filesystem::path& folder) const {
+  Prepared prepared;
+  const auto& component = *spec.component;
+  if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
+    prepared.failure = fmt::format("the pipeline root {} is not in this server's object store (minio://bucket/…)",
+                                   spec.pipeline_root);
+    return prepared;
+  }
+  try {
+    const auto resolved = engine::resolve(spec, paths_in(folder, options_.objects, options_.sandbox));
+    remove_folder(folder);
+    prepare_task_folder(folder, declares_outputs(spec));
+    if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
+    PodInputs inputs;
+    inputs.name = pod;
+    inputs.ns = ns;
+    inputs.spec = &spec;
+    inputs.task = &resolved;
+    inputs.folder = folder;
+    if (options_.sandbox) {
+      inputs.mounts = mounts_of(spec);
+    } else {
+      inputs.path_map = to_text(json::object{{kMinio, options_.objects.string() + "/"}});
+    }
+    prepared.pod = make_pod(inputs);
+  } catch (const Error& error) {
+    prepared.failure = fmt::format("the task cannot be started: {}", error.message());
+  } catch (const std::filesystem::filesystem_error& error) {
+    prepared.failure = fmt::format("the task cannot be started: {}", error.what());
+  }
+  return prepared;
+}
+
 Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const auto spec = run->flights.at(key).spec;
   const auto folder = run->flights.at(key).folder;
   const auto pod = run->flights.at(key).pod;
-  const auto& component = *spec->component;
-  if (!component.output_artifacts.empty() && !local_path(spec->output_prefix)) {
-    co_return fmt::format("the pipeline root {} is not in this server's object store (minio://bucket/…)",
-                          spec->pipeline_root);
-  }
-  PodInputs inputs;
-  engine::ResolvedTask resolved;
+  const std::string ns = run->engine.info().ns;
+  Prepared prepared = co_await pool_.run([&] { return prepare_pod(*spec, pod, ns, folder); });
+  if (!prepared.failure.empty()) co_return prepared.failure;
+  auto flight = run->flights.find(key);
+  if (flight == run->flights.end() || flight->second.canceled) co_return std::string();
+  kube::WriteOptions options;
+  options.durable = false;
+  bool exists = false;
+  std::string failure;
+  kube::Object created;
   try {
-    resolved = engine::resolve(*spec, paths_in(folder, options_.objects, options_.sandbox));
-    co_await pool_.run([&] {
-      remove_folder(folder);
-      prepare_task_folder(folder, declares_outputs(*spec));
-      if (component.output_artifacts.empty()) return;
-      std::filesystem::create_directories(*local_path(spec->output_prefix));
-    });
-    inputs.name = pod;
-    inputs.ns = run->engine.info().ns;
-    inputs.spec = spec.get();
-    inputs.task = &resolved;
-    inputs.folder = folder;
-    if (options_.sandbox) {
-      inputs.mounts = mounts_of(*spec);
-    } else {
-      inputs.path_map = to_text(json::object{{kMinio, options_.objects.string() + "/"}});
-    }
-    const auto it = run->flights.find(key);
-    if (it == run->flights.end() || it->second.canceled) co_return std::string();
-    json::object object = make_pod(inputs);
-    kube::WriteOptions options;
-    options.durable = false;
-    const kube::Object created = co_await api_.create(kube::kPods, std::move(object), options);
-    if (const auto made = run->flights.find(key); made != run->flights.end()) made->second.uid = kube::uid_of(*created);
-    co_return std::string();
+    created = co_await api_.create(kube::kPods, std::move(prepared.pod), options);
   } catch (const Error& error) {
-    if (error.code() != Code::AlreadyExists) co_return fmt::format("the task cannot be started: {}", error.message());
-  } catch (const std::filesystem::filesystem_error& error) {
-    co_return fmt::format("the task cannot be started: {}", error.what());
+    exists = error.code() == Code::AlreadyExists;
+    if (!exists) failure = fmt::format("the task cannot be started: {}", error.message());
   }
-  // From before a crash: it is ours if it says so.
-  const kube::Object existing = co_await api_.get(kube::kPods, run->engine.info().ns, pod);
-  if (kube::label_of(*existing, kRunLabel) != run->run.run_id) {
-    co_return fmt::format("the task cannot be started: a pod named {} belongs to another run", pod);
+  if (exists) {
+    // From before a crash: it is ours if it says so.
+    created = co_await api_.get(kube::kPods, ns, pod);
+    if (kube::label_of(*created, kRunLabel) == run->run.run_id) {
+      on_pod(*created, false);
+    } else {
+      failure = fmt::format("the task cannot be started: a pod named {} belongs to another run", pod);
+    }
   }
-  on_pod(*existing, false);
-  co_return std::string();
+  flight = run->flights.find(key);
+  if (failure.empty() && flight != run->flights.end()) flight->second.uid = kube::uid_of(*created);
+  co_return failure;
 }
 
 Async<> RunController::launch(RunPtr run, engine::Launch command) {
   const FlightKey key{command.task, command.attempt};
   const auto kept = run->kept.find(command.spec->path);
   if (kept != run->kept.end()) {
-    engine::Outputs outputs;
-    if (const auto* p = find_object(kept->second, "parameters")) outputs.parameters = *p;
-    if (const auto* a = find_object(kept->second, "artifacts")) outputs.artifacts = *a;
+    engine::Outputs outputs = outputs_from(kept->second);
     run->kept.erase(kept);
     post(run, Event::task_succeeded(key.first, key.second, clock_.now(), std::move(outputs)));
     co_return;
@@ -172,9 +187,7 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
     post(run, Event::cache_miss(command.task, command.attempt, clock_.now()));
     co_return;
   }
-  engine::Outputs outputs;
-  if (const auto* p = find_object(cached->outputs, "parameters")) outputs.parameters = *p;
-  if (const auto* a = find_object(cached->outputs, "artifacts")) outputs.artifacts = *a;
+  engine::Outputs outputs = outputs_from(cached->outputs);
   bool whole = true;
   for (const auto& [name, list] : outputs.artifacts) {
     for (const auto& artifact : list.as_array()) {
@@ -232,7 +245,7 @@ Async<> RunController::cancel_task(RunPtr run, FlightKey key) {
   const std::string pod = it->second.pod;
   bool gone = false;
   try {
-    co_await api_.remove(kube::kPods, run->engine.info().ns, pod, {});
+    co_await api_.remove(kube::kPods, run->engine.info().ns, pod);
   } catch (const Error& error) {
     if (error.code() != Code::NotFound) throw;
     gone = true;
