@@ -1,0 +1,198 @@
+"""Penstock's benchmarks. Every number stands beside a limit or a peer that was measured in the same run.
+
+    ./dev bench             all
+    ./dev bench tasks       no-op shell tasks: independent and in a chain, with and without the sandbox
+    ./dev bench python      Python function tasks in a chain
+    ./dev bench api         run creations and lists
+"""
+import concurrent.futures
+import http.client
+import json
+import os
+import pathlib
+import shutil
+import statistics
+import subprocess
+import sys
+import tempfile
+import time
+
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+sys.path.insert(0, str(ROOT / 'tests'))
+from conftest import Server  # noqa: E402
+
+BUILD = ROOT / 'build/release'
+ROUNDS = 3
+
+
+def floor(kind, count, parallel):
+    return min(float(subprocess.check_output([BUILD / 'process_floor', kind, str(count), str(parallel)]))
+               for _ in range(ROUNDS)) / 1000
+
+
+def build_tool(command, count, chain):
+    """Milliseconds a task of make or ninja running /bin/true."""
+    with tempfile.TemporaryDirectory() as folder:
+        if command[0] == 'make':
+            lines = ['all: ' + ' '.join(f't{i}' for i in range(count))]
+            for i in range(count):
+                lines.append(f't{i}:' + (f' t{i - 1}' if chain and i else '') + '\n\t@/bin/true')
+            pathlib.Path(folder, 'Makefile').write_text('\n'.join(lines) + '\n')
+        else:
+            lines = ['rule r', '  command = /bin/true']
+            for i in range(count):
+                lines.append(f'build t{i}: r' + (f' t{i - 1}' if chain and i else ''))
+            pathlib.Path(folder, 'build.ninja').write_text('\n'.join(lines) + '\n')
+        best = None
+        for _ in range(ROUNDS):
+            began = time.monotonic()
+            subprocess.run(command, cwd=folder, check=True, stdout=subprocess.DEVNULL)
+            took = (time.monotonic() - began) * 1000 / count
+            best = min(best or took, took)
+        return best
+
+
+def no_op_spec(count, chain):
+    tasks = {}
+    for i in range(count):
+        tasks[f't{i}'] = {'taskInfo': {'name': f't{i}'}, 'componentRef': {'name': 'comp'}}
+        if chain and i:
+            tasks[f't{i}']['dependentTasks'] = [f't{i - 1}']
+    return {'pipelineInfo': {'name': 'no-op'}, 'schemaVersion': '2.1.0', 'sdkVersion': 'kfp-2.17.0',
+            'deploymentSpec': {'executors': {'e': {'container': {'image': 'debian:12', 'command': ['/bin/true']}}}},
+            'components': {'comp': {'executorLabel': 'e'}}, 'root': {'dag': {'tasks': tasks}}}
+
+
+def timed_run(server, spec):
+    """Milliseconds from the request to the end of the run."""
+    began = time.monotonic()
+    run = server.wait(server.submit(spec))
+    assert run['state'] == 'SUCCEEDED', run
+    return (time.monotonic() - began) * 1000
+
+
+def with_server(options, use):
+    folder = tempfile.mkdtemp(prefix='penstock-bench-', dir=ROOT / 'build')
+    server = Server(folder, options).start()
+    try:
+        return use(server)
+    finally:
+        server.destroy()
+        shutil.rmtree(folder, ignore_errors=True)
+
+
+def best_run(server, spec, count):
+    return min(timed_run(server, spec) for _ in range(ROUNDS)) / count
+
+
+def row(what, value, *peers):
+    """One line: the value, and for each peer (name, its value, the ratio that is wanted or None)."""
+    text = f'{what:<44}{value:9.2f} ms/task'
+    for name, peer, wanted in peers:
+        text += f'   {value / peer:5.2f}x {name} ({peer:.2f})'
+        if wanted:
+            text += f' [want <= {wanted}x]'
+    print(text, flush=True)
+
+
+def bench_tasks():
+    many, chain = 1000, 200
+    spawn2, spawn1 = floor('spawn', many, 2), floor('spawn', chain, 1)
+    make2, ninja2 = build_tool(['make', '-j2'], many, False), build_tool(['ninja', '-j2'], many, False)
+    make1, ninja1 = build_tool(['make', '-j2'], chain, True), build_tool(['ninja', '-j2'], chain, True)
+
+    def plain(server):
+        row(f'{many} independent tasks, no sandbox', best_run(server, no_op_spec(many, False), many),
+            ('posix_spawn', spawn2, 2), ('make -j2', make2, None), ('ninja -j2', ninja2, None))
+        row(f'chain of {chain}, no sandbox', best_run(server, no_op_spec(chain, True), chain),
+            ('posix_spawn', spawn1, 2), ('make', make1, None), ('ninja', ninja1, None))
+
+    with_server(['--sandbox', 'none'], plain)
+    if os.geteuid() != 0:
+        print('the sandbox is compared with its limit as root only')
+        return
+    clone2, clone1 = floor('sandbox', many, 2), floor('sandbox', chain, 1)
+
+    def sandboxed(server):
+        row(f'{many} independent tasks, sandboxed', best_run(server, no_op_spec(many, False), many),
+            ('clone with mounts', clone2, 1.5))
+        row(f'chain of {chain}, sandboxed', best_run(server, no_op_spec(chain, True), chain),
+            ('clone with mounts', clone1, 1.5))
+
+    with_server([], sandboxed)
+
+
+def bench_python():
+    count = 50
+    script = f'''
+from kfp import dsl
+
+@dsl.component
+def step(n: int) -> int:
+    return n + 1
+
+@dsl.pipeline(name='python-chain')
+def chain(start: int = 0):
+    task = step(n=start).set_caching_options(False)
+    for _ in range({count - 1}):
+        task = step(n=task.output).set_caching_options(False)
+'''
+    from conftest import compile_pipeline
+    with tempfile.TemporaryDirectory() as folder:
+        path = pathlib.Path(folder, 'chain.py')
+        path.write_text(script)
+        spec = compile_pipeline(path)[0]
+    python = subprocess.check_output(['python3', '-c', 'import sys; print(sys.executable)'], text=True).strip()
+    bare = []
+    for _ in range(ROUNDS):
+        began = time.monotonic()
+        for _ in range(count):
+            subprocess.run([python, '-c', 'pass'], check=True)
+        bare.append((time.monotonic() - began) * 1000 / count)
+
+    def use(server):
+        timed_run(server, spec)
+        row(f'chain of {count} Python functions', best_run(server, spec, count), ('python3 -c pass', min(bare), 3))
+
+    with_server([], use)
+
+
+def bench_api():
+    def connection(server):
+        host, port = server.url[len('http://'):].split(':')
+        return http.client.HTTPConnection(host, int(port), timeout=60)
+
+    body = json.dumps({'display_name': 'bench', 'pipeline_spec': no_op_spec(1, False)}).encode()
+
+    def create(server, count):
+        link = connection(server)
+        for _ in range(count):
+            link.request('POST', '/apis/v2beta1/runs', body, {'Content-Type': 'application/json'})
+            response = link.getresponse()
+            response.read()
+            assert response.status == 200
+        link.close()
+
+    def use(server):
+        total, threads = 4000, 16
+        began = time.monotonic()
+        with concurrent.futures.ThreadPoolExecutor(threads) as pool:
+            list(pool.map(lambda _: create(server, total // threads), range(threads)))
+        took = time.monotonic() - began
+        print(f'{total} runs created while they run, {threads} Python clients: {total / took:.0f} a second '
+              '[aim 2000]', flush=True)
+
+    with_server(['--sandbox', 'none'], use)
+    print('lists with 100,000 runs stored (milliseconds a page; aim 10):', flush=True)
+    output = subprocess.run([BUILD / 'src/pipelines/pipelines_tests', '-ns', '-tc=speed with*'], check=True,
+                            stdout=subprocess.PIPE, text=True).stdout
+    print('\n'.join('  ' + line for line in output.splitlines() if 'doctest' not in line and '====' not in line))
+
+
+if __name__ == '__main__':
+    names = sys.argv[1:] or ['tasks', 'python', 'api']
+    for name in names:
+        known = {'tasks': bench_tasks, 'python': bench_python, 'api': bench_api}
+        if name not in known:
+            sys.exit(f'there is no benchmark {name}: {", ".join(known)}')
+        known[name]()
