@@ -174,6 +174,7 @@ Signal::Signal(Executor executor) : timer_(executor, Timer::time_point::max()) {
 void Signal::set() {
   set_ = true;
   timer_.cancel();
+  for (auto* timer : timed_) timer->cancel();
 }
 
 Async<> Signal::wait() {
@@ -188,18 +189,21 @@ Async<> Signal::wait() {
 }
 
 Async<bool> Signal::wait_for(std::chrono::nanoseconds timeout) {
-  if (set_) co_return true;
-  // A timer of its own: the shared one has no deadline.
-  const auto deadline = std::chrono::steady_clock::now() + timeout;
-  timer_.expires_at(std::min(deadline, timer_.expiry()));
-  while (!set_ && std::chrono::steady_clock::now() < deadline) {
+  // A timer of its own, which set() finds in the list: the shared one has no deadline.
+  Timer timer(timer_.get_executor(), std::chrono::steady_clock::now() + timeout);
+  timed_.push_back(&timer);
+  struct Leave {
+    std::vector<Timer*>& timed;
+    Timer* timer;
+    ~Leave() { std::erase(timed, timer); }
+  } leave{timed_, &timer};
+  while (!set_ && std::chrono::steady_clock::now() < timer.expiry()) {
     boost::system::error_code error;
-    co_await timer_.async_wait(asio::redirect_error(use_async, error));
+    co_await timer.async_wait(asio::redirect_error(use_async, error));
     const auto state = co_await asio::this_coro::cancellation_state;
     if (state.cancelled() != asio::cancellation_type::none) {
       throw boost::system::system_error(asio::error::operation_aborted);
     }
-    if (!error) timer_.expires_at(Timer::time_point::max());
   }
   co_return set_;
 }

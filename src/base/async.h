@@ -10,6 +10,7 @@
 #include <string>
 #include <thread>
 #include <type_traits>
+#include <vector>
 
 #include <boost/asio/awaitable.hpp>
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -131,6 +132,7 @@ class Signal {
 
  private:
   Timer timer_;
+  std::vector<Timer*> timed_;  // of those in wait_for()
   bool set_ = false;
 };
 

@@ -23,7 +23,28 @@ struct HostFixture {
     std::filesystem::create_directories(options.data);
     connect();
   }
-  ~HostFixture() { spawner.reset(); }
+  // Leaves no process behind, nor a helper that keeps a result for a next server.
+  ~HostFixture() {
+    run_on(loop, [this]() -> Async<> {
+      Signal ended(loop.executor());
+      spawner->set_on_change([&](const ProcessStatus& status) {
+        if (!status.running) ended.set();
+      });
+      while (true) {
+        const auto processes = co_await spawner->list();
+        bool running = false;
+        ended.reset();
+        for (const auto& process : processes) {
+          running = running || process.running;
+          process.running ? spawner->signal(process.id, SIGKILL) : spawner->forget(process.id);
+        }
+        if (!running) break;
+        co_await ended.wait_for(std::chrono::seconds(10));
+      }
+      spawner->set_on_change({});
+    });
+    spawner.reset();
+  }
 
   void connect() {
     HelperOptions helper;
@@ -54,7 +75,7 @@ struct HostFixture {
       any_change.reset();
       if (condition()) co_return;
       const bool woken = co_await any_change.wait_for(std::chrono::seconds(20));
-      if (!woken) throw std::runtime_error("nothing happened for 20 s");
+      if (!woken) throw std::runtime_error("nothing happened for 20 s: " + all_statuses());
     }
   }
   std::string status(const std::string& name) {
@@ -63,6 +84,11 @@ struct HostFixture {
   }
   bool is(const std::string& name, std::string_view phase) {
     return status(name).find(fmt::format(R"("phase":"{}")", phase)) != std::string::npos;
+  }
+  std::string all_statuses() {
+    std::string text;
+    for (const auto& pod : api.all(kube::kPods)) text += to_text(*pod) + "\n";
+    return text;
   }
   std::string log(const std::string& name) {
     const auto pod = api.find(kube::kPods, name);

@@ -130,14 +130,13 @@ Async<> FileWatcher::wait(fs::path path, uint64_t seen) {
     const auto found = files_.find(path.string());
     if (found == files_.end() || found->second.version > seen) co_return;
     const auto changed = found->second.changed;
-    changed->reset();
     co_await changed->wait();
   }
 }
 
 void FileWatcher::bump(File& file) {
   ++file.version;
-  file.changed->set();
+  std::exchange(file.changed, std::make_shared<Signal>(executor_))->set();
 }
 
 void FileWatcher::poke(const fs::path& path) {

@@ -50,7 +50,7 @@ class FileWatcher {
     int descriptor = -1;
     int followers = 0;
     uint64_t version = 1;
-    std::shared_ptr<Signal> changed;  // shared with those who wait, who may outlast the watch
+    std::shared_ptr<Signal> changed;  // set once, at the next change; shared with those who wait for that
   };
   void arm();
   void read_events();

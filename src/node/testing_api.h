@@ -104,6 +104,13 @@ class FakeApi : public kube::Api {
     const auto found = objects_.find(Key{resource.plural, ns, name});
     return found == objects_.end() ? nullptr : found->second;
   }
+  std::vector<kube::Object> all(const kube::Resource& resource) const {
+    std::vector<kube::Object> objects;
+    for (const auto& [key, object] : objects_) {
+      if (std::get<0>(key) == resource.plural) objects.push_back(object);
+    }
+    return objects;
+  }
   // Called after every change.
   void set_observer(std::function<void()> observer) { observer_ = std::move(observer); }
 
