@@ -58,8 +58,9 @@ std::vector<fs::path> candidates(const InterpreterSearch& search) {
     rest.remove_prefix(std::min(rest.size(), dir.size() + 1));
     if (!dir.starts_with('/')) continue;
     const fs::path candidate = fs::path(dir) / name;
-    struct stat info{};
-    if (::access(candidate.c_str(), X_OK) != 0 || ::stat(candidate.c_str(), &info) != 0 || !S_ISREG(info.st_mode)) continue;
+    struct stat info {};
+    if (::access(candidate.c_str(), X_OK) != 0 || ::stat(candidate.c_str(), &info) != 0 || !S_ISREG(info.st_mode))
+      continue;
     found.push_back(candidate);
   }
   return found;
@@ -134,8 +135,9 @@ std::vector<std::string> server_environment() {
   std::vector<std::string> result;
   for (char** entry = environ; entry != nullptr && *entry != nullptr; ++entry) {
     const std::string_view variable = *entry;
-    if (!variable.starts_with("PYTHON") && !variable.starts_with("PIP_TARGET=") && !variable.starts_with("PIP_PREFIX=") &&
-        !variable.starts_with("PIP_USER=") && !variable.starts_with("PIP_REQUIRE_VIRTUALENV=")) {
+    if (!variable.starts_with("PYTHON") && !variable.starts_with("PIP_TARGET=") &&
+        !variable.starts_with("PIP_PREFIX=") && !variable.starts_with("PIP_USER=") &&
+        !variable.starts_with("PIP_REQUIRE_VIRTUALENV=")) {
       result.emplace_back(variable);
     }
   }
@@ -145,7 +147,7 @@ std::vector<std::string> server_environment() {
 std::string read_tail(const fs::path& path, uint64_t offset, size_t limit) {
   const int fd = ::open(path.c_str(), O_RDONLY | O_CLOEXEC);
   if (fd < 0) return {};
-  struct stat info{};
+  struct stat info {};
   std::string text;
   if (::fstat(fd, &info) == 0 && static_cast<uint64_t>(info.st_size) > offset) {
     const uint64_t size = static_cast<uint64_t>(info.st_size);

@@ -45,7 +45,11 @@ class Lexer {
     if ((c == '&' || c == '|') && !twice) return false;
     if (c == '<' || c == '>' || c == '#') return false;
     Token token;
-    token.kind = c == '&' ? Kind::kAnd : c == '|' ? Kind::kOr : c == '(' ? Kind::kOpen : c == ')' ? Kind::kClose : Kind::kEnd;
+    token.kind = c == '&'   ? Kind::kAnd
+                 : c == '|' ? Kind::kOr
+                 : c == '(' ? Kind::kOpen
+                 : c == ')' ? Kind::kClose
+                            : Kind::kEnd;
     at_ += c == '&' || c == '|' ? 2 : 1;
     tokens_.push_back(std::move(token));
     return true;
@@ -135,8 +139,8 @@ OptionUse option_use(std::string_view name) {
     return OptionUse::kKeepFlag;
   }
   if (one_of(name, {"--index-url", "-i", "--extra-index-url", "--trusted-host", "--find-links", "-f", "--only-binary",
-                    "--no-binary", "--upgrade-strategy", "--proxy", "--cert", "--client-cert", "--timeout",
-                    "--retries", "--use-feature", "--use-deprecated", "--config-settings", "-C"})) {
+                    "--no-binary", "--upgrade-strategy", "--proxy", "--cert", "--client-cert", "--timeout", "--retries",
+                    "--use-feature", "--use-deprecated", "--config-settings", "-C"})) {
     return OptionUse::kKeepValue;
   }
   if (one_of(name, {"--quiet", "-q", "-qq", "-qqq", "--verbose", "-v", "--no-warn-script-location", "--user",
@@ -150,8 +154,7 @@ OptionUse option_use(std::string_view name) {
 
 // What a requirement names: "scikit-learn[all]>=1.0" is "scikit-learn".
 std::string_view requirement_name(std::string_view requirement) {
-  const size_t end = requirement.find_first_not_of(
-      "abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
+  const size_t end = requirement.find_first_not_of("abcdefghijklmnopqrstuvwxyzABCDEFGHIJKLMNOPQRSTUVWXYZ0123456789._-");
   return requirement.substr(0, end);
 }
 
@@ -303,7 +306,8 @@ bool is_sdk_own(std::string_view requirement, bool no_deps) {
 
 void split_off_sdk(PythonBootstrap& bootstrap) {
   for (auto& install : bootstrap.installs) {
-    const bool no_deps = std::find(install.options.begin(), install.options.end(), "--no-deps") != install.options.end();
+    const bool no_deps =
+        std::find(install.options.begin(), install.options.end(), "--no-deps") != install.options.end();
     auto own = [&](const std::string& requirement) { return is_sdk_own(requirement, no_deps); };
     const bool kfp = std::any_of(install.requirements.begin(), install.requirements.end(),
                                  [&](const std::string& r) { return r.starts_with("kfp==") && own(r); });
@@ -365,7 +369,8 @@ std::optional<PythonBootstrap> parse_bootstrap(const std::vector<std::string>& a
 
 std::optional<PythonProgram> parse_program(const std::vector<std::string>& argv, size_t from) {
   if (!is_shell(argv, from) || argv.size() < from + 4) return std::nullopt;
-  if (std::string_view(argv[from + 2]).substr(0, 64).find("program_path=") == std::string_view::npos) return std::nullopt;
+  if (std::string_view(argv[from + 2]).substr(0, 64).find("program_path=") == std::string_view::npos)
+    return std::nullopt;
   const std::string folded = fold_white_space(argv[from + 2]);
   std::string_view program = folded;
   PythonProgram found;

@@ -1,9 +1,9 @@
 // Recognises what the KFP SDKs put in front of a Python step, so that the node can do the same without a shell and
 // without running pip in every step. Pure: no files, no processes.
 //
-// A step's command is  sh -c '<pip installs> && "$0" "$@"' <what runs then…>  and what runs then is usually a small shell
-// program that writes the source in its argument to a temporary file and starts Python on it. Whatever differs from
-// the known shapes in a way that could matter is not recognised, and then the shell runs it as it stands.
+// A step's command is  sh -c '<pip installs> && "$0" "$@"' <what runs then…>  and what runs then is usually a small
+// shell program that writes the source in its argument to a temporary file and starts Python on it. Whatever differs
+// from the known shapes in a way that could matter is not recognised, and then the shell runs it as it stands.
 #pragma once
 
 #include <optional>

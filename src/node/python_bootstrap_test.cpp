@@ -40,7 +40,7 @@ using Words = std::vector<std::string>;
 
 TEST_CASE("bootstrap: only the SDK's own kfp is nothing to install") {
   for (const std::string& own : {kOwnKfp, std::string("'kfp==2.0.0-beta.13'"), std::string("'kfp==1.8.22'"),
-                                std::string("'kfp==2.0.1' '--no-deps'")}) {
+                                 std::string("'kfp==2.0.1' '--no-deps'")}) {
     CAPTURE(own);
     const auto found = parsed(v2(kPipCheck + kCheck + kPip + own + kRun + "\n"));
     CHECK(found.installs.empty());
@@ -55,13 +55,15 @@ TEST_CASE("bootstrap: packages before, after and beside kfp") {
   CHECK(before.installs[0] == PipInstall{{"yapf"}, {}});
   CHECK(before.wants_kfp);
 
-  const auto after =
-      parsed(v2(kPipCheck + kCheck + kPip + kOwnKfp + "  &&  " + kPip + "'pandas==2.2.0' 'scikit-learn==1.4.0'" + kRun));
+  const auto after = parsed(
+      v2(kPipCheck + kCheck + kPip + kOwnKfp + "  &&  " + kPip + "'pandas==2.2.0' 'scikit-learn==1.4.0'" + kRun));
   REQUIRE(after.installs.size() == 1);
   CHECK(after.installs[0].requirements == Words{"pandas==2.2.0", "scikit-learn==1.4.0"});
 
-  const auto beside = parsed(v2(kCheck + "python3 -m pip install --quiet     --no-warn-script-location "
-                                         "'pandas' 'kfp==2.0.0-beta.13'" + kRun + "\n"));
+  const auto beside = parsed(v2(kCheck +
+                                "python3 -m pip install --quiet     --no-warn-script-location "
+                                "'pandas' 'kfp==2.0.0-beta.13'" +
+                                kRun + "\n"));
   REQUIRE(beside.installs.size() == 1);
   CHECK(beside.installs[0].requirements == Words{"pandas"});
   CHECK(beside.wants_kfp);
@@ -89,10 +91,15 @@ TEST_CASE("bootstrap: the venv form") {
 TEST_CASE("bootstrap: the v1 form tries twice and is one install") {
   const std::string packages = "'dill==0.3.4' 'pandas>=1,<2; python_version<\"3.9\"'";
   const std::vector<std::string> argv = {
-      "sh", "-c",
+      "sh",
+      "-c",
       "(" + kCheck + kPip + packages + " || " + kCheck + kPip + packages + " --user) && \"$0\" \"$@\"",
-      "sh", "-ec", "program_path=$(mktemp)\nprintf \"%s\" \"$0\" > \"$program_path\"\npython3 -u \"$program_path\" \"$@\"\n",
-      "print(1)", "--x", "1"};
+      "sh",
+      "-ec",
+      "program_path=$(mktemp)\nprintf \"%s\" \"$0\" > \"$program_path\"\npython3 -u \"$program_path\" \"$@\"\n",
+      "print(1)",
+      "--x",
+      "1"};
   const auto found = parsed(argv);
   REQUIRE(found.installs.size() == 1);
   CHECK(found.installs[0] == PipInstall{{"dill==0.3.4", "pandas>=1,<2; python_version<\"3.9\""}, {}});
@@ -112,8 +119,9 @@ TEST_CASE("bootstrap: kfp that the author listed is installed") {
   CHECK_FALSE(pinned.wants_kfp);
   CHECK(parsed(v2(kPip + "'kfp[kubernetes]'" + kRun)).user_kfp);
   CHECK_FALSE(parsed(v2(kPip + "'kfp-kubernetes'" + kRun)).user_kfp);
-  CHECK(parsed(v2(kPip + "'git+https://github.com/kubeflow/pipelines@master#subdirectory=sdk/python' '--no-deps'" +
-                  kRun)).user_kfp);
+  CHECK(
+      parsed(v2(kPip + "'git+https://github.com/kubeflow/pipelines@master#subdirectory=sdk/python' '--no-deps'" + kRun))
+          .user_kfp);
   // Not the program of a KFP executor: the pin is the author's, whatever its version.
   const auto v1 = parsed({"sh", "-c", kPip + "'kfp==1.8.22'" + kRun, "python3", "train.py"});
   CHECK(v1.user_kfp);
@@ -172,8 +180,9 @@ TEST_CASE("bootstrap: shells and pips by other names") {
 
 TEST_CASE("program: the executors of all SDKs") {
   for (const std::string start :
-       {"_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main", "_KFP_RUNTIME=true python3 -m kfp.components.executor_main",
-        "python3 -m kfp.v2.components.executor_main", "_KFP_RUNTIME=true python -u -m kfp.dsl.executor_main"}) {
+       {"_KFP_RUNTIME=true python3 -m kfp.dsl.executor_main",
+        "_KFP_RUNTIME=true python3 -m kfp.components.executor_main", "python3 -m kfp.v2.components.executor_main",
+        "_KFP_RUNTIME=true python -u -m kfp.dsl.executor_main"}) {
     CAPTURE(start);
     const std::vector<std::string> argv = {"sh", "-ec", executor(start), "source", "--executor_input", "{}"};
     const auto program = parse_program(argv, 0);

@@ -70,16 +70,35 @@ void see_venv_packages(const fs::path& environment, const Interpreter& interpret
 void add_pip_scripts(const fs::path& environment, const fs::path& python) {
   for (const char* name : {"pip", "pip3"}) {
     const fs::path script = environment / "bin" / name;
-    if (!fs::exists(script)) write_file(script, fmt::format("#!/bin/sh\nexec '{}' -m pip \"$@\"\n", python.string()), 0755);
+    if (!fs::exists(script))
+      write_file(script, fmt::format("#!/bin/sh\nexec '{}' -m pip \"$@\"\n", python.string()), 0755);
   }
 }
 
 // What packages' own programs may know of the server, and how the machine reaches packages.
 bool is_for_builds(std::string_view name) {
-  static constexpr std::string_view kNames[] = {"PATH", "HOME", "USER", "LANG", "LC_ALL", "LC_CTYPE", "CC", "CXX", "CFLAGS",
-                                                "CXXFLAGS", "LDFLAGS", "SSL_CERT_FILE", "SSL_CERT_DIR",
-                                                "REQUESTS_CA_BUNDLE", "CURL_CA_BUNDLE", "HTTP_PROXY", "HTTPS_PROXY",
-                                                "NO_PROXY", "ALL_PROXY", "http_proxy", "https_proxy", "no_proxy",
+  static constexpr std::string_view kNames[] = {"PATH",
+                                                "HOME",
+                                                "USER",
+                                                "LANG",
+                                                "LC_ALL",
+                                                "LC_CTYPE",
+                                                "CC",
+                                                "CXX",
+                                                "CFLAGS",
+                                                "CXXFLAGS",
+                                                "LDFLAGS",
+                                                "SSL_CERT_FILE",
+                                                "SSL_CERT_DIR",
+                                                "REQUESTS_CA_BUNDLE",
+                                                "CURL_CA_BUNDLE",
+                                                "HTTP_PROXY",
+                                                "HTTPS_PROXY",
+                                                "NO_PROXY",
+                                                "ALL_PROXY",
+                                                "http_proxy",
+                                                "https_proxy",
+                                                "no_proxy",
                                                 "all_proxy"};
   return std::find(std::begin(kNames), std::end(kNames), name) != std::end(kNames) ||
          (name.starts_with("PIP_") && name != "PIP_CACHE_DIR");
@@ -114,14 +133,15 @@ std::vector<std::string_view> split_lines(std::string_view text) {
 
 EnvList pip_settings(const EnvList& env) {
   static constexpr std::string_view kNames[] = {
-      "PIP_INDEX_URL",  "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST", "PIP_NO_INDEX",     "PIP_FIND_LINKS", "PIP_PRE",
-      "PIP_NO_BINARY",  "PIP_ONLY_BINARY",     "PIP_PROXY",        "PIP_PREFER_BINARY", "PIP_TIMEOUT",   "PIP_RETRIES",
-      "PIP_DEFAULT_TIMEOUT",
-      "HTTP_PROXY",     "HTTPS_PROXY",         "NO_PROXY",         "ALL_PROXY",        "http_proxy",     "https_proxy",
-      "no_proxy",       "all_proxy",           "SSL_CERT_FILE",    "REQUESTS_CA_BUNDLE"};
+      "PIP_INDEX_URL", "PIP_EXTRA_INDEX_URL", "PIP_TRUSTED_HOST",    "PIP_NO_INDEX", "PIP_FIND_LINKS",
+      "PIP_PRE",       "PIP_NO_BINARY",       "PIP_ONLY_BINARY",     "PIP_PROXY",    "PIP_PREFER_BINARY",
+      "PIP_TIMEOUT",   "PIP_RETRIES",         "PIP_DEFAULT_TIMEOUT", "HTTP_PROXY",   "HTTPS_PROXY",
+      "NO_PROXY",      "ALL_PROXY",           "http_proxy",          "https_proxy",  "no_proxy",
+      "all_proxy",     "SSL_CERT_FILE",       "REQUESTS_CA_BUNDLE"};
   EnvList settings;
   for (const auto& variable : env) {
-    if (std::find(std::begin(kNames), std::end(kNames), variable.first) != std::end(kNames)) settings.push_back(variable);
+    if (std::find(std::begin(kNames), std::end(kNames), variable.first) != std::end(kNames))
+      settings.push_back(variable);
   }
   return settings;
 }
@@ -152,7 +172,7 @@ std::string pip_failure_words(std::string_view output) {
   std::vector<std::string_view> tail;
   size_t used = words.size();
   for (auto line = lines.rbegin(); line != lines.rend() && tail.size() < 10; ++line) {
-    if (is_error(*line)) continue;
+    if (is_error(*line) || line->starts_with("Looking in ")) continue;  // where it looked says nothing of why
     used += line->size() + 1;
     if (used > kWordsLimit) break;
     tail.push_back(*line);
@@ -177,7 +197,11 @@ struct PythonBuilder::Build {
 };
 
 PythonBuilder::PythonBuilder(Executor executor, ProcessRunner& runner, BlockingPool& blocking, fs::path envs)
-    : executor_(executor), runner_(runner), blocking_(blocking), envs_(std::move(envs)), scope_(executor, "python environments") {}
+    : executor_(executor),
+      runner_(runner),
+      blocking_(blocking),
+      envs_(std::move(envs)),
+      scope_(executor, "python environments") {}
 
 Async<Environment> PythonBuilder::get(Interpreter interpreter, EnvironmentRequest request) {
   const std::string key = environment_key(interpreter, request);
@@ -243,8 +267,16 @@ Async<std::string> PythonBuilder::make(Build& build) {
   if (!failure.empty()) co_return failure;
   see_venv_packages(build.folder, interpreter);
   for (const auto& install : build.request.installs) {
-    std::vector<std::string> pip = {(build.folder / "bin/python3").string(), "-I", "-m", "pip", "install", "--no-input",
-                                    "--disable-pip-version-check", "--no-warn-script-location", "--progress-bar", "off"};
+    std::vector<std::string> pip = {(build.folder / "bin/python3").string(),
+                                    "-I",
+                                    "-m",
+                                    "pip",
+                                    "install",
+                                    "--no-input",
+                                    "--disable-pip-version-check",
+                                    "--no-warn-script-location",
+                                    "--progress-bar",
+                                    "off"};
     pip.insert(pip.end(), install.options.begin(), install.options.end());
     pip.insert(pip.end(), install.requirements.begin(), install.requirements.end());
     std::string what = "pip could not install";

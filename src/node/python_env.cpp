@@ -76,15 +76,20 @@ std::string write_source(const ContainerCommand& command, const std::string& sou
 
 struct PythonEnv::State {
   State(Loop& control, Spawner& given_spawner, PythonEnvOptions given)
-      : executor(control.executor()), options(std::move(given)), envs(options.data / "envs"),
-        runner(executor, given_spawner), builder(executor, runner, blocking, envs), scope(executor, "python"),
+      : executor(control.executor()),
+        options(std::move(given)),
+        envs(options.data / "envs"),
+        runner(executor, given_spawner),
+        builder(executor, runner, blocking, envs),
+        scope(executor, "python"),
         ready(executor) {}
 
   Async<> set_up();
   Async<> clean(std::vector<fs::path> left);
   void set_base(Prepared& prepared, const ContainerCommand& command, const fs::path& environment) const;
   void set_kfp(Prepared& prepared, const ContainerCommand& command) const;
-  static void set_default(Prepared& prepared, const ContainerCommand& command, std::string_view name, std::string value);
+  static void set_default(Prepared& prepared, const ContainerCommand& command, std::string_view name,
+                          std::string value);
   Async<Prepared> prepare_python(ContainerCommand command, std::vector<std::string> argv,
                                  std::optional<PythonBootstrap> bootstrap, std::optional<PythonProgram> program);
 
@@ -144,7 +149,8 @@ void PythonEnv::State::set_default(Prepared& prepared, const ContainerCommand& c
   if (find_variable(command.env, name) == nullptr) prepared.env.emplace_back(name, std::move(value));
 }
 
-void PythonEnv::State::set_base(Prepared& prepared, const ContainerCommand& command, const fs::path& environment) const {
+void PythonEnv::State::set_base(Prepared& prepared, const ContainerCommand& command,
+                                const fs::path& environment) const {
   if (bin.empty()) return;
   const std::string* given = find_variable(command.env, "PATH");
   const std::string rest = given != nullptr && !given->empty() ? *given : server_path();
@@ -173,7 +179,8 @@ Async<Prepared> PythonEnv::State::prepare_python(ContainerCommand command, std::
   Prepared prepared;
   if (interpreter.executable.empty()) {
     prepared.failure = fmt::format(
-        "the step needs Python, and the machine has none: {}. Install python3 (3.8 or newer), or name one with --python",
+        "the step needs Python, and the machine has none: {}. Install python3 (3.8 or newer), or name one with "
+        "--python",
         interpreter.problem);
     co_return prepared;
   }
@@ -215,7 +222,8 @@ Async<Prepared> PythonEnv::State::prepare_python(ContainerCommand command, std::
     prepared.argv.emplace_back("-u");
     prepared.argv.push_back(source);
   }
-  prepared.argv.insert(prepared.argv.end(), std::make_move_iterator(argv.begin() + static_cast<ptrdiff_t>(program->args)),
+  prepared.argv.insert(prepared.argv.end(),
+                       std::make_move_iterator(argv.begin() + static_cast<ptrdiff_t>(program->args)),
                        std::make_move_iterator(argv.end()));
   co_return prepared;
 }
@@ -248,7 +256,8 @@ Async<Prepared> PythonEnv::prepare(ContainerCommand command) {
     co_return prepared;
   }
   try {
-    prepared = co_await state_->prepare_python(std::move(command), std::move(argv), std::move(bootstrap), std::move(program));
+    prepared =
+        co_await state_->prepare_python(std::move(command), std::move(argv), std::move(bootstrap), std::move(program));
   } catch (const Error& e) {
     if (e.code() == Code::Unavailable) throw;
     prepared = {};

@@ -23,7 +23,9 @@ namespace fs = std::filesystem;
 namespace {
 
 struct TempFolder {
-  TempFolder() : path(fs::temp_directory_path() / ("penstock-env-" + random_suffix(10))) { fs::create_directories(path); }
+  TempFolder() : path(fs::temp_directory_path() / ("penstock-env-" + random_suffix(10))) {
+    fs::create_directories(path);
+  }
   ~TempFolder() {
     // The helper may be removing its socket meanwhile.
     std::error_code ignored;
@@ -190,7 +192,8 @@ TEST_CASE("python env: other commands pass through") {
 
 TEST_CASE("python env: a lightweight component starts Python directly") {
   World world(known());
-  auto command = world.command({"sh", "-c", kOwnKfp + " && \"$0\" \"$@\"", "sh", "-ec", kExecutorProgram, "source ü\n'\"$x"});
+  auto command =
+      world.command({"sh", "-c", kOwnKfp + " && \"$0\" \"$@\"", "sh", "-ec", kExecutorProgram, "source ü\n'\"$x"});
   command.args = {"--executor_input", "{\"a\": \"b c\"}"};
   command.env.emplace_back("PYTHONPATH", "/mine");
   const auto prepared = world.prepare(command);
@@ -242,7 +245,8 @@ TEST_CASE("python env: a tmp folder that is not there fails the step with its na
 
 TEST_CASE("python env: the interpreter is found and what it is told is run") {
   World world;
-  const auto command = world.command({"sh", "-ec", kScriptProgram, "import sys\nprint('hello', sys.argv[1:])", "a b", "ü"});
+  const auto command =
+      world.command({"sh", "-ec", kScriptProgram, "import sys\nprint('hello', sys.argv[1:])", "a b", "ü"});
   const auto prepared = world.prepare(command);
   REQUIRE(prepared.failure.empty());
   const auto& interpreter = world.env->interpreter();
@@ -278,16 +282,18 @@ TEST_CASE("python env: packages are installed once and shared") {
   if (!can_build()) return;
   World world;
   make_wheel(world.folder.path);
-  auto command = world.command({"sh", "-c", pip_install(world.folder.path, "probe-module==1.0"), "sh", "-ec", kScriptProgram,
-                                "import probe_module, subprocess\nprint(probe_module.number, flush=True)\n"
-                                "subprocess.run(['probe-script'], check=True)\n"
-                                "subprocess.run(['pip', '--version'], check=True)\n"});
+  auto command =
+      world.command({"sh", "-c", pip_install(world.folder.path, "probe-module==1.0"), "sh", "-ec", kScriptProgram,
+                     "import probe_module, subprocess\nprint(probe_module.number, flush=True)\n"
+                     "subprocess.run(['probe-script'], check=True)\n"
+                     "subprocess.run(['pip', '--version'], check=True)\n"});
   std::vector<std::future<Prepared>> waiting;
   for (int i = 0; i < 4; ++i) {
     auto one = command;
     one.log = world.folder.path / fmt::format("pod{}.log", i);
     waiting.push_back(asio::co_spawn(
-        world.loop.executor(), [&world, one]() -> Async<Prepared> { return world.env->prepare(one); }, asio::use_future));
+        world.loop.executor(), [&world, one]() -> Async<Prepared> { return world.env->prepare(one); },
+        asio::use_future));
   }
   std::vector<Prepared> all;
   for (auto& future : waiting) all.push_back(future.get());
@@ -317,10 +323,11 @@ TEST_CASE("python env: in the sandbox, from pip to the step") {
   make_wheel(data / "envs");
   const auto tmp = data / "tasks/tmp";
   fs::create_directories(tmp);
-  auto command = world.command({"sh", "-c", pip_install(data / "envs", "probe-module==1.0"), "sh", "-ec", kScriptProgram,
-                                "import probe_module, subprocess, os\nprint(probe_module.number, flush=True)\n"
-                                "subprocess.run(['probe-script'], check=True)\n"
-                                "print(os.access(os.environ['VIRTUAL_ENV'], os.W_OK))\n"});
+  auto command =
+      world.command({"sh", "-c", pip_install(data / "envs", "probe-module==1.0"), "sh", "-ec", kScriptProgram,
+                     "import probe_module, subprocess, os\nprint(probe_module.number, flush=True)\n"
+                     "subprocess.run(['probe-script'], check=True)\n"
+                     "print(os.access(os.environ['VIRTUAL_ENV'], os.W_OK))\n"});
   command.tmp_host_dir = tmp;
   command.tmp_path = "/tmp";
   int unsandboxed = 0;
@@ -338,8 +345,8 @@ TEST_CASE("python env: in the sandbox, from pip to the step") {
 TEST_CASE("python env: pip's own words fail the step and nothing is kept") {
   if (!can_build()) return;
   World world;
-  auto command = world.command({"sh", "-c", pip_install(world.folder.path, "no-such-module==7"), "sh", "-ec", kScriptProgram,
-                                "print(1)"});
+  auto command = world.command(
+      {"sh", "-c", pip_install(world.folder.path, "no-such-module==7"), "sh", "-ec", kScriptProgram, "print(1)"});
   const auto prepared = world.prepare(command);
   CHECK(prepared.argv.empty());
   CHECK(prepared.failure.find("pip could not install no-such-module==7 (exit code 1)") != std::string::npos);
@@ -357,7 +364,8 @@ TEST_CASE("python env: pip's own words fail the step and nothing is kept") {
 TEST_CASE("python env: stopping ends a build and leaves nothing") {
   // An interpreter whose venv never gets ready.
   TempFolder folder;
-  write_file(folder.path / "python3", "#!/bin/sh\nfor last; do :; done\ntouch \"$last/half\"\nexec tail -f /dev/null\n", 0755);
+  write_file(folder.path / "python3", "#!/bin/sh\nfor last; do :; done\ntouch \"$last/half\"\nexec tail -f /dev/null\n",
+             0755);
   auto options = known();
   options.interpreter->executable = folder.path / "python3";
   World stuck(options);
@@ -367,9 +375,8 @@ TEST_CASE("python env: stopping ends a build and leaves nothing") {
   };
   auto prepared = asio::co_spawn(
       stuck.loop.executor(),
-      [&stuck, command = stuck.command({"sh", "-c", "pip install x && \"$0\" \"$@\"", "python3"})]() -> Async<Prepared> {
-        return stuck.env->prepare(command);
-      },
+      [&stuck, command = stuck.command({"sh", "-c", "pip install x && \"$0\" \"$@\"",
+                                        "python3"})]() -> Async<Prepared> { return stuck.env->prepare(command); },
       asio::use_future);
   started.wait();
   stuck.wait([&] { return stuck.env->stop(); });
