@@ -163,7 +163,8 @@ std::vector<json::value> parse_yaml(std::string_view text, size_t max_nodes) {
     }
   }
   try {
-    YamlReader reader{max_nodes};
+    // Each value of its own takes a character at least; the rest is room for what anchors repeat.
+    YamlReader reader{std::min(max_nodes, 100'000 + 10 * text.size())};
     std::istringstream stream{std::string(text)};
     for (const auto& node : YAML::LoadAll(stream)) documents.push_back(reader.convert(node, 0));
   } catch (const YAML::Exception& error) {

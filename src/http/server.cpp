@@ -98,13 +98,14 @@ class Connection : public std::enable_shared_from_this<Connection> {
   class Body;
   class Writer;
 
-  // After an early answer (413) the client may still be sending: reading a little lets it see the answer instead of a
-  // reset.
+  // After an early answer (413) the client may still be sending: reading on lets it see the answer instead of a reset.
   Async<> linger() {
-    stream_.expires_after(std::chrono::seconds(1));
+    constexpr size_t kMost = size_t{1} << 30;
+    const auto until = std::chrono::steady_clock::now() + std::chrono::seconds(30);
     size_t total = 0;
     char scratch[16 * 1024];
-    while (total < (16u << 20)) {
+    while (total < kMost && std::chrono::steady_clock::now() < until) {
+      stream_.expires_after(std::chrono::seconds(1));
       boost::system::error_code error;
       total += co_await stream_.async_read_some(asio::buffer(scratch), asio::redirect_error(use_async, error));
       if (error) co_return;

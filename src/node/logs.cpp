@@ -36,6 +36,12 @@ class File {
     const off_t start = ::lseek(fd_, 0, SEEK_DATA);
     return start < 0 ? 0 : start;
   }
+  // At most `max` bytes of what was written from `offset` on, which moves past a hole; empty at the end.
+  std::string read_data(int64_t& offset, int64_t max) const {
+    if (const off_t data = ::lseek(fd_, offset, SEEK_DATA); data > offset) offset = data;
+    if (const off_t hole = ::lseek(fd_, offset, SEEK_HOLE); hole > offset) max = std::min<int64_t>(max, hole - offset);
+    return read(offset, max);
+  }
   // At most `max` bytes from `offset`; empty at the end.
   std::string read(int64_t offset, int64_t max) const {
     std::string bytes(static_cast<size_t>(max), '\0');
@@ -205,7 +211,7 @@ struct Progress {
 Async<> copy_to_end(const File& file, Progress& progress, BlockingPool& pool, http::BodyWriter& out) {
   while (progress.left > 0) {
     const int64_t max = std::min(kBlock, progress.left);
-    const auto bytes = co_await pool.run([&] { return file.read(progress.offset, max); });
+    const auto bytes = co_await pool.run([&] { return file.read_data(progress.offset, max); });
     if (bytes.empty()) co_return;
     progress.offset += static_cast<int64_t>(bytes.size());
     progress.left -= static_cast<int64_t>(bytes.size());

@@ -2,7 +2,7 @@
 //
 //   <data>/logs/<ns>/<pod>_<uid>/<container>.log     every restart appends
 //
-// A log that grew past its limit has lost its head: the file starts with a hole, which readers pass over.
+// A log that grew past its limit has lost its middle part: the file has a hole there, which readers pass over.
 #pragma once
 
 #include <filesystem>

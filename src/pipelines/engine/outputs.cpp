@@ -3,6 +3,7 @@
 #include <cstdlib>
 
 #include "base/error.h"
+#include "base/utf8.h"
 #include "pipelines/engine/launch.h"
 
 namespace penstock::engine {
@@ -101,7 +102,9 @@ json::value read_output_parameter(ir::ParameterType type, std::string_view text)
       }
       return ir::convert(value, type, "the value");
     }
-    default: return json::value(text);
+    default:
+      if (!is_utf8(text)) throw invalid("not UTF-8 text: bytes go into an artifact");
+      return json::value(text);
   }
 }
 

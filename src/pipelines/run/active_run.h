@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -46,6 +47,8 @@ struct ActiveRun {
   Signal idle;                  // set while the inbox is empty and everything in it was committed
   std::map<FlightKey, Flight> flights;
   std::map<std::string, FlightKey, std::less<>> pods;
+  // Pods that a former server made, until their tasks are taken up.
+  std::set<std::string, std::less<>> found_pods;
   // Outputs by path of tasks that succeeded before a retry.
   std::map<std::string, json::object> kept;
 };

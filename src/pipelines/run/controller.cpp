@@ -26,7 +26,9 @@ struct RunController::Batch {
   bool begins = false;
   bool cancels = false;
   std::vector<engine::Command> commands;
-  std::vector<std::string> ended_pods;  // removed once their end is written
+  // Removed once the end is written: until then a server that takes over may have to read it again.
+  std::vector<std::string> ended_pods;
+  std::vector<std::filesystem::path> ended_folders;
 };
 
 struct RunController::Watcher {
@@ -167,11 +169,31 @@ Async<> RunController::start() {
   query.label_selector = kRunLabel;
   const kube::List pods = co_await api_.list(kube::kPods, query);
   std::vector<RunPtr> resumed;
-  for (const auto& run : runs) co_await resume(run);
+  std::map<std::string, std::set<std::string, std::less<>>> found;
+  for (const auto& pod : pods.items) {
+    found[std::string(kube::label_of(*pod, kRunLabel))].insert(std::string(kube::name_of(*pod)));
+  }
+  for (const auto& run : runs) {
+    std::set<std::string, std::less<>> names = std::move(found[run.run_id]);
+    co_await resume(run, std::move(names));
+  }
+  remove_stale_folders();
   for (const auto& pod : pods.items) on_pod(*pod, false);
   const std::string version = pods.resource_version;
   scope_.spawn([this, version] { return watch_pods(version); });
   if (!runs.empty()) spdlog::info("took up {} runs that were in progress", runs.size());
+}
+
+void RunController::remove_stale_folders() {
+  std::vector<std::filesystem::path> stale;
+  std::error_code error;
+  for (const auto& entry : std::filesystem::directory_iterator(options_.data / "tasks", error)) {
+    if (!active_.contains(entry.path().filename().string())) stale.push_back(entry.path());
+  }
+  if (stale.empty()) return;
+  pool_.post([stale = std::move(stale)] {
+    for (const auto& folder : stale) remove_folder(folder);
+  });
 }
 
 Async<> RunController::stop() { co_await scope_.stop(); }
@@ -196,11 +218,12 @@ Async<RunController::RunPtr> RunController::load(Run run) {
   co_return std::make_shared<ActiveRun>(std::move(run), std::move(engine), control_.executor());
 }
 
-Async<> RunController::resume(Run run) {
+Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_pods) {
   const std::string run_id = run.run_id;
   std::string failure;
   try {
     auto active = co_await load(run);
+    active->found_pods = std::move(found_pods);
     const auto events = co_await store_.load_events(run_id);
     for (const auto& text : events) active->engine.step(engine::event_from_json(parse_json(text)));
     active->next_seq = static_cast<int64_t>(events.size());
@@ -359,6 +382,7 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch) {
     case Event::Type::TaskCanceled:
       if (flight != run.flights.end()) {
         if (flight->second.created) batch.ended_pods.push_back(flight->second.pod);
+        batch.ended_folders.push_back(flight->second.folder);
         run.pods.erase(flight->second.pod);
         run.flights.erase(flight);
       }
@@ -420,6 +444,11 @@ Async<> RunController::drive(RunPtr run) {
     }
     for (const auto& pod : batch->ended_pods) {
       scope_.spawn([this, ns = run->engine.info().ns, pod] { return remove_pod(ns, pod, 0); });
+    }
+    if (!batch->ended_folders.empty() && !batch->finished) {
+      pool_.post([folders = std::move(batch->ended_folders)] {
+        for (const auto& folder : folders) remove_folder(folder);
+      });
     }
     for (const auto& command : batch->commands) carry_out(run, command);
     if (batch->finished) finish(run);

@@ -67,7 +67,8 @@ class RunController : public RunControl {
   struct Watcher;
 
   Async<> on_control(std::function<Async<>()> make);
-  Async<> resume(Run run);
+  // `found_pods`: those of the run that a former server made.
+  Async<> resume(Run run, std::set<std::string, std::less<>> found_pods);
   Async<RunPtr> load(Run run);
   void post(const RunPtr& run, engine::Event event);
   Async<> drive(RunPtr run);
@@ -92,6 +93,8 @@ class RunController : public RunControl {
   Async<> cancel_task(RunPtr run, FlightKey key);
   Async<> fire_later(RunPtr run, engine::SetTimer command);
 
+  // Task folders of runs that are over: a server that was killed left them.
+  void remove_stale_folders();
   Async<> watch_pods(std::string resource_version);
   void on_pod(const json::object& pod, bool deleted);
   Async<> collect(RunPtr run, FlightKey key, PodOutcome outcome, kube::Object pod);

@@ -174,15 +174,15 @@ json::object make_pod(const PodInputs& in) {
   if (!launch.platform.empty()) PlatformWriter(launch.platform, metadata, spec, container).write(env, mounts, volumes);
   if (!in.task->command.empty()) container["command"] = strings(in.task->command);
   if (!in.task->args.empty()) container["args"] = strings(in.task->args);
-  // $(NAME) in a command is Kubernetes' own expansion, which KFP's placeholders never mean.
+  // $(NAME) and $$ in a command are Kubernetes' own expansion, which KFP's placeholders never mean.
   for (const auto key : {"command", "args"}) {
     if (auto* list = container.if_contains(key)) {
       for (auto& item : list->as_array()) {
         auto& text = item.as_string();
-        size_t at = 0;
-        while ((at = text.find("$(", at)) != json::string::npos) {
+        for (size_t at = 0; at + 1 < text.size(); ++at) {
+          if (text[at] != '$' || (text[at + 1] != '(' && text[at + 1] != '$')) continue;
           text.insert(at, "$");
-          at += 3;
+          ++at;
         }
       }
     }

@@ -82,17 +82,22 @@ engine::PathMap paths_in(const std::filesystem::path& folder, const std::filesys
 
 void prepare_task_folder(const std::filesystem::path& folder, bool has_outputs) {
   auto make = [](const std::filesystem::path& path, mode_t mode) {
-    if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
+    if (::mkdir(path.c_str(), mode) == 0) return true;
     if (errno == ENOENT) {
       std::filesystem::create_directories(path.parent_path());
-      if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
+      if (::mkdir(path.c_str(), mode) == 0) return true;
     }
+    if (errno == EEXIST) return false;
     if (errno == ENOSPC || errno == EDQUOT) {
       throw Error(Code::ResourceExhausted, fmt::format("the disk is full: cannot make {}", path.string()));
     }
     throw_errno(fmt::format("cannot make {}", path.string()));
   };
-  make(folder, 0700);
+  if (!make(folder, 0700)) {
+    // Left by a server that died between this and the pod's creation.
+    remove_folder(folder);
+    make(folder, 0700);
+  }
   if (!has_outputs) return;
   make(folder / "kfp", 0755);
   make(folder / kParameters, 0755);
@@ -119,8 +124,14 @@ TaskResults read_task_results(const std::filesystem::path& folder, const std::ve
 
 void remove_folder(const std::filesystem::path& folder) noexcept {
   std::error_code error;
-  std::filesystem::remove_all(folder, error);
-  if (error) spdlog::warn("cannot remove {}: {}", folder.string(), error.message());
+  // A task's folder may go while its run's does: what is gone already is no failure, but ends remove_all.
+  do {
+    std::filesystem::remove_all(folder, error);
+  } while (error == std::errc::no_such_file_or_directory);
+  // Two removals may meet: of a task's folder and of its run's.
+  if (error && error != std::errc::no_such_file_or_directory) {
+    spdlog::warn("cannot remove {}: {}", folder.string(), error.message());
+  }
 }
 
 }  // namespace penstock::pipelines

@@ -1,6 +1,7 @@
 // The controller's hands: launching tasks as pods, and taking in how they ended.
 #include <boost/asio/redirect_error.hpp>
 
+#include "base/utf8.h"
 #include "pipelines/run/controller.h"
 #include "pipelines/run/task_files.h"
 
@@ -37,6 +38,7 @@ void RunController::carry_out(const RunPtr& run, const engine::Command& command)
     flight.spec = launch_command->spec;
     flight.pod = pod_name(run->engine.info().resource_name, key.first, key.second);
     flight.folder = task_folder(options_.data, run->run.run_id, key.first, key.second);
+    flight.created = run->found_pods.erase(flight.pod) > 0;
     run->pods[flight.pod] = key;
     scope_.spawn([this, run, c = *launch_command] { return launch(run, c); });
   } else if (const auto* check = std::get_if<engine::CheckCache>(&command)) {
@@ -101,7 +103,6 @@ RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spe
   }
   try {
     const auto resolved = engine::resolve(spec, paths_in(folder, options_.objects, options_.sandbox));
-    remove_folder(folder);
     prepare_task_folder(folder, declares_outputs(spec));
     if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
     PodInputs inputs;
@@ -167,7 +168,7 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
     post(run, Event::task_succeeded(key.first, key.second, clock_.now(), std::move(outputs)));
     co_return;
   }
-  // After a restart the pod may be there, in whatever state: then nothing is made anew.
+  // After a restart the pod may be there, in whatever state: then nothing is made anew, and its folder stays.
   if (const auto it = run->flights.find(key); it == run->flights.end() || it->second.created) co_return;
   run->flights.at(key).created = true;
   const std::string failure = co_await make_task_pod(run, key);
@@ -330,8 +331,6 @@ void RunController::on_pod(const json::object& pod, bool deleted) {
   flight.over = true;
   if (deleted && !outcome.finished) {
     const Time now = clock_.now();
-    const auto folder = flight.folder;
-    pool_.post([folder] { remove_folder(folder); });
     post(run, flight.canceled ? Event::task_canceled(key.first, key.second, now)
                               : Event::task_failed(key.first, key.second, now, 1, "its pod was deleted"));
     return;
@@ -375,7 +374,7 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
       }
     }
     event = problem.empty() ? Event::task_succeeded(key.first, key.second, at, std::move(outputs))
-                            : Event::task_failed(key.first, key.second, at, 1, problem);
+                            : Event::task_failed(key.first, key.second, at, 1, to_utf8(problem));
   } else if (!canceled) {
     std::string message;
     if (outcome.reason.empty()) {
@@ -388,10 +387,10 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
       const std::string words = co_await last_words(pod);
       if (!words.empty()) message += "\n" + words;
     }
-    event = Event::task_failed(key.first, key.second, at, outcome.exit_code == 0 ? 1 : outcome.exit_code, message);
+    event = Event::task_failed(key.first, key.second, at, outcome.exit_code == 0 ? 1 : outcome.exit_code,
+                               to_utf8(message));
   }
   post(run, std::move(event));
-  pool_.post([folder] { remove_folder(folder); });
 }
 
 Async<> RunController::remove_pod(std::string ns, std::string name, int64_t grace) {

@@ -1,0 +1,295 @@
+"""kill -9 of the server at any point, and other ends and starts: no run is lost, no task runs twice."""
+import os
+import random
+import select
+import shutil
+import signal
+import socket
+import subprocess
+import tempfile
+import uuid
+
+import pytest
+
+from conftest import BINARY, FINAL, outputs, shell
+from test_bad_input import RUNS, await_log, log_of, marked, running
+
+ROOT_USER = os.geteuid() == 0
+
+
+def restart(server):
+    server.kill()
+    os.unlink(server.log.name)
+    server.start()
+
+
+def ended(name):
+    return lambda event: event.get('task', {}).get('name') == name and event['task']['state'] in FINAL
+
+
+def traces(task):
+    """What would be others if the task ran again."""
+    return {key: task.get(key) for key in ('task_id', 'pods', 'start_time', 'end_time', 'outputs', 'state')}
+
+
+class Gate:
+    """Holds tasks up: each says that it is there and waits until the gate opens. Sandboxed tasks share no folder with
+    us, but they do share the machine's network."""
+
+    def __init__(self):
+        self.listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        self.waiting = []
+
+    def command(self, then):
+        return (f'bash -c "exec 3<>/dev/tcp/127.0.0.1/{self.port}; echo arrived; read -u 3 word; [ \\"\\$word\\" = go ]" '
+                f'&& {then}')
+
+    def arrive(self, timeout=60):
+        self.listener.settimeout(timeout)
+        self.waiting.append(self.listener.accept()[0])
+
+    def open(self):
+        for connection in self.waiting:
+            connection.sendall(b'go\n')
+            connection.close()
+        self.waiting.clear()
+
+    def empty(self):
+        """Nobody else has come."""
+        return not select.select([self.listener], [], [], 0)[0]
+
+    def close(self):
+        for connection in self.waiting:
+            connection.close()
+        self.listener.close()
+
+
+@pytest.fixture
+def gate():
+    one = Gate()
+    yield one
+    one.close()
+
+
+def test_killed_before_the_first_task(new_server):
+    one = new_server()
+    run_id = one.submit(shell('echo first', 'echo second'))
+    restart(one)
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    tasks = one.tasks(run_id)
+    assert log_of(one, tasks['step-0'][0]).text == 'first\n'
+    assert log_of(one, tasks['step-1'][0]).text == 'second\n'
+
+
+def test_killed_while_a_task_runs(new_server, gate):
+    one = new_server()
+    run_id = one.submit(shell('echo done before', gate.command('echo went on; exit 0'), 'echo after'))
+    event = one.wait_for(run_id, running('step-1'))
+    gate.arrive()
+    before = one.tasks(run_id)
+    for _ in range(2):
+        restart(one)
+        assert one.get(f'{RUNS}/{run_id}').json['state'] == 'RUNNING'
+    gate.open()
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    after = one.tasks(run_id)
+    assert traces(after['step-0'][0]) == traces(before['step-0'][0])
+    assert after['step-1'][0]['start_time'] == before['step-1'][0]['start_time']
+    assert after['step-1'][0]['pods'] == before['step-1'][0].get('pods', after['step-1'][0]['pods'])
+    assert event['task']['task_id'] == after['step-1'][0]['task_id']
+    assert log_of(one, after['step-0'][0]).text == 'done before\n'
+    assert log_of(one, after['step-1'][0]).text == 'arrived\nwent on\n'
+    assert log_of(one, after['step-2'][0]).text == 'after\n'
+    assert gate.empty()
+
+
+def test_a_task_that_ends_while_no_server_is_up(new_server, gate):
+    one = new_server()
+    spec = shell(gate.command('printf 42 > "$0"; echo left'), 'echo after')
+    spec['components']['comp-step-0']['outputDefinitions'] = {'parameters': {'result': {'parameterType': 'NUMBER_INTEGER'}}}
+    spec['deploymentSpec']['executors']['exec-step-0']['container']['args'] = [
+        "{{$.outputs.parameters['result'].output_file}}"]
+    run_id = one.submit(spec)
+    one.wait_for(run_id, running('step-0'))
+    gate.arrive()
+    one.kill()
+    os.unlink(one.log.name)
+    gate.open()
+    one.start()
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    tasks = one.tasks(run_id)
+    assert outputs(tasks['step-0'][0]) == {'result': 42}
+    assert log_of(one, tasks['step-0'][0]).text == 'arrived\nleft\n'
+    assert gate.empty()
+
+
+def test_killed_right_after_a_task_ended(new_server):
+    one = new_server()
+    run_id = one.submit(shell(*[f'echo step {i}' for i in range(8)]))
+    for i in (0, 3, 6):
+        one.wait_for(run_id, ended(f'step-{i}'))
+        before = one.tasks(run_id)
+        restart(one)
+        after = one.tasks(run_id)
+        for name in [f'step-{n}' for n in range(i + 1)]:
+            assert traces(after[name][0]) == traces(before[name][0])
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    for name, tasks in one.tasks(run_id).items():
+        if tasks[0]['type'] == 'RUNTIME':
+            assert log_of(one, tasks[0]).text == f'step {name[5:]}\n'
+
+
+def test_killed_while_canceling(new_server):
+    one = new_server()
+    marker = 'penstock-' + uuid.uuid4().hex
+    run_id = one.submit(shell(f'echo up; sleep 1000; : {marker}', 'true'))
+    task_id = one.wait_for(run_id, running('step-0'))['task']['task_id']
+    await_log(one, run_id, task_id, 'up')
+    assert one.post(f'{RUNS}/{run_id}:terminate').status == 200
+    restart(one)
+    assert one.wait(run_id)['state'] == 'CANCELED'
+    assert marked(marker) == []
+
+
+def fan_of(width, depth):
+    """Chains beside each other; each step's output goes to the next one, and is checked."""
+    spec = shell('true')
+    spec['components'], spec['deploymentSpec']['executors'], spec['root']['dag']['tasks'] = {}, {}, {}
+    spec['deploymentSpec']['executors']['exec'] = {'container': {
+        'image': 'debian:12', 'command': ['sh', '-c', 'echo "ran with $0"; sleep 0.0$(($0 % 7)); echo $(($0 + 1)) > "$1"'],
+        'args': ["{{$.inputs.parameters['n']}}", "{{$.outputs.parameters['next'].output_file}}"]}}
+    spec['components']['comp'] = {
+        'executorLabel': 'exec', 'inputDefinitions': {'parameters': {'n': {'parameterType': 'NUMBER_INTEGER'}}},
+        'outputDefinitions': {'parameters': {'next': {'parameterType': 'NUMBER_INTEGER'}}}}
+    for i in range(width):
+        for j in range(depth):
+            source = {'runtimeValue': {'constant': 100 * i}} if j == 0 else {'taskOutputParameter': {
+                'producerTask': f'w{i}-d{j - 1}', 'outputParameterKey': 'next'}}
+            task = {'taskInfo': {'name': f'w{i}-d{j}'}, 'componentRef': {'name': 'comp'}, 'inputs': {'parameters': {'n': source}}}
+            if j:
+                task['dependentTasks'] = [f'w{i}-d{j - 1}']
+            spec['root']['dag']['tasks'][f'w{i}-d{j}'] = task
+    return spec
+
+
+@pytest.mark.parametrize('seed', [1, 2])
+def test_killed_at_random_moments(new_server, seed):
+    one = new_server()
+    pick = random.Random(seed)
+    spec = fan_of(3, 10)
+    run_id = one.submit(spec)
+    final = {}
+    for _ in range(8):
+        # After so many changes more, whatever they are.
+        left = pick.randrange(1, 9)
+
+        def counted(event):
+            nonlocal left
+            left -= event.get('task', {}).get('state') == 'RUNNING' or 'run' in event
+            return left <= 0
+        try:
+            one.wait_for(run_id, counted)
+        except AssertionError:
+            pass
+        restart(one)
+        now = {name: tasks[0] for name, tasks in one.tasks(run_id).items() if tasks[0]['type'] == 'RUNTIME'}
+        for name, task in final.items():
+            assert traces(now[name]) == traces(task)
+        final = {name: task for name, task in now.items() if task['state'] in FINAL}
+    run = one.wait(run_id)
+    assert run['state'] == 'SUCCEEDED', run.get('error')
+    tasks = one.tasks(run_id)
+    for i in range(3):
+        for j in range(10):
+            [task] = tasks[f'w{i}-d{j}']
+            assert outputs(task) == {'next': 100 * i + j + 1}
+            assert log_of(one, task).text == f'ran with {100 * i + j}\n'
+    for name, task in final.items():
+        assert traces(tasks[name][0]) == traces(task)
+    # What a killed server left in the task folders goes with the next one.
+    restart(one)
+    one.stop()
+    assert os.listdir(one.data / 'tasks') == []
+
+
+def test_sigterm_leaves_tasks_running(new_server, gate):
+    one = new_server()
+    run_id = one.submit(shell(gate.command('echo went on'), 'echo after'))
+    before = one.wait_for(run_id, running('step-0'))['task']
+    gate.arrive()
+    one.process.send_signal(signal.SIGTERM)
+    assert one.process.wait(30) == 0
+    one.stop()
+    os.unlink(one.log.name)
+    one.start()
+    gate.open()
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    tasks = one.tasks(run_id)
+    assert tasks['step-0'][0]['task_id'] == before['task_id']
+    assert log_of(one, tasks['step-0'][0]).text == 'arrived\nwent on\n'
+    assert gate.empty()
+
+
+def refused(*options):
+    """A server that must not come up; what it says."""
+    result = subprocess.run(['timeout', '-s', 'KILL', '30', BINARY, 'up', '--s3-listen', '127.0.0.1:0', *options],
+                            stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
+    assert result.returncode not in (0, 137, -9), result
+    assert 'ready' not in result.stdout
+    return result.stderr
+
+
+@pytest.fixture
+def folder():
+    one = tempfile.mkdtemp(prefix='penstock-test-')
+    yield one
+    shutil.rmtree(one)
+
+
+def test_one_server_a_data_folder(server):
+    error = refused('--data', str(server.data), '--listen', '127.0.0.1:0')
+    assert str(server.data) in error and 'in use by another server' in error and str(server.process.pid) in error
+    assert server.get('/readyz').status == 200
+
+
+def test_a_port_in_use(server, folder):
+    address = server.url[len('http://'):].rstrip('/')
+    error = refused('--data', folder, '--listen', address)
+    assert address in error and 'in use' in error
+
+
+def test_listening_to_everyone_needs_a_word(folder):
+    error = refused('--data', folder, '--listen', '0.0.0.0:0')
+    assert '0.0.0.0' in error and '--insecure' in error
+    assert os.listdir(folder) == []
+    assert '--insecure' in refused('--data', folder, '--listen', '[::]:0')
+    assert 'HOST:PORT' in refused('--data', folder, '--listen', 'nonsense')
+
+
+def test_a_data_folder_that_cannot_be(folder):
+    path = os.path.join(folder, 'file')
+    open(path, 'w').close()
+    assert path in refused('--data', path, '--listen', '127.0.0.1:0')
+
+
+@pytest.mark.skipif(not ROOT_USER, reason='only root can become another user')
+def test_as_an_ordinary_user(new_server, gate):
+    try:
+        one = new_server(user=65534)
+    except AssertionError:
+        if not os.access('/usr/bin/setpriv', os.X_OK):
+            pytest.skip('setpriv is not installed')
+        raise
+    run, tasks = one.run(shell('id -u; touch /tmp/mine && echo mine', 'exit 5'))
+    assert log_of(one, tasks['step-0'][0]).text == '65534\nmine\n'
+    assert run['state'] == 'FAILED' and 'exit code 5' in run['error']['message']
+    marker = 'penstock-' + uuid.uuid4().hex
+    run_id = one.submit(shell(gate.command('echo went on'), f'(setsid sh -c "trap \'\' TERM; sleep 1000; :" {marker} &); true'))
+    one.wait_for(run_id, running('step-0'))
+    gate.arrive()
+    restart(one)
+    gate.open()
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    assert log_of(one, one.tasks(run_id)['step-0'][0]).text == 'arrived\nwent on\n'
+    assert marked(marker) == []
