@@ -11,11 +11,11 @@ if curl -fs "$server/readyz" >/dev/null 2>&1; then
   echo "» using the server that is up at $server"
 else
   log=$(mktemp "${TMPDIR:-/tmp}/penstock-demo-XXXXXX.log")
-  setsid "$penstock" up --listen "$listen" >"$log" 2>&1 </dev/null &
+  # The one line on its standard output says that it is ready, and where.
+  exec {ready}< <(exec setsid "$penstock" up --listen "$listen" 2>"$log" </dev/null)
   pid=$!
-  # The ready line is the first that it prints.
-  tail -n +1 -f --pid=$pid "$log" | grep -m1 -q 'is ready' || { cat "$log"; exit 1; }
-  echo "» $(grep -m1 'is ready' "$log")"
+  read -r line <&"$ready" || { cat "$log"; exit 1; }
+  echo "» $line"
 fi
 
 failed=0

@@ -501,7 +501,7 @@ def test_a_full_disk(small_disk, new_server):
         big = shell('true')
         big['pipelineInfo']['description'] = 'x' * (4 << 20)
         answer = one.post(RUNS, {'display_name': 'full', 'pipeline_spec': big})
-        assert answer.status >= 500, answer.text
+        assert answer.status in (429, 503, 507), answer.text
         assert 'full' in answer.json['message'] or 'space' in answer.json['message']
         assert one.get('/healthz').status == 200
         assert count(one, 'runs') == runs

@@ -112,7 +112,7 @@ class TimeType : public Type {
     *static_cast<Time*>(where) = *time;
   }
   json::value write(const void* where) const override {
-    return json::value(format_time(*static_cast<const Time*>(where)));
+    return json::value(format_time(*static_cast<const Time*>(where), true));
   }
   bool empty(const void* where) const override { return *static_cast<const Time*>(where) == Time{}; }
   json::object schema() const override { return {{"type", "string"}, {"format", "date-time"}}; }

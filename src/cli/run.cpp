@@ -51,8 +51,12 @@ class TemporaryFolder {
   std::filesystem::path path_;
 };
 
-// Runs a program to its end with our stdout and stderr.
+// Runs a program to its end with our stderr; what it prints is dropped.
 int call(const std::vector<std::string>& command, const std::vector<std::string>& extra_env) {
+  posix_spawn_file_actions_t files;
+  posix_spawn_file_actions_init(&files);
+  posix_spawn_file_actions_addopen(&files, 1, "/dev/null", O_WRONLY, 0);
+
   std::vector<char*> argv, env;
   for (const auto& argument : command) argv.push_back(const_cast<char*>(argument.c_str()));
   argv.push_back(nullptr);
@@ -72,7 +76,8 @@ int call(const std::vector<std::string>& command, const std::vector<std::string>
   posix_spawnattr_setsigmask(&attributes, &none);
   posix_spawnattr_setflags(&attributes, POSIX_SPAWN_SETSIGMASK);
   pid_t pid = 0;
-  const int result = ::posix_spawnp(&pid, argv[0], nullptr, &attributes, argv.data(), env.data());
+  const int result = ::posix_spawnp(&pid, argv[0], &files, &attributes, argv.data(), env.data());
+  posix_spawn_file_actions_destroy(&files);
   posix_spawnattr_destroy(&attributes);
   if (result != 0) throw not_found("cannot run {}: {}", command[0], std::strerror(result));
   int status = 0;

@@ -98,7 +98,7 @@ json::object PodLifecycle::status() const {
   if (!bound_) return result;
   result["hostIP"] = place_->host_ip;
   result["podIP"] = place_->host_ip;
-  result["startTime"] = format_time(started_at_);
+  result["startTime"] = format_time(started_at_, true);
   json::array init, main;
   for (const auto& container : containers_) {
     (container.init ? init : main).push_back(container_status(container));

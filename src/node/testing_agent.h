@@ -66,9 +66,15 @@ struct AgentFixture {
   void run(std::function<Async<>(AgentFixture&)> body) {
     agent = std::make_unique<Agent>(api, loop, spawner, options);
     run_on(loop, [&]() -> Async<> {
-      co_await agent->start();
-      co_await body(*this);
+      std::exception_ptr failure;
+      try {
+        co_await agent->start();
+        co_await body(*this);
+      } catch (...) {
+        failure = std::current_exception();
+      }
       co_await agent->stop();
+      if (failure) std::rethrow_exception(failure);
     });
     agent.reset();
   }

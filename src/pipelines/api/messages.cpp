@@ -69,7 +69,7 @@ void put_text(json::object& out, std::string_view key, std::string_view text) {
 }
 
 void put_time(json::object& out, std::string_view key, Time time) {
-  if (time != Time{}) out[key] = format_time(time);
+  if (time != Time{}) out[key] = format_time(time, true);
 }
 
 // An artifact's number in metadata's table, as text; empty when it has none.
