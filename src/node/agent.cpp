@@ -108,7 +108,11 @@ Async<> Agent::State::start() {
     loop.post([state, status] { state->process_changed(status); });
   });
   const auto processes = co_await spawner.list();
-  for (const auto& status : processes) process_changed(status);
+  // What was told meanwhile is newer than the list.
+  for (const auto& status : processes) {
+    const auto name = parse_process_id(status.id);
+    known_processes[name ? name->uid : std::string()].try_emplace(status.id, status);
+  }
   const kube::ListQuery all;
   const auto list = co_await api.list(kube::kPods, all);
   recover(list);

@@ -53,13 +53,11 @@ Async<ConfigObjects> Agent::State::fetch(PodPtr pod) {
   co_return objects;
 }
 
-Async<> Agent::State::launch(PodPtr pod, Launch wanted) {
+// Everything that the process needs, or why it cannot be had.
+Async<Agent::State::Launchable> Agent::State::prepare(PodPtr pod, Launch wanted) {
   const auto object = pod->object;
   const auto* container = container_of(*object, wanted.container);
-  const auto changes = config_changes;
-  std::string missing, failure, reason = "ContainerCannotRun";
-  int exit_code = 128;
-  ProcessSpec process;
+  Launchable result;
   try {
     const auto objects = co_await fetch(pod);
     // Files of volumes are written off this loop; a pod without any needs only a folder or two.
@@ -69,11 +67,11 @@ Async<> Agent::State::launch(PodPtr pod, Launch wanted) {
     } else {
       files = prepare_files(*object, objects, context, volume_options);
     }
-    const auto env = container_env(*object, *container, objects, context, base_env(*pod, files));
-    process = process_of(*pod, *container, wanted, files);
-    process.mounts = container_mounts(*container, files, env);
+    auto env = container_env(*object, *container, objects, context, base_env(*pod, files));
+    result.process = process_of(*pod, *container, wanted, files);
+    result.process.mounts = container_mounts(*container, files, env);
     auto command = command_of(*pod, *container, files, env);
-    fs::create_directories(process.log.parent_path());
+    fs::create_directories(result.process.log.parent_path());
     Prepared prepared;
     if (python) {
       prepared = co_await python->prepare(std::move(command));
@@ -81,35 +79,36 @@ Async<> Agent::State::launch(PodPtr pod, Launch wanted) {
       prepared.argv = std::move(command.command);
       prepared.argv.insert(prepared.argv.end(), command.args.begin(), command.args.end());
     }
-    auto all = env;
-    for (auto& [name, value] : prepared.env) set_env(all, name, std::move(value));
-    for (const auto& [name, value] : all) process.env.push_back(name + "=" + value);
-    process.argv = std::move(prepared.argv);
-    if (!prepared.failure.empty()) {
-      failure = std::move(prepared.failure);
-      reason = "Error";
-      exit_code = 1;
-    }
+    for (auto& [name, value] : prepared.env) set_env(env, name, std::move(value));
+    for (const auto& [name, value] : env) result.process.env.push_back(name + "=" + value);
+    result.process.argv = std::move(prepared.argv);
+    result.python_failed = !prepared.failure.empty();
+    result.failure = std::move(prepared.failure);
   } catch (const ConfigMissing& error) {
-    missing = error.message();
+    result.missing = error.message();
   } catch (const Error& error) {
-    failure = error.field().empty() ? error.message() : error.field() + ": " + error.message();
+    result.failure = error.field().empty() ? error.message() : error.field() + ": " + error.message();
   } catch (const fs::filesystem_error& error) {
-    failure = error.what();
+    result.failure = error.what();
   }
-  if (!missing.empty()) {
+  co_return result;
+}
+
+Async<> Agent::State::launch(PodPtr pod, Launch wanted) {
+  const auto changes = config_changes;
+  auto ready = co_await prepare(pod, wanted);
+  if (!ready.missing.empty()) {
     config_waiters[pod->ns].insert(pod->uid);
-    apply(pod, pod->life.waiting(wanted, "CreateContainerConfigError", missing));
+    apply(pod, pod->life.waiting(wanted, "CreateContainerConfigError", ready.missing));
     if (changes != config_changes) config_changed(pod->ns);  // it came while we looked
-    co_return;
+  } else if (ready.python_failed) {
+    apply(pod, pod->life.cannot_start(wanted, "Error", ready.failure, 1, clock.now()));
+  } else if (!ready.failure.empty()) {
+    apply(pod, pod->life.cannot_start(wanted, "ContainerCannotRun", ready.failure, 128, clock.now()));
+  } else if (pod->life.wants(wanted)) {  // not stopped meanwhile
+    spawner.start(std::move(ready.process));
+    apply(pod, pod->life.spawned(wanted));
   }
-  if (!failure.empty()) {
-    apply(pod, pod->life.cannot_start(wanted, reason, failure, exit_code, clock.now()));
-    co_return;
-  }
-  if (!pod->life.wants(wanted)) co_return;  // stopped meanwhile
-  spawner.start(std::move(process));
-  apply(pod, pod->life.spawned(wanted));
 }
 
 EnvList Agent::State::base_env(const AgentPod& pod, const PodFiles& files) const {

@@ -74,7 +74,14 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   void erase(const PodPtr& pod);
 
   // agent_launch.cpp: how a container gets started.
-  Async<> launch(PodPtr pod, Launch launch);
+  struct Launchable {
+    ProcessSpec process;
+    std::string missing;  // what is waited for
+    std::string failure;
+    bool python_failed = false;  // then the failure is pip's
+  };
+  Async<> launch(PodPtr pod, Launch wanted);
+  Async<Launchable> prepare(PodPtr pod, Launch wanted);
   Async<ConfigObjects> fetch(PodPtr pod);
   ContainerCommand command_of(const AgentPod& pod, const json::object& container, const PodFiles& files,
                               const EnvList& env);

@@ -296,6 +296,21 @@ TEST_CASE("agent: a restart of the server loses no process and starts none twice
   });
 }
 
+TEST_CASE("agent: a process that ends while the server starts is not taken for running") {
+  Fixture fixture;
+  std::string id;
+  fixture.run([&](Fixture& f) -> Async<> {
+    co_await f.create_pod("p");
+    co_await f.until([&] { return f.phase("p") == "Running"; });
+    id = f.id("p");
+  });
+  fixture.spawner.set_while_listing([&] { fixture.spawner.finish(id, 3); });
+  fixture.run([&](Fixture& f) -> Async<> {
+    co_await f.until([&] { return f.phase("p") == "Failed"; });
+    CHECK(f.has_status("p", R"("exitCode":3)"));
+  });
+}
+
 TEST_CASE("agent: claims are bound, used, and emptied when they are deleted") {
   Fixture fixture;
   const auto file = fixture.folder.path() / "volumes" / "default" / "data" / "sub" / "x";

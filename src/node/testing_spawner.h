@@ -58,6 +58,9 @@ class FakeSpawner : public Spawner {
   Async<std::vector<ProcessStatus>> list() override {
     std::vector<ProcessStatus> all;
     for (const auto& [id, status] : processes_) all.push_back(status);
+    // As with the real one, what changes meanwhile is told before this answer comes.
+    if (while_listing_) std::exchange(while_listing_, {})();
+    co_await asio::post(executor_, use_async);
     co_return all;
   }
 
@@ -77,6 +80,8 @@ class FakeSpawner : public Spawner {
     notify();
   }
 
+  // Called in the middle of the next list().
+  void set_while_listing(std::function<void()> call) { while_listing_ = std::move(call); }
   // As if a former server had started it.
   void add_known(ProcessStatus status) { processes_[status.id] = std::move(status); }
   void ignore_sigterm() { ignores_sigterm_ = true; }
@@ -110,7 +115,7 @@ class FakeSpawner : public Spawner {
 
   Executor executor_;
   Signal changed_;
-  std::function<void()> observer_;
+  std::function<void()> observer_, while_listing_;
   OnChange on_change_;
   Script script_;
   std::string sandbox_problem_;
