@@ -96,8 +96,11 @@ Cost bare_spawn() {
   });
 }
 
-// The least that a sandbox does: namespaces, a private /tmp, /proc and /dev/shm, a read-only root.
-int sandbox_child(void*) {
+// The least that a sandbox does: a log, namespaces, a private /tmp, /proc and /dev/shm, a read-only root.
+int sandbox_child(void* log) {
+  int file = open(static_cast<const char*>(log), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
+  dup2(file, 1);
+  dup2(file, 2);
   mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   mount("tmpfs", "/tmp", "tmpfs", 0, nullptr);
   mount("/tmp", "/var/tmp", nullptr, MS_BIND, nullptr);
@@ -112,8 +115,11 @@ int sandbox_child(void*) {
 
 Cost bare_clone() {
   static char stack[256 << 10];
+  SpawnerRig rig(false);
+  int next = 0;
   return two_at_a_time([&] {
-    clone(sandbox_child, stack + sizeof stack, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | SIGCHLD, nullptr);
+    std::string log = rig.folder() / "logs" / std::to_string(next++);
+    clone(sandbox_child, stack + sizeof stack, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | SIGCHLD, log.data());
   });
 }
 
