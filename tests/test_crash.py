@@ -11,8 +11,8 @@ import uuid
 
 import pytest
 
-from conftest import BINARY, FINAL, outputs, shell
-from test_bad_input import RUNS, await_log, log_of, marked, running
+from conftest import BINARY, FINAL, ROOT, compile_pipeline, helper_pids, outputs, shell
+from test_bad_input import RUNS, await_log, log_of, loop_spec, marked, running
 
 ROOT_USER = os.geteuid() == 0
 
@@ -152,6 +152,40 @@ def test_killed_while_canceling(new_server):
     assert marked(marker) == []
 
 
+def test_killed_while_an_environment_is_made(new_server):
+    """The first Python step makes the folders that all later ones use."""
+    one = new_server()
+    spec = compile_pipeline(ROOT / 'examples/hello.py')[0]
+    run_id = one.submit(spec, {'recipient': 'you'})
+    for _ in range(3):
+        restart(one)
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    assert outputs(one.tasks(run_id)['say-hello'][0]) == {'Output': 'Hello, you!'}
+
+
+def test_killed_while_a_loop_runs(new_server):
+    one = new_server()
+    run_id = one.submit(loop_spec(list(range(40)), 'echo once'))
+    for wanted in (5, 15, 30):
+        done = set()
+
+        def some_ended(event):
+            task = event.get('task', {})
+            if task.get('name') == 'work' and task['state'] in FINAL:
+                done.add(task['task_id'])
+            return len(done) >= wanted or event.get('run', {}).get('state') in FINAL
+        one.wait_for(run_id, some_ended)
+        before = {task['task_id']: traces(task) for task in one.tasks(run_id)['work'] if task['state'] in FINAL}
+        restart(one)
+        after = {task['task_id']: traces(task) for task in one.tasks(run_id)['work']}
+        for task_id, task in before.items():
+            assert after[task_id] == task
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    work = one.tasks(run_id)['work']
+    assert len(work) == 40
+    assert all(log_of(one, task).text == 'once\n' for task in work)
+
+
 def fan_of(width, depth):
     """Chains beside each other; each step's output goes to the next one, and is checked."""
     spec = shell('true')
@@ -210,7 +244,7 @@ def test_killed_at_random_moments(new_server, seed):
     # What a killed server left in the task folders goes with the next one.
     restart(one)
     one.stop()
-    assert os.listdir(one.data / 'tasks') == []
+    assert [name for name in os.listdir(one.data / 'tasks') if not name.startswith('.')] == []
 
 
 def test_sigterm_leaves_tasks_running(new_server, gate):
@@ -293,3 +327,26 @@ def test_as_an_ordinary_user(new_server, gate):
     assert one.wait(run_id)['state'] == 'SUCCEEDED'
     assert log_of(one, one.tasks(run_id)['step-0'][0]).text == 'arrived\nwent on\n'
     assert marked(marker) == []
+
+
+def test_the_whole_machine_goes_down(new_server, gate):
+    """The server, its helper and every task at once: the run does not hang, and says what happened."""
+    one = new_server()
+    run_id = one.submit(shell('echo done before', gate.command('echo went on'), 'echo after'))
+    one.wait_for(run_id, running('step-1'))
+    gate.arrive()
+    before = one.tasks(run_id)
+    one.process.send_signal(signal.SIGSTOP)
+    for pid in helper_pids(one.data):
+        os.kill(pid, signal.SIGKILL)
+    restart(one)
+    run = one.wait(run_id)
+    after = one.tasks(run_id)
+    assert traces(after['step-0'][0]) == traces(before['step-0'][0])
+    assert run['state'] == 'FAILED'
+    assert 'step-1' in run['error']['message']
+    assert len(after['step-1'][0]['status_metadata']['message']) > 10
+    # Nothing of the lost task runs on.
+    gate.waiting[0].settimeout(30)
+    assert gate.waiting[0].recv(1) == b''
+    assert one.run(shell('echo another'))[0]['state'] == 'SUCCEEDED'

@@ -136,6 +136,7 @@ class Connection::Body : public BodyReader {
 
   std::optional<uint64_t> length() const override { return length_; }
   bool unread() const { return !parser_.is_done(); }
+  bool failed() const { return failed_; }  // no more will come
   bool waits_for_continue() const { return expects_; }
 
   Async<std::string> read_some(size_t max) override {
@@ -158,6 +159,7 @@ class Connection::Body : public BodyReader {
                                       asio::redirect_error(use_async, error));
       filled = piece.size() - body.size;
       if (error == bhttp::error::need_buffer) error = {};
+      failed_ = failed_ || error;
       if (error == bhttp::error::body_limit) throw Error(Code::ResourceExhausted, "the body is larger than the server accepts", "body");
       if (error == beast::error::timeout) throw Error(Code::DeadlineExceeded, "the body did not come in time");
       if (error) throw Error(Code::Cancelled, "the client went away in the middle of the body");
@@ -171,6 +173,7 @@ class Connection::Body : public BodyReader {
   Parser& parser_;
   std::optional<uint64_t> length_;
   bool expects_ = false;
+  bool failed_ = false;
 };
 
 class Connection::Writer : public BodyWriter {
@@ -245,7 +248,7 @@ Async<bool> Connection::serve_one() {
   // What the handler left unread is read past when it is small, so that the connection can go on.
   bool keep = message.keep_alive() && !server_.draining;
   if (body.unread()) {
-    if (!body.waits_for_continue() && body.length() && *body.length() <= 256 * 1024) {
+    if (!body.failed() && !body.waits_for_continue() && body.length() && *body.length() <= 256 * 1024) {
       try {
         while (!(co_await body.read_some(64 * 1024)).empty()) {
         }

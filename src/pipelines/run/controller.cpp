@@ -150,6 +150,7 @@ RunController::RunController(Loop& control, kube::Api& api, kube::PodLogs& logs,
       clock_(clock),
       pool_(pool),
       options_(std::move(options)),
+      folders_(options_.data),
       scope_(control.executor(), "run controller") {}
 
 RunController::~RunController() = default;
@@ -188,7 +189,8 @@ void RunController::remove_stale_folders() {
   std::vector<std::filesystem::path> stale;
   std::error_code error;
   for (const auto& entry : std::filesystem::directory_iterator(options_.data / "tasks", error)) {
-    if (!active_.contains(entry.path().filename().string())) stale.push_back(entry.path());
+    const std::string name = entry.path().filename().string();
+    if (!name.starts_with('.') && !active_.contains(name)) stale.push_back(entry.path());
   }
   if (stale.empty()) return;
   pool_.post([stale = std::move(stale)] {
