@@ -10,7 +10,9 @@ import sys
 import tempfile
 import time
 import urllib.error
+import urllib.parse
 import urllib.request
+import uuid
 
 import pytest
 
@@ -42,8 +44,10 @@ class Server:
         self.url = None
 
     def command(self):
-        command = [BINARY, 'up', '--data', str(self.data), '--listen', '127.0.0.1:0', '--s3-listen', '127.0.0.1:0',
-                   '--log-level', 'warn', *self.options]
+        command = [BINARY, 'up', '--data', str(self.data), '--s3-listen', '127.0.0.1:0', '--log-level', 'warn',
+                   *self.options]
+        if '--listen' not in self.options:
+            command += ['--listen', '127.0.0.1:0']
         if self.user is not None:
             command = ['setpriv', f'--reuid={self.user}', f'--regid={self.user}', '--clear-groups', *command]
         return command
@@ -105,6 +109,16 @@ class Server:
 
     def post(self, path, body=None):
         return self.request('POST', path, {} if body is None else body)
+
+    def upload(self, path, name=None):
+        """Uploads a package as a pipeline, as a browser's form does."""
+        boundary = uuid.uuid4().hex
+        body = (f'--{boundary}\r\nContent-Disposition: form-data; name="uploadfile"; filename="{path.name}"\r\n'
+                'Content-Type: application/octet-stream\r\n\r\n').encode()
+        body += path.read_bytes() + f'\r\n--{boundary}--\r\n'.encode()
+        query = '?' + urllib.parse.urlencode({'name': name}) if name else ''
+        return self.request('POST', '/apis/v2beta1/pipelines/upload' + query, body,
+                            {'Content-Type': f'multipart/form-data; boundary={boundary}'})
 
     # --- runs ---
     def submit(self, spec, parameters=None, name='test'):

@@ -206,7 +206,7 @@ std::string pod_name(std::string_view resource_name, engine::TaskId task, int at
 std::string resource_name(std::string_view pipeline_name, std::string_view run_id) {
   std::string name;
   for (const char c : pipeline_name) {
-    if (name.size() >= 40) break;
+    if (name.size() >= 36) break;
     if ((c >= 'a' && c <= 'z') || (c >= '0' && c <= '9')) {
       name += c;
     } else if (c >= 'A' && c <= 'Z') {
@@ -217,7 +217,8 @@ std::string resource_name(std::string_view pipeline_name, std::string_view run_i
   }
   while (!name.empty() && name.back() == '-') name.pop_back();
   if (name.empty()) name = "run";
-  return fmt::format("{}-{}", name, run_id.substr(0, 8));
+  // An id begins with the time: runs that start together differ at its end only.
+  return fmt::format("{}-{}", name, run_id.substr(run_id.size() - std::min<size_t>(run_id.size(), 12)));
 }
 
 PodOutcome outcome_of(const json::object& pod) {

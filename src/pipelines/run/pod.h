@@ -37,9 +37,9 @@ struct PodInputs {
 // Throws InvalidArgument for a platform setting that is malformed.
 json::object make_pod(const PodInputs& inputs);
 
-// "hello-1a2b3c4d-12", with "-r2" for the second retry. A DNS label.
+// "hello-1a2b3c4d5e6f-12", with "-r2" for the second retry. A DNS label.
 std::string pod_name(std::string_view resource_name, engine::TaskId task, int attempt);
-// The pipeline's name as a DNS label of at most 40 characters, and the beginning of the run's id.
+// The pipeline's name as a DNS label of at most 36 characters, and the end of the run's id.
 std::string resource_name(std::string_view pipeline_name, std::string_view run_id);
 
 struct PodOutcome {
