@@ -103,7 +103,8 @@ Cgroups::Cgroups(std::string name) : name_(std::move(name)) {
   find("pids", pids_);
   std::vector<std::string> cleared;
   for (const Controller* controller : {&memory_, &cpu_, &pids_}) {
-    if (controller->folder.empty() || std::find(cleared.begin(), cleared.end(), controller->folder) != cleared.end()) continue;
+    if (controller->folder.empty() || std::find(cleared.begin(), cleared.end(), controller->folder) != cleared.end())
+      continue;
     cleared.push_back(controller->folder);
     clear_folder(controller->folder, leftover_);
   }
@@ -176,13 +177,15 @@ Group Cgroups::create(const GroupLimits& limits) {
   if (limits.cpu != 0) {
     std::string folder = enter(cpu_, group, task);
     int64_t quota = std::max<int64_t>(1000, static_cast<int64_t>(limits.cpu * kCpuPeriodMicros));
-    bool set = !folder.empty() && (cpu_.unified ? write_value(folder + "/cpu.max", fmt::format("{} {}", quota, kCpuPeriodMicros))
-                                                : write_value(folder + "/cpu.cfs_quota_us", fmt::format("{}", quota)));
+    bool set = !folder.empty() &&
+               (cpu_.unified ? write_value(folder + "/cpu.max", fmt::format("{} {}", quota, kCpuPeriodMicros))
+                             : write_value(folder + "/cpu.cfs_quota_us", fmt::format("{}", quota)));
     if (!set) group.unmet.cpu = limits.cpu;
   }
   if (limits.pids != 0) {
     std::string folder = enter(pids_, group, task);
-    if (folder.empty() || !write_value(folder + "/pids.max", fmt::format("{}", limits.pids))) group.unmet.pids = limits.pids;
+    if (folder.empty() || !write_value(folder + "/pids.max", fmt::format("{}", limits.pids)))
+      group.unmet.pids = limits.pids;
   }
   return group;
 }

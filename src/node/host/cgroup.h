@@ -1,4 +1,5 @@
-// Control groups for tasks that have limits, in cgroup v2 or v1, where this user may make them. Used by the helper alone.
+// Control groups for tasks that have limits, in cgroup v2 or v1, where this user may make them. Used by the helper
+// alone.
 //
 // Each helper has one folder, named after its data folder, in each hierarchy that it uses; each limited task has a
 // folder in that. None is left behind: a task's go when it ends, and those of a helper that was killed when the next

@@ -51,7 +51,8 @@ std::vector<std::string> candidate_paths(const std::string& program, const std::
 // Without "//" and a "/" at the end. Throws when it cannot be a mount point.
 std::string clean_target(const std::string& target) {
   require_no_zero(target, "a mount path");
-  if (target.empty() || target[0] != '/') throw invalid("the mount path \"{}\" is not absolute: begin it with \"/\"", target);
+  if (target.empty() || target[0] != '/')
+    throw invalid("the mount path \"{}\" is not absolute: begin it with \"/\"", target);
   std::string clean;
   for (const fs::path& part : fs::path(target).relative_path()) {
     if (part == "..") throw invalid("the mount path \"{}\" holds \"..\": write the path that is meant", target);
@@ -68,7 +69,8 @@ std::string clean_target(const std::string& target) {
 void HelperTasks::prepare(Task& task) {
   ProcessSpec& spec = task.spec;
   if (spec.id.empty()) throw invalid("a process without an id");
-  if (spec.argv.empty() || spec.argv[0].empty()) throw invalid("no command is given: the first argument names the program");
+  if (spec.argv.empty() || spec.argv[0].empty())
+    throw invalid("no command is given: the first argument names the program");
   for (const std::string& argument : spec.argv) require_no_zero(argument, "the command");
   for (const std::string& entry : spec.env) require_no_zero(entry, "the environment");
   require_no_zero(spec.cwd, "the working folder");
@@ -78,7 +80,8 @@ void HelperTasks::prepare(Task& task) {
   if (!task.status.sandboxed) {
     if (!spec.tmp.empty() && !has_variable(spec.env, "TMPDIR")) spec.env.push_back("TMPDIR=" + spec.tmp.native());
     spec.env.push_back(fmt::format("PENSTOCK_PROCESS={}:{}", mark_, spec.id));
-    if (!spec.mounts.empty()) task.status.message += task.status.message.empty() ? "mounts need the sandbox" : "; no mounts";
+    if (!spec.mounts.empty())
+      task.status.message += task.status.message.empty() ? "mounts need the sandbox" : "; no mounts";
   }
   prepare_command(task);
   if (task.status.sandboxed) prepare_mounts(task);
@@ -151,7 +154,8 @@ void HelperTasks::prepare_limits(Task& task) {
     if (geteuid() != 0) {
       task.plan.process_limit = static_cast<uint64_t>(counted_threads(task.status.sandboxed) + unmet.pids);
     } else {
-      note += std::string(note.empty() ? "" : "; ") + "the limit of processes is not enforced, as control groups are not writable here";
+      note += std::string(note.empty() ? "" : "; ") +
+              "the limit of processes is not enforced, as control groups are not writable here";
     }
   }
   if (!note.empty()) task.status.message += (task.status.message.empty() ? "" : "; ") + note;

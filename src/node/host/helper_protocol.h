@@ -51,8 +51,8 @@ class FrameReader {
   std::string_view rest_;
 };
 
-// Takes the first whole frame (without its length) off `buffer`, from `offset` on, and moves `offset` past it. Empty when
-// it has not come in full yet. Throws InvalidArgument when it is larger than kMaxFrame.
+// Takes the first whole frame (without its length) off `buffer`, from `offset` on, and moves `offset` past it. Empty
+// when it has not come in full yet. Throws InvalidArgument when it is larger than kMaxFrame.
 std::optional<std::string_view> next_frame(std::string_view buffer, size_t& offset);
 
 void write_hello(std::string& out, const HelperOptions& options);

@@ -98,8 +98,8 @@ void HelperTasks::probe_sandbox() {
     while (waitpid(pid, nullptr, 0) < 0 && errno == EINTR) {
     }
     if (task.plan.error_step != nullptr && std::strcmp(task.plan.error_step, "exec") != 0) {
-      problem_ = fmt::format("sandbox: {} {}: {}", task.plan.error_step, task.plan.error_name,
-                             std::strerror(task.plan.error));
+      problem_ =
+          fmt::format("sandbox: {} {}: {}", task.plan.error_step, task.plan.error_name, std::strerror(task.plan.error));
     }
   }
   give_stacks(task.plan.init_stack);

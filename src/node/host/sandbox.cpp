@@ -23,11 +23,12 @@ namespace {
 
 constexpr size_t kMakerStack = 1 << 20;
 
-// What root may still do inside: files of any owner, other users' ids, low ports. Not: mounts, devices, kernel settings.
-constexpr uint64_t kRootCapabilities =
-    1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER | 1ull << CAP_FSETID | 1ull << CAP_KILL |
-    1ull << CAP_SETGID | 1ull << CAP_SETUID | 1ull << CAP_SETPCAP | 1ull << CAP_NET_BIND_SERVICE |
-    1ull << CAP_NET_RAW | 1ull << CAP_SYS_CHROOT | 1ull << CAP_SETFCAP;
+// What root may still do inside: files of any owner, other users' ids, low ports. Not: mounts, devices, kernel
+// settings.
+constexpr uint64_t kRootCapabilities = 1ull << CAP_CHOWN | 1ull << CAP_DAC_OVERRIDE | 1ull << CAP_FOWNER |
+                                       1ull << CAP_FSETID | 1ull << CAP_KILL | 1ull << CAP_SETGID | 1ull << CAP_SETUID |
+                                       1ull << CAP_SETPCAP | 1ull << CAP_NET_BIND_SERVICE | 1ull << CAP_NET_RAW |
+                                       1ull << CAP_SYS_CHROOT | 1ull << CAP_SETFCAP;
 
 void futex_wait(std::atomic<uint32_t>& word, uint32_t value, const timespec* timeout) {
   raw_syscall(SYS_futex, reinterpret_cast<long>(&word), FUTEX_WAIT_PRIVATE, value, reinterpret_cast<long>(timeout));
@@ -62,7 +63,8 @@ bool is_below(const std::filesystem::path& path, const std::filesystem::path& fo
 
 Sandbox::Sandbox(const std::filesystem::path& data, const std::vector<Mount>& shared) : data_(data) {
   for (const Mount& mount : shared) {
-    bool covered = is_below(mount.target, "/tmp") || is_below(mount.target, "/var/tmp") || is_below(mount.target, "/dev/shm");
+    bool covered =
+        is_below(mount.target, "/tmp") || is_below(mount.target, "/var/tmp") || is_below(mount.target, "/dev/shm");
     (covered ? shared_below_tmp_ : shared_).push_back(mount);
   }
   last_capability_ = read_number("/proc/sys/kernel/cap_last_cap", 40);
@@ -164,7 +166,8 @@ ProcCovers Sandbox::prepare(LaunchPlan& plan) const {
 }
 
 void Sandbox::locate(const std::filesystem::path& source, MountPlan& mount, std::string& relative) const {
-  if (!source.is_absolute()) throw invalid("the source \"{}\" of the mount at {} is not absolute", source.native(), mount.target);
+  if (!source.is_absolute())
+    throw invalid("the source \"{}\" of the mount at {} is not absolute", source.native(), mount.target);
   struct Place {
     std::filesystem::path host;
     const char* hidden;

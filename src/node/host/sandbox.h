@@ -38,8 +38,8 @@ class Sandbox {
   // Where `source` is reached in the template: sets root, source and from_skeleton. The text of `relative` must outlive
   // the plan. Throws NotFound when it does not exist, InvalidArgument when it is not absolute.
   void locate(const std::filesystem::path& source, MountPlan& mount, std::string& relative) const;
-  // Clones a process that runs run_sandbox_init(plan). Returns its pid or -errno. The plan and its stacks must stay until
-  // it has been waited for.
+  // Clones a process that runs run_sandbox_init(plan). Returns its pid or -errno. The plan and its stacks must stay
+  // until it has been waited for.
   int launch(LaunchPlan& plan);
   // Shared mounts that a task's own /tmp, /var/tmp or /dev/shm covers: to be made for each task.
   const std::vector<Mount>& shared_below_tmp() const { return shared_below_tmp_; }
@@ -56,7 +56,7 @@ class Sandbox {
   int maker_ = -1;
   char* maker_stack_ = nullptr;
   int helper_alive_ = -1;
-  bool root_ = false;      // no user namespace was needed
+  bool root_ = false;  // no user namespace was needed
   bool var_tmp_ = false;
   int last_capability_ = 40;
   ProcCovers proc_covers_;

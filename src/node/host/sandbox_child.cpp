@@ -47,8 +47,7 @@ UNINSTRUMENTED int open_path(int folder, const char* path, uint64_t resolve = RE
 }
 
 UNINSTRUMENTED int open_tree_at(int file) {
-  return static_cast<int>(
-      raw_syscall(SYS_open_tree, file, pointer(""), kDetached | AT_EMPTY_PATH | AT_RECURSIVE));
+  return static_cast<int>(raw_syscall(SYS_open_tree, file, pointer(""), kDetached | AT_EMPTY_PATH | AT_RECURSIVE));
 }
 
 UNINSTRUMENTED int move_tree(int tree, int folder, const char* name) {
@@ -92,8 +91,8 @@ UNINSTRUMENTED int show_entry(int from, int to, const char* name) {
   }
   int made = make_node(to, name, S_ISDIR(info.stx_mode));
   if (made < 0) return made;
-  int tree = static_cast<int>(
-      raw_syscall(SYS_open_tree, from, pointer(name), kDetached | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW));
+  int tree =
+      static_cast<int>(raw_syscall(SYS_open_tree, from, pointer(name), kDetached | AT_RECURSIVE | AT_SYMLINK_NOFOLLOW));
   if (tree < 0) return tree;
   int moved = move_tree(tree, to, name);
   close_file(tree);
@@ -335,7 +334,8 @@ UNINSTRUMENTED int run_sandbox_init(void* argument) {
   if (raw_syscall(SYS_ppoll, pointer(&helper), 1, pointer(&at_once), 0, 8) != 0) return kNotStarted;
   int status = make_sandbox(plan);
   if (status != 0) return status;
-  // All signals stay blocked here, as in the helper: what is sent to an init with them blocked waits for rt_sigtimedwait.
+  // All signals stay blocked here, as in the helper: what is sent to an init with them blocked waits for
+  // rt_sigtimedwait.
   long task = raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, plan.init_stack + 2 * kStackSize, run_sandbox_task, &plan);
   if (task < 0) return failed(plan, "start", "a process", task);
   raw_syscall(SYS_close_range, 0, UINT_MAX, 0);

@@ -38,8 +38,8 @@ struct LaunchPlan {
   const char** argv = nullptr;
   const char* const* envp = nullptr;
   const char* cwd = "/";
-  int input = -1;   // becomes standard input
-  int output = -1;  // becomes standard output and error
+  int input = -1;             // becomes standard input
+  int output = -1;            // becomes standard output and error
   const int* join = nullptr;  // cgroup.procs files of the cgroups to enter
   int join_count = 0;
   int nice = 0;
@@ -74,9 +74,9 @@ inline constexpr int kForwardSignal = 42;
 int run_plain_task(void* plan);    // becomes the task
 int run_sandbox_init(void* plan);  // pid 1 of a new namespace: mounts, starts the task, waits for it
 
-// Mounts `mount.tree` (a detached tree) on `mount.target`, which is made if missing. Changes no file of the host: below a
-// read-only folder, that folder is replaced with a tmpfs that holds the same entries. Returns 0 or -errno. `root` is the
-// skeleton's writable root.
+// Mounts `mount.tree` (a detached tree) on `mount.target`, which is made if missing. Changes no file of the host: below
+// a read-only folder, that folder is replaced with a tmpfs that holds the same entries. Returns 0 or -errno. `root` is
+// the skeleton's writable root.
 int attach_mount(const MountPlan& mount, int root);
 // Opens mount.source and clones its tree into mount.tree. Returns 0 or -errno.
 int detach_source(MountPlan& mount);

@@ -1,5 +1,5 @@
-// The file system that every sandboxed task starts from: a small tmpfs that shows the host's top-level folders read-only,
-// with /tmp, /run, /dev, /proc and /sys of its own and the server's data folder covered.
+// The file system that every sandboxed task starts from: a small tmpfs that shows the host's top-level folders
+// read-only, with /tmp, /run, /dev, /proc and /sys of its own and the server's data folder covered.
 #include <cerrno>
 #include <dirent.h>
 #include <fcntl.h>
@@ -49,7 +49,8 @@ class File {
 };
 
 File clone_tree(const std::string& path, bool with_submounts = true) {
-  int tree = open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (with_submounts ? AT_RECURSIVE : 0));
+  int tree =
+      open_tree(AT_FDCWD, path.c_str(), OPEN_TREE_CLONE | OPEN_TREE_CLOEXEC | (with_submounts ? AT_RECURSIVE : 0));
   require(tree >= 0, fmt::format("open the mounts of {}", path));
   return File(tree);
 }
@@ -62,7 +63,8 @@ void attach(const File& tree, const std::string& target) {
 void set_read_only(const std::string& path, bool read_only, bool recursive) {
   mount_attr change = {};
   (read_only ? change.attr_set : change.attr_clr) = MOUNT_ATTR_RDONLY;
-  long result = syscall(SYS_mount_setattr, AT_FDCWD, path.c_str(), recursive ? AT_RECURSIVE : 0, &change, sizeof change);
+  long result =
+      syscall(SYS_mount_setattr, AT_FDCWD, path.c_str(), recursive ? AT_RECURSIVE : 0, &change, sizeof change);
   require(result == 0, fmt::format("make {} read-only", path));
 }
 
@@ -117,11 +119,13 @@ class Builder {
 
   // Shows each top-level folder of the host, except those that tasks get of their own.
   void make_skeleton() {
-    for (const char* own : {"/tmp", "/proc", "/sys", "/dev", "/run", "/minio", "/gcs", "/s3", "/oci", "/kfp-workspace"}) {
+    for (const char* own :
+         {"/tmp", "/proc", "/sys", "/dev", "/run", "/minio", "/gcs", "/s3", "/oci", "/kfp-workspace"}) {
       folder(own, std::string_view(own) == "/tmp" ? 01777 : 0755);
     }
     folder(kHidden);
-    for (const char* hidden : {kHiddenData, kHiddenTmp, kHiddenRun, kHiddenDev, kHiddenProc, kHiddenRoot}) folder(hidden);
+    for (const char* hidden : {kHiddenData, kHiddenTmp, kHiddenRun, kHiddenDev, kHiddenProc, kHiddenRoot})
+      folder(hidden);
     folder(kHiddenNone, 0555);
     for (const fs::directory_entry& entry : fs::directory_iterator("/")) {
       std::string path = entry.path().native();
@@ -174,8 +178,8 @@ class Builder {
       if (access("/sys/firmware", F_OK) == 0) bind_mount(staged(kHiddenNone), staged("/sys/firmware"));
     }
     // What name resolution needs of /run; the sockets of the host's services stay outside.
-    for (const char* name : {"/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/run/nscd",
-                             "/run/nvidia-persistenced"}) {
+    for (const char* name :
+         {"/run/systemd/resolve", "/run/resolvconf", "/run/NetworkManager", "/run/nscd", "/run/nvidia-persistenced"}) {
       if (access(name, R_OK | X_OK) != 0) continue;
       fs::create_directories(staged(name));
       bind_mount(name, staged(name));
@@ -223,14 +227,11 @@ class Builder {
     TemplateResult made;
     struct stat info;
     made.var_tmp = stat("/var/tmp", &info) == 0 && S_ISDIR(info.st_mode);
-    static constexpr const char* kCovers[] = {"/.penstock/proc/sys",           "/proc/sys",
-                                              "/.penstock/proc/sysrq-trigger", "/proc/sysrq-trigger",
-                                              "/.penstock/proc/irq",           "/proc/irq",
-                                              "/.penstock/proc/bus",           "/proc/bus",
-                                              "/.penstock/proc/fs",            "/proc/fs",
-                                              "/.penstock/proc/acpi",          "/proc/acpi",
-                                              "/.penstock/proc/scsi",          "/proc/scsi",
-                                              "/.penstock/proc/mtrr",          "/proc/mtrr"};
+    static constexpr const char* kCovers[] = {
+        "/.penstock/proc/sys",  "/proc/sys",  "/.penstock/proc/sysrq-trigger", "/proc/sysrq-trigger",
+        "/.penstock/proc/irq",  "/proc/irq",  "/.penstock/proc/bus",           "/proc/bus",
+        "/.penstock/proc/fs",   "/proc/fs",   "/.penstock/proc/acpi",          "/proc/acpi",
+        "/.penstock/proc/scsi", "/proc/scsi", "/.penstock/proc/mtrr",          "/proc/mtrr"};
     for (size_t i = 0; options_.root && i < std::size(kCovers); i += 2) {
       if (access(kCovers[i], F_OK) != 0) continue;
       bind_mount(kCovers[i], kCovers[i], false);

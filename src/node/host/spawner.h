@@ -39,9 +39,9 @@ struct ProcessSpec {
   std::filesystem::path tmp;
   std::vector<Mount> mounts;
   bool sandbox = true;
-  uint64_t memory_limit = 0;      // bytes of the whole process tree; 0: none
-  double cpu_limit = 0;           // cores; 0: none
-  int pids_limit = 0;             // processes and threads; 0: none
+  uint64_t memory_limit = 0;  // bytes of the whole process tree; 0: none
+  double cpu_limit = 0;       // cores; 0: none
+  int pids_limit = 0;         // processes and threads; 0: none
   // Bytes on disk that the log may hold (about; looked at ten times a second); 0: any. Past it the file keeps its first
   // quarter, a note and its last half; the middle becomes a hole that reads as zero bytes, so that offsets stay true.
   uint64_t log_limit = 0;
@@ -89,10 +89,10 @@ struct HelperOptions {
 };
 
 // Connects to the data folder's helper, or starts one with posix_spawn of this same program. Blocks for the few
-// milliseconds that this takes. Lives on `loop`, which must outlive it; its functions may be called from any thread, and
-// after its destruction on_change is not called any more. When the helper dies, its processes are reported as ended and
-// another is started.
-// Throws Unavailable when no helper can be started, FailedPrecondition when one of another version still runs.
+// milliseconds that this takes. Lives on `loop`, which must outlive it; its functions may be called from any thread,
+// and after its destruction on_change is not called any more. When the helper dies, its processes are reported as ended
+// and another is started. Throws Unavailable when no helper can be started, FailedPrecondition when one of another
+// version still runs.
 std::unique_ptr<Spawner> connect_spawner(Loop& loop, HelperOptions options);
 
 // The helper's own main (`penstock node-helper --data DIR …`); returns the exit status. Single-threaded, uses no Asio.

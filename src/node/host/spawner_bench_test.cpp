@@ -27,7 +27,9 @@ struct Cost {
   double wall = 0, cpu = 0;
 };
 
-double micros_of(const timeval& time) { return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec); }
+double micros_of(const timeval& time) {
+  return static_cast<double>(time.tv_sec) * 1e6 + static_cast<double>(time.tv_usec);
+}
 
 double own_cpu() {
   double sum = 0;

@@ -142,10 +142,11 @@ bool greet(HelperConnection& connection, const HelperOptions& options) {
       uint64_t version = answer.number();
       connection.helper_pid = static_cast<int>(answer.number());
       if (version != kHelperProtocol) {
-        throw Error(Code::FailedPrecondition,
-                    fmt::format("a node helper of another version (process {}) still runs tasks of {}: wait for them with "
-                                "the version that started them, or end it with \"kill {}\"",
-                                connection.helper_pid, options.data.native(), connection.helper_pid));
+        throw Error(
+            Code::FailedPrecondition,
+            fmt::format("a node helper of another version (process {}) still runs tasks of {}: wait for them with "
+                        "the version that started them, or end it with \"kill {}\"",
+                        connection.helper_pid, options.data.native(), connection.helper_pid));
       }
       connection.problem = answer.text();
     }

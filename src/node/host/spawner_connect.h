@@ -9,11 +9,11 @@
 namespace penstock::node {
 
 struct HelperConnection {
-  int socket = -1;      // owned by who receives it
+  int socket = -1;  // owned by who receives it
   int helper_pid = 0;
   std::string problem;  // why it cannot sandbox
   std::vector<ProcessStatus> statuses;
-  std::string rest;     // what came after them
+  std::string rest;  // what came after them
 };
 
 // Throws as connect_spawner does.

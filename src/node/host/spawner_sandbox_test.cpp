@@ -40,21 +40,23 @@ TEST_CASE("sandbox: what a task sees") {
     CHECK(read_file(spec.tmp / "c") == "kept\n");
   }
   SUBCASE("the root is read-only") {
-    ProcessSpec spec = rig.shell("a", "for d in / /usr /etc /root /var /home /dev /sys /proc/sys /run /mnt /opt; do "
-                                      "(: > $d/penstock-test) 2>/dev/null && echo written: $d; done; "
-                                      "mkdir /new 2>/dev/null && echo made; "
-                                      "echo 1 2>/dev/null > /proc/sys/kernel/panic && echo set; "
-                                      "mount -o remount,rw / 2>/dev/null && echo remounted; "
-                                      "umount /.penstock 2>/dev/null && echo unmounted; ls -A /.penstock");
+    ProcessSpec spec = rig.shell("a",
+                                 "for d in / /usr /etc /root /var /home /dev /sys /proc/sys /run /mnt /opt; do "
+                                 "(: > $d/penstock-test) 2>/dev/null && echo written: $d; done; "
+                                 "mkdir /new 2>/dev/null && echo made; "
+                                 "echo 1 2>/dev/null > /proc/sys/kernel/panic && echo set; "
+                                 "mount -o remount,rw / 2>/dev/null && echo remounted; "
+                                 "umount /.penstock 2>/dev/null && echo unmounted; ls -A /.penstock");
     rig.run(spec);
     CHECK(rig.log("a") == "");
   }
   SUBCASE("processes, devices and privileges") {
-    ProcessSpec spec = rig.shell("a", "ps -e -o pid= 2>/dev/null | wc -l | grep -qE '^[0-5]$' && echo few; echo $$; "
-                                      "head -c 3 /dev/zero | wc -c; echo x > /dev/null; ls /dev | tr '\\n' ' '; "
-                                      "grep -c . /proc/cpuinfo > /dev/null && echo cpus; "
-                                      "grep NoNewPrivs /proc/self/status; ls -l /proc/1/fd 2>/dev/null | wc -l; "
-                                      "mknod /tmp/disk b 8 0 2>/dev/null && echo disk; ls /proc/self/fd");
+    ProcessSpec spec = rig.shell("a",
+                                 "ps -e -o pid= 2>/dev/null | wc -l | grep -qE '^[0-5]$' && echo few; echo $$; "
+                                 "head -c 3 /dev/zero | wc -c; echo x > /dev/null; ls /dev | tr '\\n' ' '; "
+                                 "grep -c . /proc/cpuinfo > /dev/null && echo cpus; "
+                                 "grep NoNewPrivs /proc/self/status; ls -l /proc/1/fd 2>/dev/null | wc -l; "
+                                 "mknod /tmp/disk b 8 0 2>/dev/null && echo disk; ls /proc/self/fd");
     rig.run(spec);
     std::string log = rig.log("a");
     CAPTURE(log);
@@ -108,8 +110,9 @@ TEST_CASE("sandbox: mounts") {
   SUBCASE("writable, read-only, files, nested") {
     fs::path inner = rig.make_folder("inner");
     write_file(inner / "f", "inner\n");
-    ProcessSpec spec = rig.shell("a", "cat /model/in /model/sub/dir/f /etc/one-file; echo out > /model/out; "
-                                      "echo bad > /ro/out && echo written; cat /tmp/deep/er/in");
+    ProcessSpec spec = rig.shell("a",
+                                 "cat /model/in /model/sub/dir/f /etc/one-file; echo out > /model/out; "
+                                 "echo bad > /ro/out && echo written; cat /tmp/deep/er/in");
     spec.mounts = {{inner, "/model/sub/dir", true},
                    {volume, "/model/", false},
                    {volume, "/ro", true},
@@ -123,9 +126,10 @@ TEST_CASE("sandbox: mounts") {
   }
   SUBCASE("missing mount points in folders of the host, whose other entries stay") {
     size_t before = static_cast<size_t>(std::distance(fs::directory_iterator("/etc"), fs::directory_iterator()));
-    ProcessSpec spec = rig.shell("a", "cat /etc/new/deep/in /usr/lib/new/in /minio/bucket/in /dev/mine/in; "
-                                      "test -s /etc/passwd && grep -q root /etc/passwd && echo passwd; ls /etc | wc -l; "
-                                      "ls -A /minio; test -c /dev/null && echo null");
+    ProcessSpec spec = rig.shell("a",
+                                 "cat /etc/new/deep/in /usr/lib/new/in /minio/bucket/in /dev/mine/in; "
+                                 "test -s /etc/passwd && grep -q root /etc/passwd && echo passwd; ls /etc | wc -l; "
+                                 "ls -A /minio; test -c /dev/null && echo null");
     for (const char* target : {"/etc/new/deep", "/usr/lib/new", "/minio/bucket", "/dev/mine"}) {
       spec.mounts.push_back({volume, target, false});
     }

@@ -74,7 +74,8 @@ static void check_basics(bool sandbox) {
   }
   SUBCASE("signals that a process sends itself") {
     for (int number : {SIGKILL, SIGTERM, SIGSEGV, SIGABRT}) {
-      ProcessStatus status = rig.run(rig.shell("s" + std::to_string(number), "kill -" + std::to_string(number) + " $$"));
+      ProcessStatus status =
+          rig.run(rig.shell("s" + std::to_string(number), "kill -" + std::to_string(number) + " $$"));
       CHECK(status.signal == number);
       CHECK(status.exit_code == 128 + number);
     }
@@ -182,14 +183,17 @@ static void check_trees(bool sandbox) {
     CHECK(rig.wait_ended(id).exit_code == 5);
   }
   SUBCASE("what is left behind ends with the main process") {
-    OpenFile output = start_ready(rig, id, "(trap '' TERM HUP; sleep 1000) & setsid sh -c 'trap \"\" TERM; sleep 1000 & sleep 1001' & "
-                         "(setsid sleep 1002 &) ; sleep 0.1; echo ready; exit 4");
+    OpenFile output =
+        start_ready(rig, id,
+                    "(trap '' TERM HUP; sleep 1000) & setsid sh -c 'trap \"\" TERM; sleep 1000 & sleep 1001' & "
+                    "(setsid sleep 1002 &) ; echo ready; exit 4");
     CHECK(rig.wait_ended(id).exit_code == 4);
     wait_gone(id);
   }
   SUBCASE("SIGKILL ends a hundred children that ignore SIGTERM") {
-    OpenFile output = start_ready(rig, id, "trap '' TERM; i=0; while [ $i -lt 100 ]; do sleep 1000 & i=$((i+1)); done; "
-                         "echo ready; while :; do wait; done");
+    OpenFile output = start_ready(rig, id,
+                                  "trap '' TERM; i=0; while [ $i -lt 100 ]; do sleep 1000 & i=$((i+1)); done; "
+                                  "echo ready; while :; do wait; done");
     // A process that is just executing its program shows no environment.
     while (tree_members(id).size() < 100) std::this_thread::yield();
     rig.spawner().signal(id, SIGTERM);
@@ -251,10 +255,21 @@ TEST_CASE("processes of a killed helper end and are reported") {
   }
 }
 
+TEST_CASE("data folders with paths longer than a socket's") {
+  std::filesystem::path below = "/tmp/penstock-" + std::to_string(getpid()) + std::string(150, 'x');
+  std::filesystem::create_directories(below);
+  {
+    SpawnerRig rig(true, below);
+    CHECK(rig.run(rig.shell("a", "exit 3")).exit_code == 3);
+  }
+  std::filesystem::remove_all(below);
+}
+
 TEST_CASE("a thousand quick processes") {
   for (bool sandbox : {false, true}) {
     SpawnerRig rig(sandbox);
-    for (int i = 0; i < 1000; ++i) rig.spawner().start(rig.shell("q" + std::to_string(i), "exit " + std::to_string(i % 100)));
+    for (int i = 0; i < 1000; ++i)
+      rig.spawner().start(rig.shell("q" + std::to_string(i), "exit " + std::to_string(i % 100)));
     int right = 0;
     for (int i = 0; i < 1000; ++i) {
       right += rig.wait_ended("q" + std::to_string(i)).exit_code == i % 100;
