@@ -73,18 +73,25 @@ class File {
 
 }  // namespace
 
-fs::path log_folder(const fs::path& data, std::string_view ns, std::string_view pod, std::string_view uid) {
-  return data / "logs" / ns / fmt::format("{}_{}", pod, uid);
+namespace {
+
+fs::path log_folder(const fs::path& data, std::string_view ns, std::string_view uid) {
+  return data / "logs" / ns / uid.substr(0, 2);
 }
+
+}  // namespace
 
 fs::path log_path(const fs::path& data, std::string_view ns, std::string_view pod, std::string_view uid,
                   std::string_view container) {
-  return log_folder(data, ns, pod, uid) / fmt::format("{}.log", container);
+  return log_folder(data, ns, uid) / fmt::format("{}_{}_{}.log", pod, uid, container);
 }
 
 void remove_logs(const fs::path& data, std::string_view ns, std::string_view pod, std::string_view uid) {
+  const auto prefix = fmt::format("{}_{}_", pod, uid);
   std::error_code ignored;
-  fs::remove_all(log_folder(data, ns, pod, uid), ignored);
+  for (const auto& entry : fs::directory_iterator(log_folder(data, ns, uid), ignored)) {
+    if (entry.path().filename().native().starts_with(prefix)) fs::remove(entry.path(), ignored);
+  }
 }
 
 std::string log_tail(const fs::path& path, int64_t max_lines, int64_t max_bytes) {

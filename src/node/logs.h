@@ -1,7 +1,8 @@
 // The logs of containers: one file each, written by the processes themselves, kept when the pod is deleted.
 //
-//   <data>/logs/<ns>/<pod>_<uid>/<container>.log     every restart appends
+//   <data>/logs/<ns>/<uid's first two characters>/<pod>_<uid>_<container>.log     every restart appends
 //
+// No folder a pod: making and removing folders is what costs a short task most on ext4.
 // A log that grew past its limit has lost its middle part: the file has a hole there, which readers pass over.
 #pragma once
 
@@ -18,8 +19,6 @@
 
 namespace penstock::node {
 
-std::filesystem::path log_folder(const std::filesystem::path& data, std::string_view ns, std::string_view pod,
-                                 std::string_view uid);
 std::filesystem::path log_path(const std::filesystem::path& data, std::string_view ns, std::string_view pod,
                                std::string_view uid, std::string_view container);
 // All logs of one pod; those of a running one go on into the removed files.

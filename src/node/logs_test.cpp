@@ -178,11 +178,11 @@ TEST_CASE("logs: a follower that goes away is forgotten") {
 TEST_CASE("logs: paths") {
   TemporaryFolder folder;
   const auto path = log_path(folder.path(), "ns", "pod", "uid", "main");
-  CHECK(path == folder.path() / "logs" / "ns" / "pod_uid" / "main.log");
+  CHECK(path == folder.path() / "logs" / "ns" / "ui" / "pod_uid_main.log");
   std::filesystem::create_directories(path.parent_path());
   append(path, "x");
   remove_logs(folder.path(), "ns", "pod", "uid");
-  CHECK_FALSE(std::filesystem::exists(path.parent_path()));
+  CHECK_FALSE(std::filesystem::exists(path));
 }
 
 TEST_CASE("agent: logs of a running pod, and of one that is gone") {

@@ -23,6 +23,7 @@
 #include "pipelines/api/api.h"
 #include "pipelines/run/active_run.h"
 #include "pipelines/run/pod.h"
+#include "pipelines/run/task_files.h"
 #include "pipelines/store/spec_cache.h"
 #include "pipelines/store/store.h"
 
@@ -86,7 +87,7 @@ class RunController : public RunControl {
   };
   // Blocks; on a pool thread.
   Prepared prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
-                       const std::filesystem::path& folder) const;
+                       const std::filesystem::path& folder);
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);
   Async<> check_cache(RunPtr run, engine::CheckCache command);
   Async<> import(RunPtr run, engine::Import command);
@@ -114,6 +115,7 @@ class RunController : public RunControl {
   const Clock& clock_;
   BlockingPool& pool_;
   RunOptions options_;
+  TaskFolders folders_;
   Scope scope_;
   std::unordered_map<std::string, RunPtr> active_;
   std::list<std::shared_ptr<Watcher>> watchers_;  // shared with the request that reads it

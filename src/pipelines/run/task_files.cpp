@@ -80,27 +80,90 @@ engine::PathMap paths_in(const std::filesystem::path& folder, const std::filesys
   return paths;
 }
 
-void prepare_task_folder(const std::filesystem::path& folder, bool has_outputs) {
-  auto make = [](const std::filesystem::path& path, mode_t mode) {
+namespace {
+
+// False when it is there already.
+bool make_folder(const std::filesystem::path& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) return true;
+  if (errno == ENOENT) {
+    std::filesystem::create_directories(path.parent_path());
     if (::mkdir(path.c_str(), mode) == 0) return true;
-    if (errno == ENOENT) {
-      std::filesystem::create_directories(path.parent_path());
-      if (::mkdir(path.c_str(), mode) == 0) return true;
-    }
-    if (errno == EEXIST) return false;
-    if (errno == ENOSPC || errno == EDQUOT) {
-      throw Error(Code::ResourceExhausted, fmt::format("the disk is full: cannot make {}", path.string()));
-    }
-    throw_errno(fmt::format("cannot make {}", path.string()));
-  };
-  if (!make(folder, 0700)) {
-    // Left by a server that died between this and the pod's creation.
-    remove_folder(folder);
-    make(folder, 0700);
   }
+  if (errno == EEXIST) return false;
+  if (errno == ENOSPC || errno == EDQUOT) {
+    throw Error(Code::ResourceExhausted, fmt::format("the disk is full: cannot make {}", path.string()));
+  }
+  throw_errno(fmt::format("cannot make {}", path.string()));
+}
+
+// Empties `folder` but for the subfolders named by `kept` ("kfp/outputs"), which must be real folders to stay.
+void empty_folder(const std::filesystem::path& folder, const std::set<std::string>& kept, const std::string& below) {
+  for (const auto& entry : std::filesystem::directory_iterator(folder)) {
+    const std::string name = below + entry.path().filename().string();
+    if (kept.contains(name) && entry.symlink_status().type() == std::filesystem::file_type::directory) {
+      empty_folder(entry.path(), kept, name + "/");
+    } else {
+      std::filesystem::remove_all(entry.path());
+    }
+  }
+}
+
+}  // namespace
+
+TaskFolders::TaskFolders(const std::filesystem::path& data) : free_(data / "tasks" / ".free") {
+  std::filesystem::create_directories(free_);
+  for (const auto& entry : std::filesystem::directory_iterator(free_)) {
+    if (waiting_.size() < kMaxFree) waiting_.push_back(entry.path());
+    next_ = std::max<uint64_t>(next_, std::strtoull(entry.path().filename().c_str(), nullptr, 10) + 1);
+  }
+}
+
+void TaskFolders::make(const std::filesystem::path& folder, bool has_outputs) {
+  std::filesystem::path used;
+  {
+    const std::lock_guard lock(mutex_);
+    if (!waiting_.empty()) {
+      used = std::move(waiting_.back());
+      waiting_.pop_back();
+    }
+  }
+  // A folder of that name was left by a server that died between this and the pod's creation.
+  if (::access(folder.c_str(), F_OK) == 0) remove_folder(folder);
+  bool made = false;
+  if (!used.empty()) {
+    made = ::rename(used.c_str(), folder.c_str()) == 0;
+    if (!made && errno == ENOENT) {
+      std::filesystem::create_directories(folder.parent_path());
+      made = ::rename(used.c_str(), folder.c_str()) == 0;
+    }
+  }
+  if (!made) make_folder(folder, 0700);
   if (!has_outputs) return;
-  make(folder / "kfp", 0755);
-  make(folder / kParameters, 0755);
+  make_folder(folder / "kfp", 0755);
+  make_folder(folder / kParameters, 0755);
+  make_folder(folder / "kfp_outputs", 0755);
+}
+
+void TaskFolders::give_back(const std::filesystem::path& folder) noexcept {
+  try {
+    empty_folder(folder, {"kfp", "kfp/outputs", "kfp_outputs"}, "");
+    if (::chmod(folder.c_str(), 0700) != 0) throw_errno("chmod");
+    std::filesystem::path waiting;
+    {
+      const std::lock_guard lock(mutex_);
+      if (waiting_.size() < kMaxFree) waiting = free_ / std::to_string(next_++);
+    }
+    if (waiting.empty()) {
+      remove_folder(folder);
+      return;
+    }
+    std::filesystem::rename(folder, waiting);
+    const std::lock_guard lock(mutex_);
+    waiting_.push_back(std::move(waiting));
+  } catch (const std::exception&) {
+    // A name that is gone already, or what cannot be emptied.
+    remove_folder(folder);
+  }
 }
 
 TaskResults read_task_results(const std::filesystem::path& folder, const std::vector<std::string>& parameters) {
@@ -128,10 +191,7 @@ void remove_folder(const std::filesystem::path& folder) noexcept {
   do {
     std::filesystem::remove_all(folder, error);
   } while (error == std::errc::no_such_file_or_directory);
-  // Two removals may meet: of a task's folder and of its run's.
-  if (error && error != std::errc::no_such_file_or_directory) {
-    spdlog::warn("cannot remove {}: {}", folder.string(), error.message());
-  }
+  if (error) spdlog::warn("cannot remove {}: {}", folder.string(), error.message());
 }
 
 }  // namespace penstock::pipelines

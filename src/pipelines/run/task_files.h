@@ -10,6 +10,7 @@
 
 #include <filesystem>
 #include <map>
+#include <mutex>
 #include <string>
 #include <vector>
 
@@ -29,8 +30,24 @@ std::filesystem::path task_folder(const std::filesystem::path& data, std::string
 // The paths of a task that sees `folder` as /tmp, or, where nothing can be mounted, as itself.
 engine::PathMap paths_in(const std::filesystem::path& folder, const std::filesystem::path& objects, bool sandbox);
 
-// Makes an empty folder with what output files need. Throws ResourceExhausted when the disk is full.
-void prepare_task_folder(const std::filesystem::path& folder, bool has_outputs);
+// Gives tasks their folders and takes them back. A folder that is given back is emptied and kept, with the subfolders
+// for outputs, for a later task: on ext4, making one costs as much as starting the process. Thread-safe; blocks.
+class TaskFolders {
+ public:
+  // Folders wait in <data>/tasks/.free; those of an earlier server are used too.
+  explicit TaskFolders(const std::filesystem::path& data);
+
+  // Makes the empty folder. Throws ResourceExhausted when the disk is full.
+  void make(const std::filesystem::path& folder, bool has_outputs);
+  void give_back(const std::filesystem::path& folder) noexcept;
+
+ private:
+  static constexpr size_t kMaxFree = 256;
+  std::filesystem::path free_;
+  std::mutex mutex_;
+  std::vector<std::filesystem::path> waiting_;
+  uint64_t next_ = 0;
+};
 
 // Throws InvalidArgument when a file is larger than 64 MiB or the executor output is no JSON.
 TaskResults read_task_results(const std::filesystem::path& folder, const std::vector<std::string>& parameters);

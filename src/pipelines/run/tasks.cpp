@@ -93,7 +93,7 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
 }
 
 RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spec, const std::string& pod,
-                                                   const std::string& ns, const std::filesystem::path& folder) const {
+                                                   const std::string& ns, const std::filesystem::path& folder) {
   Prepared prepared;
   const auto& component = *spec.component;
   if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
@@ -103,7 +103,7 @@ RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spe
   }
   try {
     const auto resolved = engine::resolve(spec, paths_in(folder, options_.objects, options_.sandbox));
-    prepare_task_folder(folder, declares_outputs(spec));
+    folders_.make(folder, declares_outputs(spec));
     if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
     PodInputs inputs;
     inputs.name = pod;
@@ -397,6 +397,7 @@ Async<> RunController::remove_pod(std::string ns, std::string name, int64_t grac
   try {
     kube::DeleteOptions options;
     options.grace_period_seconds = grace;
+    options.durable = false;
     co_await api_.remove(kube::kPods, ns, name, options);
   } catch (const Error& error) {
     if (error.code() != Code::NotFound) spdlog::warn("cannot remove pod {}/{}: {}", ns, name, error.message());
