@@ -39,7 +39,7 @@ def _version():
 def _compile_options(parser):
     parser.add_argument('--py', required=True, help='the Python file')
     parser.add_argument('--output', required=True, dest='package', help='the package to write')
-    parser.add_argument('--function', help='the pipeline in the file; needed when it has several')
+    parser.add_argument('--function', help='the pipeline in the file; needed when it has several, unless one is made of the others')
     parser.add_argument('--pipeline-parameters', help='new defaults of inputs, as a JSON object')
     parser.add_argument('--disable-type-check', action='store_true', help='accepted for v1 and ignored')
     parser.add_argument('--disable-execution-caching-by-default', action='store_true')
@@ -72,6 +72,9 @@ def _compile(arguments):
         pipeline = found[arguments.function]
     else:
         candidates = {name: value for name, value in found.items() if isinstance(value, component_classes.GraphComponent)}
+        outermost = _not_used_as_steps(candidates)
+        if len(outermost) == 1:
+            candidates = outermost
         candidates = candidates or {name: value for name, value in found.items()
                                     if isinstance(value, component_classes.BaseComponent)}
         if len(candidates) != 1:
@@ -81,6 +84,12 @@ def _compile(arguments):
                        pipeline_parameters=json.loads(arguments.pipeline_parameters or '{}'),
                        kubernetes_manifest_format=arguments.kubernetes_manifest_format)
     print(arguments.package)
+
+
+def _not_used_as_steps(pipelines):
+    """Those of the pipelines (by name) that are no step of another one."""
+    used = {id(task.spec) for pipeline in pipelines.values() for task in pipeline.component_spec.graph.tasks.values()}
+    return {name: value for name, value in pipelines.items() if id(value.component_spec) not in used}
 
 
 # area: (list method, its list, {verb: (client method, arguments)}, columns)

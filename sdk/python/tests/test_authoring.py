@@ -327,6 +327,28 @@ def test_command_line(tmp_path, task_environment):
     assert ROOT
 
 
+def test_command_line_chooses_the_outermost_pipeline(tmp_path, task_environment):
+    source = tmp_path / 'p.py'
+    text = ('from kfp import dsl\n\n@dsl.component\ndef c(x: int):\n    print(x)\n\n'
+            '@dsl.pipeline\ndef inner(x: int):\n    c(x=x)\n\n'
+            '@dsl.pipeline\ndef outer(x: int = 1):\n    with dsl.If(x == 1):\n        inner(x=x)\n')
+    environment = {key: value for key, value in task_environment.items() if key != '_KFP_RUNTIME'}
+
+    def compiles():
+        return subprocess.run([sys.executable, '-m', 'kfp', 'dsl', 'compile', '--py', 'p.py', '--output', 'p.yaml'],
+                              cwd=str(tmp_path), env=environment, stdout=subprocess.PIPE, stderr=subprocess.PIPE,
+                              universal_newlines=True)
+
+    source.write_text(text)
+    done = compiles()
+    assert done.returncode == 0, done.stderr
+    assert yaml.safe_load((tmp_path / 'p.yaml').read_text())['pipelineInfo']['name'] == 'outer'
+    source.write_text(text + '\n@dsl.pipeline\ndef other(x: int):\n    c(x=x)\n')
+    done = compiles()
+    assert done.returncode == 1
+    assert 'defines 3 pipelines (inner, outer, other); choose one with --function' in done.stderr
+
+
 def test_iterating_over_artifacts(tmp_path, task_environment):
     @dsl.pipeline
     def artifacts() -> List[str]:
