@@ -62,7 +62,7 @@ def runs(server):
 def finish(server, runs, path):
     if isinstance(runs[path], AssertionError):
         raise runs[path]
-    run = server.wait(runs[path], timeout=170)
+    run = server.wait(runs[path], timeout=300)
     return run, server.tasks(runs[path])
 
 

@@ -119,3 +119,12 @@ def test_an_example_is_a_script(server):
         assert 'runs/details/' in out.stdout
         run_id = out.stdout.split('runs/details/')[1].split()[0]
         assert server.wait(run_id)['state'] == 'SUCCEEDED'
+
+
+def test_runs_of_one_pipeline_that_start_together(server):
+    spec = compile_pipeline(ROOT / 'examples/shell.py')[0]
+    runs = [server.submit(spec) for _ in range(10)]
+    assert [server.wait(run_id)['state'] for run_id in runs] == ['SUCCEEDED'] * 10
+    pods = [pod['name'] for run_id in runs for tasks in server.tasks(run_id).values() for task in tasks
+            for pod in task.get('pods', [])]
+    assert pods and len(set(pods)) == len(pods)
