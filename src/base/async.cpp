@@ -128,8 +128,7 @@ struct Scope::State {
   bool stopping = false;
 };
 
-Scope::Scope(Executor executor, std::string name)
-    : state_(std::make_shared<State>(executor, std::move(name))) {}
+Scope::Scope(Executor executor, std::string name) : state_(std::make_shared<State>(executor, std::move(name))) {}
 
 Scope::~Scope() {
   if (!state_->signals.empty()) spdlog::error("{}: {} activities were not stopped", state_->name, size());

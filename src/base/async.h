@@ -30,8 +30,8 @@ using Executor = asio::io_context::executor_type;
 template <class T = void>
 using Async = asio::awaitable<T, Executor>;
 inline constexpr asio::use_awaitable_t<Executor> use_async{};
-using Timer = asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>,
-                                         Executor>;
+using Timer =
+    asio::basic_waitable_timer<std::chrono::steady_clock, asio::wait_traits<std::chrono::steady_clock>, Executor>;
 
 // One thread that runs one io_context until stop().
 class Loop {
@@ -104,8 +104,8 @@ class BlockingPool {
 Async<> sleep_for(std::chrono::nanoseconds duration);
 
 // A set of coroutines that are owned together: stop() asks all of them to end (their co_awaits throw
-// operation_aborted) and returns when the last has ended. Lives on one executor. An exception that leaves a coroutine is
-// logged with the scope's name.
+// operation_aborted) and returns when the last has ended. Lives on one executor. An exception that leaves a coroutine
+// is logged with the scope's name.
 class Scope {
  public:
   Scope(Executor executor, std::string name);
@@ -123,7 +123,7 @@ class Scope {
 class Signal {
  public:
   explicit Signal(Executor executor);
-  void set();     // wakes every waiter
+  void set();  // wakes every waiter
   void reset() { set_ = false; }
   bool is_set() const { return set_; }
   Async<> wait();

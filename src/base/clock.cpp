@@ -56,7 +56,8 @@ std::optional<Time> parse_time(std::string_view text) {
   if (at < text.size() && text[at] == '.') {
     int64_t scale = 100'000;
     const size_t begin = ++at;
-    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, scale /= 10) micros += (text[at] - '0') * scale;
+    for (; at < text.size() && text[at] >= '0' && text[at] <= '9'; ++at, scale /= 10)
+      micros += (text[at] - '0') * scale;
     if (at == begin) return std::nullopt;
   }
   int offset_minutes = 0;

@@ -40,9 +40,9 @@ std::optional<Time> parse_time(std::string_view text);
 int64_t to_micros(Time time);
 Time from_micros(int64_t micros);
 
-std::string new_uuid();                       // random, "0b8f…-…"
+std::string new_uuid();                        // random, "0b8f…-…"
 std::string uuid_from(std::string_view seed);  // version 5: the same seed gives the same id
-std::string random_suffix(int length = 5);    // as Kubernetes' generateName appends
+std::string random_suffix(int length = 5);     // as Kubernetes' generateName appends
 std::string sha256_hex(std::string_view data);
 
 }  // namespace penstock

@@ -69,7 +69,6 @@ Error internal(fmt::format_string<Args...> format, Args&&... args) {
 
 // A broken invariant of our own: prints where, and aborts, in release builds too.
 [[noreturn]] void check_failed(const char* condition, const char* file, int line);
-#define CHECK_INVARIANT(condition) \
-  ((condition) ? (void)0 : ::penstock::check_failed(#condition, __FILE__, __LINE__))
+#define CHECK_INVARIANT(condition) ((condition) ? (void)0 : ::penstock::check_failed(#condition, __FILE__, __LINE__))
 
 }  // namespace penstock

@@ -85,10 +85,14 @@ class DoubleType : public Type {
     auto& out = *static_cast<double*>(where);
     if (value.is_string()) {
       const std::string_view text = to_view(value.as_string());
-      if (text == "NaN") out = std::numeric_limits<double>::quiet_NaN();
-      else if (text == "Infinity") out = std::numeric_limits<double>::infinity();
-      else if (text == "-Infinity") out = -std::numeric_limits<double>::infinity();
-      else fail(path, "expected a number");
+      if (text == "NaN")
+        out = std::numeric_limits<double>::quiet_NaN();
+      else if (text == "Infinity")
+        out = std::numeric_limits<double>::infinity();
+      else if (text == "-Infinity")
+        out = -std::numeric_limits<double>::infinity();
+      else
+        fail(path, "expected a number");
       return;
     }
     if (!value.is_number()) fail(path, "expected a number");
@@ -155,9 +159,7 @@ class StringMapType : public Type {
     return out;
   }
   bool empty(const void* where) const override { return static_cast<const Map*>(where)->empty(); }
-  json::object schema() const override {
-    return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
-  }
+  json::object schema() const override { return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}}; }
 };
 
 class EnumType : public Type {

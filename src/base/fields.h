@@ -129,18 +129,28 @@ class TableType : public Type {
 
 template <class M>
 TypePtr type_of() {
-  if constexpr (std::is_same_v<M, std::string>) return string_type();
-  else if constexpr (std::is_same_v<M, bool>) return bool_type();
-  else if constexpr (std::is_same_v<M, int32_t>) return int32_type();
-  else if constexpr (std::is_same_v<M, int64_t>) return int64_type();
-  else if constexpr (std::is_same_v<M, double>) return double_type();
-  else if constexpr (std::is_same_v<M, Time>) return time_type();
-  else if constexpr (std::is_same_v<M, json::value>) return value_type();
-  else if constexpr (std::is_same_v<M, json::object>) return object_type();
-  else if constexpr (std::is_same_v<M, std::map<std::string, std::string>>) return string_map_type();
+  if constexpr (std::is_same_v<M, std::string>)
+    return string_type();
+  else if constexpr (std::is_same_v<M, bool>)
+    return bool_type();
+  else if constexpr (std::is_same_v<M, int32_t>)
+    return int32_type();
+  else if constexpr (std::is_same_v<M, int64_t>)
+    return int64_type();
+  else if constexpr (std::is_same_v<M, double>)
+    return double_type();
+  else if constexpr (std::is_same_v<M, Time>)
+    return time_type();
+  else if constexpr (std::is_same_v<M, json::value>)
+    return value_type();
+  else if constexpr (std::is_same_v<M, json::object>)
+    return object_type();
+  else if constexpr (std::is_same_v<M, std::map<std::string, std::string>>)
+    return string_map_type();
   else if constexpr (std::is_same_v<M, std::vector<std::string>>)
     return std::make_shared<ArrayType<std::string>>(string_type());
-  else static_assert(sizeof(M) == 0, "give the field's table or its enum's names");
+  else
+    static_assert(sizeof(M) == 0, "give the field's table or its enum's names");
 }
 
 }  // namespace fields
@@ -162,12 +172,12 @@ class Fields {
   template <class M, class B>
   Fields& add(std::string_view name, std::vector<M> B::*member, const Fields<M>& table,
               const FieldOptions& options = {}) {
-    return put(name, member,
-               std::make_shared<fields::ArrayType<M>>(std::make_shared<fields::TableType>(table.table())), options);
+    return put(name, member, std::make_shared<fields::ArrayType<M>>(std::make_shared<fields::TableType>(table.table())),
+               options);
   }
   template <class M, class B>
-    requires std::is_enum_v<M>
-  Fields& add(std::string_view name, M B::*member, std::span<const EnumName> names, const FieldOptions& options = {}) {
+  requires std::is_enum_v<M> Fields& add(std::string_view name, M B::*member, std::span<const EnumName> names,
+                                         const FieldOptions& options = {}) {
     return put(name, member,
                fields::enum_type(
                    names, [](const void* where) { return static_cast<int>(*static_cast<const M*>(where)); },

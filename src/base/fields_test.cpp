@@ -90,9 +90,9 @@ TEST_CASE("fields: what is written is read back") {
 }
 
 TEST_CASE("fields: names, enums and integers in either spelling, null as absent") {
-  const Outer outer = outer_fields().read(parse_json(
-      R"({"displayName":"x","count":"7","colour":2,"seenAt":"2026-01-02T05:04:05+02:00","inner":{"big":5},)"
-      R"("flag":null,"createdAt":"2026-01-02T03:04:05Z","ratio":"NaN"})"));
+  const Outer outer = outer_fields().read(
+      parse_json(R"({"displayName":"x","count":"7","colour":2,"seenAt":"2026-01-02T05:04:05+02:00","inner":{"big":5},)"
+                 R"("flag":null,"createdAt":"2026-01-02T03:04:05Z","ratio":"NaN"})"));
   CHECK(outer.count == 7);
   CHECK(outer.colour == Colour::Green);
   CHECK(outer.seen_at == *parse_time("2026-01-02T03:04:05Z"));

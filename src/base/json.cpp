@@ -17,8 +17,7 @@ json::value parse_json(std::string_view text) {
   options.max_depth = 500;
   json::stream_parser parser(json::storage_ptr{}, options);
   const size_t used = parser.write_some(text.data(), text.size(), error);
-  if (!error && used < text.size() &&
-      text.find_first_not_of(" \t\r\n", used) != std::string_view::npos) {
+  if (!error && used < text.size() && text.find_first_not_of(" \t\r\n", used) != std::string_view::npos) {
     throw invalid("invalid JSON at byte {}: text after the value", used);
   }
   if (!error) parser.finish(error);

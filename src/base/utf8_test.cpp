@@ -11,10 +11,10 @@ TEST_CASE("text that is UTF-8 stays as it is, other bytes are replaced") {
   }
   const std::string mark = "\xEF\xBF\xBD";
   CHECK(to_utf8("a\xFFz") == "a" + mark + "z");
-  CHECK(to_utf8("a\xE3\x81") == "a" + mark + mark);             // cut short
-  CHECK(to_utf8("\x81z") == mark + "z");                        // begins in the middle
-  CHECK(to_utf8("\xC0\x80") == mark + mark);                    // overlong
-  CHECK(to_utf8("\xED\xA0\x80") == mark + mark + mark);         // a surrogate
+  CHECK(to_utf8("a\xE3\x81") == "a" + mark + mark);                 // cut short
+  CHECK(to_utf8("\x81z") == mark + "z");                            // begins in the middle
+  CHECK(to_utf8("\xC0\x80") == mark + mark);                        // overlong
+  CHECK(to_utf8("\xED\xA0\x80") == mark + mark + mark);             // a surrogate
   CHECK(to_utf8("\xF4\x90\x80\x80") == mark + mark + mark + mark);  // beyond Unicode
   CHECK_FALSE(is_utf8("a\xFF"));
 }

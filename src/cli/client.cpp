@@ -64,7 +64,9 @@ json::value Client::get(const std::string& path) const {
     return answer(http::fetch({.url = url_ + path}));
   } catch (const Error& error) {
     if (error.code() != Code::Unavailable) throw;
-    throw Error(Code::Unavailable, fmt::format("no server answers at {}: start one with `penstock up`, or name another with --server", url_));
+    throw Error(
+        Code::Unavailable,
+        fmt::format("no server answers at {}: start one with `penstock up`, or name another with --server", url_));
   }
 }
 
@@ -77,11 +79,11 @@ json::value Client::post(const std::string& path, const json::value& body) const
 
 void Client::stream(const std::string& path, const std::function<bool(std::string_view)>& on_data) const {
   std::string first;
-  const auto response = http::fetch({.url = url_ + path, .timeout = std::chrono::milliseconds(0),
-                                     .on_data = [&](std::string_view piece) {
-                                       if (first.size() < 4096) first += piece.substr(0, 4096);
-                                       return on_data(piece);
-                                     }});
+  const auto response =
+      http::fetch({.url = url_ + path, .timeout = std::chrono::milliseconds(0), .on_data = [&](std::string_view piece) {
+                     if (first.size() < 4096) first += piece.substr(0, 4096);
+                     return on_data(piece);
+                   }});
   if (response.status >= 400) answer({response.status, first});
 }
 

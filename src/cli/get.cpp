@@ -151,7 +151,8 @@ int logs(const Client& client, const std::string& run_text, const std::string& t
   const auto run = client.find_run(run_text);
   const auto id = string_at(run, {"run_id"});
   auto path = [&](const std::string& task_id) {
-    return fmt::format("/apis/v1alpha1/runs/{}/nodes/{}/log{}", id, http::url_encode(task_id), follow ? "?follow=true" : "");
+    return fmt::format("/apis/v1alpha1/runs/{}/nodes/{}/log{}", id, http::url_encode(task_id),
+                       follow ? "?follow=true" : "");
   };
   auto copy = [](std::string_view piece) {
     std::fwrite(piece.data(), 1, piece.size(), stdout);

@@ -20,16 +20,20 @@ std::string default_server() {
 
 // Options that `up` and `run` share. The config file is read before the options and variables that override it.
 void add_config_options(CLI::App& command, server::Config& config) {
-  command.add_option_function<std::string>("--config", [&config](const std::string& file) { read_config_file(file, config); },
-                                           "YAML file with any of these options")
+  command
+      .add_option_function<std::string>(
+          "--config", [&config](const std::string& file) { read_config_file(file, config); },
+          "YAML file with any of these options")
       ->envname("PENSTOCK_CONFIG")
       ->trigger_on_parse();
   command.add_option("--data", config.data, "data folder (default: ~/.penstock)")->envname("PENSTOCK_DATA");
   command.add_option("--runtime", config.runtime, "how pods run: auto, host, oci")->envname("PENSTOCK_RUNTIME");
   command.add_option("--python", config.python, "interpreter for Python steps")->envname("PENSTOCK_PYTHON");
-  command.add_option("--sandbox", config.sandbox, "auto, or none: steps are plain processes")->envname("PENSTOCK_SANDBOX");
+  command.add_option("--sandbox", config.sandbox, "auto, or none: steps are plain processes")
+      ->envname("PENSTOCK_SANDBOX");
   command.add_option("--log-level", config.log_level, "trace, debug, info, warn, error")->envname("PENSTOCK_LOG_LEVEL");
-  command.add_option("--cpus", config.cpus, "cores that steps may ask for (default: the machine's)")->envname("PENSTOCK_CPUS");
+  command.add_option("--cpus", config.cpus, "cores that steps may ask for (default: the machine's)")
+      ->envname("PENSTOCK_CPUS");
   command.add_option("--memory", config.memory, "bytes that steps may ask for")->envname("PENSTOCK_MEMORY");
   command.add_option("--gpus", config.gpus, "GPUs that steps may ask for")->envname("PENSTOCK_GPUS");
 }
@@ -44,8 +48,11 @@ int run_command(int argc, char** argv) {
   auto* up = app.add_subcommand("up", "start the server");
   add_config_options(*up, config);
   up->add_option("--listen", config.listen, "HOST:PORT")->envname("PENSTOCK_LISTEN")->capture_default_str();
-  up->add_option("--s3-listen", config.s3_listen, "HOST:PORT kept for the S3 interface")->envname("PENSTOCK_S3_LISTEN")->capture_default_str();
-  up->add_flag("--insecure", config.insecure, "listen beyond loopback though nobody has to log in")->envname("PENSTOCK_INSECURE");
+  up->add_option("--s3-listen", config.s3_listen, "HOST:PORT kept for the S3 interface")
+      ->envname("PENSTOCK_S3_LISTEN")
+      ->capture_default_str();
+  up->add_flag("--insecure", config.insecure, "listen beyond loopback though nobody has to log in")
+      ->envname("PENSTOCK_INSECURE");
   up->callback([&] { status = cli::up(config); });
 
   cli::RunArguments arguments;

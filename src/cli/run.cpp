@@ -91,7 +91,8 @@ std::string compile_script(const RunArguments& arguments, const std::filesystem:
   const auto sdk = server::unpack_sdk(scratch.string());
   const auto out = (scratch / "pipeline.yaml").string();
   const std::string python = arguments.config.python.empty() ? "python3" : arguments.config.python;
-  std::vector<std::string> command = {python, "-m", "kfp.cli", "dsl", "compile", "--py", arguments.file, "--output", out};
+  std::vector<std::string> command = {python, "-m",           "kfp.cli",  "dsl", "compile",
+                                      "--py", arguments.file, "--output", out};
   if (!arguments.function.empty()) {
     command.push_back("--function");
     command.push_back(arguments.function);
@@ -193,7 +194,8 @@ class Progress {
 };
 
 std::string submit(const Client& client, const RunArguments& arguments, json::value spec, json::object parameters) {
-  const auto pipeline_name = string_at(spec, {"pipelineInfo", "name"}, string_at(spec, {"pipeline_spec", "pipelineInfo", "name"}));
+  const auto pipeline_name =
+      string_at(spec, {"pipelineInfo", "name"}, string_at(spec, {"pipeline_spec", "pipelineInfo", "name"}));
   json::object run{{"display_name", arguments.name.empty() ? pipeline_name : arguments.name},
                    {"pipeline_spec", std::move(spec)},
                    {"runtime_config", {{"parameters", std::move(parameters)}}}};
@@ -246,7 +248,8 @@ void switch_caching_off(json::value& spec) {
 int run(RunArguments arguments) {
   if (!std::filesystem::exists(arguments.file)) throw not_found("there is no file {}", arguments.file);
   TemporaryFolder scratch;
-  std::string text = arguments.file.ends_with(".py") ? compile_script(arguments, scratch.path()) : read_file(arguments.file);
+  std::string text =
+      arguments.file.ends_with(".py") ? compile_script(arguments, scratch.path()) : read_file(arguments.file);
   auto documents = parse_yaml(text);
   if (documents.empty() || !documents[0].is_object()) throw invalid("{} holds no pipeline", arguments.file);
   json::value spec = documents[0];

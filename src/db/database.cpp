@@ -56,17 +56,19 @@ void migrate(Connection& c, const std::vector<Migrations>& parts) {
     }
     const auto known = static_cast<int64_t>(part.scripts.size());
     if (done > known) {
-      throw Error(Code::FailedPrecondition,
-                  fmt::format("the data folder was written by a newer Penstock ({} is at version {}, this program knows "
-                              "{}): use that program, or another data folder",
-                              part.part, done, known));
+      throw Error(
+          Code::FailedPrecondition,
+          fmt::format("the data folder was written by a newer Penstock ({} is at version {}, this program knows "
+                      "{}): use that program, or another data folder",
+                      part.part, done, known));
     }
     for (; done < known; ++done) {
       c.script("BEGIN IMMEDIATE");
       try {
         c.script(part.scripts[static_cast<size_t>(done)]);
-        c.execute("INSERT INTO schema_versions VALUES (?, ?) ON CONFLICT (part) DO UPDATE SET version = excluded.version",
-                  part.part, done + 1);
+        c.execute(
+            "INSERT INTO schema_versions VALUES (?, ?) ON CONFLICT (part) DO UPDATE SET version = excluded.version",
+            part.part, done + 1);
         c.script("COMMIT");
       } catch (...) {
         c.script("ROLLBACK");
@@ -138,8 +140,8 @@ void Database::State::run_writer() {
 
 void Database::State::commit_batch(std::vector<WriteJob>& batch) {
   Connection& c = *writer;
-  const bool synced = std::any_of(batch.begin(), batch.end(),
-                                  [](const WriteJob& job) { return job.durability == Durability::Synced; });
+  const bool synced =
+      std::any_of(batch.begin(), batch.end(), [](const WriteJob& job) { return job.durability == Durability::Synced; });
   const bool alone = batch.size() == 1;
   bool open = false;
   try {

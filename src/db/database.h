@@ -82,10 +82,8 @@ class Connection {
   static Value to_value(double number) { return number; }
   static Value to_value(bool flag) { return int64_t{flag}; }
   template <class T>
-    requires std::is_integral_v<T>
-  static Value to_value(T number) {
-    return static_cast<int64_t>(number);
-  }
+  requires std::is_integral_v<T>
+  static Value to_value(T number) { return static_cast<int64_t>(number); }
   template <class T>
   static Value to_value(const std::optional<T>& maybe) {
     return maybe ? to_value(*maybe) : Value(nullptr);
@@ -113,14 +111,14 @@ class Database {
     int readers = 2;
   };
   Database(const std::filesystem::path& path, const std::vector<Migrations>& parts, Options options);
-  Database(const std::filesystem::path& path, const std::vector<Migrations>& parts) : Database(path, parts, Options()) {}
+  Database(const std::filesystem::path& path, const std::vector<Migrations>& parts)
+      : Database(path, parts, Options()) {}
   ~Database();  // finishes every queued write
 
   // Runs `work` on the writer thread inside a transaction; resumes when it is committed. What `work` throws is undone
   // and thrown here.
   template <class Work>
-  auto write(Work work, Durability durability = Durability::Synced)
-      -> Async<std::invoke_result_t<Work, Connection&>> {
+  auto write(Work work, Durability durability = Durability::Synced) -> Async<std::invoke_result_t<Work, Connection&>> {
     using Result = std::invoke_result_t<Work, Connection&>;
     if constexpr (std::is_void_v<Result>) {
       co_await write_void([&work](Connection& c) { work(c); }, durability);

@@ -17,7 +17,8 @@ struct TempDir {
   ~TempDir() { std::filesystem::remove_all(path); }
 };
 
-const std::vector<db::Migrations> kParts = {{"t", {"CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE) STRICT"}}};
+const std::vector<db::Migrations> kParts = {
+    {"t", {"CREATE TABLE t (id INTEGER PRIMARY KEY, name TEXT UNIQUE) STRICT"}}};
 
 }  // namespace
 
@@ -27,7 +28,7 @@ TEST_CASE("writes commit together, and one that throws undoes itself alone") {
   db::Database database(dir.path / "a.db", kParts);
   std::vector<std::future<bool>> results;
   for (int i = 0; i < 200; ++i) {
-    auto make = [](db::Database& database, int i) -> Async<bool> {
+    auto make = [](db::Database& database, int number) -> Async<bool> {
       try {
         co_await database.write([i](db::Connection& c) {
           c.execute("INSERT INTO t (name) VALUES (?)", fmt::format("n{}", i));

@@ -57,10 +57,10 @@ std::string with_plus(std::string_view sql) {
 }
 
 Error bad_token(std::string_view why) {
-  return Error(Code::InvalidArgument,
-               fmt::format("invalid page token: {}; use the next_page_token of the page before, or none for the first",
-                           why),
-               "page_token");
+  return Error(
+      Code::InvalidArgument,
+      fmt::format("invalid page token: {}; use the next_page_token of the page before, or none for the first", why),
+      "page_token");
 }
 
 }  // namespace
@@ -96,8 +96,8 @@ List::List(const ListModel& model, const ListRequest& request) : model_(model) {
 void List::parse_sort(std::string_view text) {
   const std::vector<std::string> parts = words(text);
   const auto bad = [&](std::string_view why) {
-    return Error(Code::InvalidArgument,
-                 fmt::format("Invalid sorting field: {:?}: {}", std::string(text), why), "sort_by");
+    return Error(Code::InvalidArgument, fmt::format("Invalid sorting field: {:?}: {}", std::string(text), why),
+                 "sort_by");
   };
   if (parts.size() > 2) throw bad("expected one field, and perhaps asc or desc");
   if (parts.size() == 2) {
@@ -172,11 +172,10 @@ void List::only(std::string_view column, SqlValue value) {
 }
 
 void List::only_in(std::string_view column, const json::array& values) {
-  predicates_.insert(predicates_.begin(),
-                     Predicate{fmt::format("t.{} IN (SELECT j.value FROM json_each(?) j)", column),
-                               {to_text(values)},
-                               column,
-                               Predicate::Kind::Other});
+  predicates_.insert(predicates_.begin(), Predicate{fmt::format("t.{} IN (SELECT j.value FROM json_each(?) j)", column),
+                                                    {to_text(values)},
+                                                    column,
+                                                    Predicate::Kind::Other});
 }
 
 std::string List::where(std::vector<SqlValue>& values, Plan plan) const {
@@ -240,8 +239,7 @@ Matches List::find_matches(Connection& connection) const {
   json::array keys;
   {
     Rows rows = connection.query_values(
-        fmt::format("SELECT t.{} FROM {} t{} LIMIT {}", model_.key, model_.table, condition,
-                    kCountedRows + 1),
+        fmt::format("SELECT t.{} FROM {} t{} LIMIT {}", model_.key, model_.table, condition, kCountedRows + 1),
         views(values));
     matches.total = 0;
     while (rows.next()) {
@@ -305,8 +303,7 @@ List::Result List::read(Connection& connection, std::string_view select, std::st
       continue;
     }
     const int at = rows.columns() - 2;
-    SqlValue sort_value =
-        sort_->kind == ColumnKind::Text ? SqlValue(rows.string(at)) : SqlValue(rows.integer(at));
+    SqlValue sort_value = sort_->kind == ColumnKind::Text ? SqlValue(rows.string(at)) : SqlValue(rows.integer(at));
     result.next_page_token = next_token(std::move(sort_value), rows.integer(at + 1));
     break;
   }

@@ -18,9 +18,8 @@ struct Operation {
   std::string_view sql;
 };
 constexpr Operation kOperations[] = {
-    {1, "EQUALS", "="},           {2, "NOT_EQUALS", "<>"},         {3, "GREATER_THAN", ">"},
-    {5, "GREATER_THAN_EQUALS", ">="}, {6, "LESS_THAN", "<"},       {7, "LESS_THAN_EQUALS", "<="},
-    {8, "IN", "IN"},              {9, "IS_SUBSTRING", ""},
+    {1, "EQUALS", "="},    {2, "NOT_EQUALS", "<>"},       {3, "GREATER_THAN", ">"}, {5, "GREATER_THAN_EQUALS", ">="},
+    {6, "LESS_THAN", "<"}, {7, "LESS_THAN_EQUALS", "<="}, {8, "IN", "IN"},          {9, "IS_SUBSTRING", ""},
 };
 
 const Operation* find_operation(const json::value& value) {
@@ -130,7 +129,8 @@ json::object normalise_predicate(const json::value& predicate, const std::string
   if (!operation) throw bad(path, "it has no operation");
   if (!key.is_string() || key.as_string().empty()) throw bad(path, "it has no key");
   if (!has_value) throw bad(path, "it has no value");
-  if (operation->name == "IN" && !value.is_array()) throw bad(path, "IN needs string_values, int_values or long_values");
+  if (operation->name == "IN" && !value.is_array())
+    throw bad(path, "IN needs string_values, int_values or long_values");
   if (operation->name != "IN" && value.is_array()) {
     throw bad(path, fmt::format("{} takes one value, not a list", operation->name));
   }

@@ -56,7 +56,8 @@ ClientResponse fetch(const ClientRequest& request) {
   response.status = static_cast<int>(status);
   if (result == CURLE_WRITE_ERROR && request.on_data) return response;
   if (result == CURLE_OPERATION_TIMEDOUT) {
-    throw Error(Code::DeadlineExceeded, fmt::format("{}: no answer within {} ms", request.url, request.timeout.count()));
+    throw Error(Code::DeadlineExceeded,
+                fmt::format("{}: no answer within {} ms", request.url, request.timeout.count()));
   }
   if (result == CURLE_URL_MALFORMAT || result == CURLE_UNSUPPORTED_PROTOCOL) {
     throw invalid("{}: {}", request.url, curl_easy_strerror(result));

@@ -79,7 +79,8 @@ Query parse_query(std::string_view text) {
 Async<std::string> BodyReader::read_all(size_t limit) {
   const auto announced = length();
   if (announced && *announced > limit) {
-    throw Error(Code::ResourceExhausted, fmt::format("the body has {} bytes, more than the limit of {}", *announced, limit), "body");
+    throw Error(Code::ResourceExhausted,
+                fmt::format("the body has {} bytes, more than the limit of {}", *announced, limit), "body");
   }
   std::string body;
   if (announced) body.reserve(*announced);

@@ -54,7 +54,8 @@ const Node* find_node(const Node& node, std::span<const std::string_view> parts,
   const auto part = parts[0];
   const auto next_rest = rest.size() > part.size() ? rest.substr(part.size() + 1) : std::string_view{};
   if (const auto it = node.literals.find(part); it != node.literals.end()) {
-    if (const auto* found = find_node(*it->second, parts.subspan(1), next_rest, method, params, other_method)) return found;
+    if (const auto* found = find_node(*it->second, parts.subspan(1), next_rest, method, params, other_method))
+      return found;
   }
   for (const auto& [segment, child] : node.parameters) {
     if (!part.ends_with(segment.verb) || part.size() == segment.verb.size()) continue;

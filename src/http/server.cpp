@@ -160,7 +160,8 @@ class Connection::Body : public BodyReader {
       filled = piece.size() - body.size;
       if (error == bhttp::error::need_buffer) error = {};
       failed_ = failed_ || error;
-      if (error == bhttp::error::body_limit) throw Error(Code::ResourceExhausted, "the body is larger than the server accepts", "body");
+      if (error == bhttp::error::body_limit)
+        throw Error(Code::ResourceExhausted, "the body is larger than the server accepts", "body");
       if (error == beast::error::timeout) throw Error(Code::DeadlineExceeded, "the body did not come in time");
       if (error) throw Error(Code::Cancelled, "the client went away in the middle of the body");
     }
@@ -295,8 +296,9 @@ Async<> Connection::send(const Request& request, Response& response, bool keep_a
   head += "\r\n";
   stream_.expires_after(std::chrono::seconds(120));
   const bool bodyless = request.method == Method::Head || response.status == 204 || response.status == 304;
-  const std::array<asio::const_buffer, 2> parts = {
-      asio::buffer(head), bodyless || response.stream || response.file ? asio::const_buffer() : asio::buffer(response.body)};
+  const std::array<asio::const_buffer, 2> parts = {asio::buffer(head), bodyless || response.stream || response.file
+                                                                           ? asio::const_buffer()
+                                                                           : asio::buffer(response.body)};
   co_await asio::async_write(stream_, parts, use_async);
   if (bodyless) co_return;
   if (response.file) {
@@ -399,8 +401,8 @@ Async<> accept_connections(std::shared_ptr<Server::State> state) {
       [[maybe_unused]] const auto sent = ::send(socket.native_handle(), kFull.data(), kFull.size(), MSG_DONTWAIT);
       continue;
     }
-    auto connection = std::make_shared<Connection>(
-        *state, std::move(socket), fmt::format("{}:{}", peer.address().to_string(), peer.port()));
+    auto connection = std::make_shared<Connection>(*state, std::move(socket),
+                                                   fmt::format("{}:{}", peer.address().to_string(), peer.port()));
     state->connections.push_back(connection);
     asio::co_spawn(loop->executor(), run_connection(state, connection), [](std::exception_ptr) {});
   }
@@ -426,9 +428,10 @@ Server::Server(std::vector<Loop*> loops, const Router& router, ServerOptions opt
   acceptor.bind(state_->endpoint, error);
   if (!error) acceptor.listen(1024, error);
   if (error) {
-    throw Error(Code::Unavailable,
-                fmt::format("cannot listen on {}:{}: {}", o.host, o.port,
-                            error == asio::error::address_in_use ? "the port is in use by another program" : error.message()));
+    throw Error(
+        Code::Unavailable,
+        fmt::format("cannot listen on {}:{}: {}", o.host, o.port,
+                    error == asio::error::address_in_use ? "the port is in use by another program" : error.message()));
   }
   state_->endpoint = acceptor.local_endpoint();
   asio::co_spawn(state_->loops.front()->executor(), accept_connections(state_), [](std::exception_ptr) {});

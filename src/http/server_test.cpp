@@ -27,9 +27,8 @@ struct Fixture {
     router.add(Method::Get, "/hello/{name}", [](Request& r) -> Async<Response> {
       co_return text_response("hello " + r.params.find("name")->second);
     });
-    router.add(Method::Post, "/echo", [](Request& r) -> Async<Response> {
-      co_return text_response(co_await r.body->read_all(1 << 20));
-    });
+    router.add(Method::Post, "/echo",
+               [](Request& r) -> Async<Response> { co_return text_response(co_await r.body->read_all(1 << 20)); });
     router.add(Method::Post, "/ignore", [](Request&) -> Async<Response> { co_return text_response("ignored"); });
     router.add(Method::Get, "/throw", [](Request&) -> Async<Response> { throw invalid("no {}", "way"); });
     router.add(Method::Get, "/stream", [](Request&) -> Async<Response> {
@@ -104,9 +103,9 @@ TEST_CASE_FIXTURE(Fixture, "requests, errors and files are answered") {
 }
 
 TEST_CASE_FIXTURE(Fixture, "one connection serves several requests, also those with an unread body") {
-  const auto answer = raw(
-      "POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"
-      "GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\nGET /hello/b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
+  const auto answer =
+      raw("POST /ignore HTTP/1.1\r\nHost: x\r\nContent-Length: 5\r\n\r\nabcde"
+          "GET /hello/a HTTP/1.1\r\nHost: x\r\n\r\nGET /hello/b HTTP/1.1\r\nHost: x\r\nConnection: close\r\n\r\n");
   CHECK(answer.find("ignored") != std::string::npos);
   CHECK(answer.find("hello a") != std::string::npos);
   CHECK(answer.find("hello b") != std::string::npos);
@@ -151,13 +150,16 @@ TEST_CASE("a verb wins over a plain parameter, a literal over both") {
   router.add(Method::Post, "/files/{path*}", say("file"));
   auto ask = [&](std::string path) {
     std::promise<std::string> answer;
-    asio::co_spawn(loop.executor(), [](const Router& r, std::string p, std::promise<std::string>& out) -> Async<> {
-      Request request;
-      request.method = Method::Post;
-      request.path = p;
-      const Response response = co_await r.handle(request);
-      out.set_value(response.body);
-    }(router, path, answer), [](std::exception_ptr) {});
+    asio::co_spawn(
+        loop.executor(),
+        [](const Router& r, std::string p, std::promise<std::string>& out) -> Async<> {
+          Request request;
+          request.method = Method::Post;
+          request.path = p;
+          const Response response = co_await r.handle(request);
+          out.set_value(response.body);
+        }(router, path, answer),
+        [](std::exception_ptr) {});
     return answer.get_future().get();
   };
   CHECK(ask("/runs/a%2Fb") == "plain id=a/b");

@@ -36,9 +36,15 @@ TEST_CASE("a key waits once, and again when it is added while it is looked at") 
 }
 
 TEST_CASE("keys and owners") {
-  const json::object owned{{"metadata", json::object{{"name", "p"}, {"namespace", "n"}, {"ownerReferences", json::array{
-      json::object{{"apiVersion", "v1"}, {"kind", "Namespace"}, {"name", "x"}, {"controller", true}},
-      json::object{{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"name", "c"}, {"controller", false}}}}}}};
+  const json::object owned{
+      {"metadata",
+       json::object{
+           {"name", "p"},
+           {"namespace", "n"},
+           {"ownerReferences",
+            json::array{
+                json::object{{"apiVersion", "v1"}, {"kind", "Namespace"}, {"name", "x"}, {"controller", true}},
+                json::object{{"apiVersion", "v1"}, {"kind", "ConfigMap"}, {"name", "c"}, {"controller", false}}}}}}};
   CHECK(key_of(owned) == "n/p");
   CHECK(split_key("n/p") == std::pair<std::string, std::string>("n", "p"));
   CHECK(split_key("p") == std::pair<std::string, std::string>("", "p"));

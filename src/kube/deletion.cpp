@@ -61,8 +61,8 @@ Object Resources::remove(Table& table, std::string_view ns, std::string_view nam
   // A deletion under way can be hastened, not delayed.
   if (deleting) grace = std::min(grace, get_int(metadata, "deletionGracePeriodSeconds"));
   if (options.propagation == Propagation::Orphan) orphan_dependents(entry);
-  const bool foreground = options.propagation == Propagation::Foreground && !deleting &&
-                          !store_.dependents(uid_of(*entry.object)).empty();
+  const bool foreground =
+      options.propagation == Propagation::Foreground && !deleting && !store_.dependents(uid_of(*entry.object)).empty();
   const auto* finalizers = finalizers_of(*entry.object);
   if (!foreground && grace == 0 && (finalizers == nullptr || finalizers->empty())) return drop(entry);
   const Object now = mark_deleted(entry, grace, foreground);

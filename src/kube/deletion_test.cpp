@@ -9,8 +9,11 @@ using namespace penstock::kube::test;
 namespace {
 
 json::object owned_by(json::object object, const Object& owner, bool blocks = false) {
-  json::object reference{{"apiVersion", get_string(*owner, "apiVersion")}, {"kind", get_string(*owner, "kind")},
-                         {"name", name_of(*owner)}, {"uid", uid_of(*owner)}, {"blockOwnerDeletion", blocks}};
+  json::object reference{{"apiVersion", get_string(*owner, "apiVersion")},
+                         {"kind", get_string(*owner, "kind")},
+                         {"name", name_of(*owner)},
+                         {"uid", uid_of(*owner)},
+                         {"blockOwnerDeletion", blocks}};
   auto& owners = object["metadata"].as_object()["ownerReferences"];
   if (!owners.is_array()) owners = json::array();
   owners.as_array().push_back(std::move(reference));
@@ -99,7 +102,8 @@ TEST_CASE("dependents go after their owner, of whatever kind, through every gene
   const Object owner = server.create(kConfigMaps, config_map("owner"));
   const Object other = server.create(kConfigMaps, config_map("other"));
   const Object child = server.create(kPods, owned_by(pod("child"), owner));
-  server.create(kSecrets, owned_by({{"metadata", json::object{{"name", "grandchild"}, {"namespace", "default"}}}}, child));
+  server.create(kSecrets,
+                owned_by({{"metadata", json::object{{"name", "grandchild"}, {"namespace", "default"}}}}, child));
   server.create(kPods, owned_by(owned_by(pod("shared"), owner), other));
   auto watch = server.watch(kSecrets, {});
   server.remove(kConfigMaps, "owner");
@@ -156,7 +160,8 @@ TEST_CASE("deleting a namespace deletes what is in it, and then it goes") {
   TempDir dir;
   Server server(dir.path / "db");
   server.create(kNamespaces, {{"metadata", json::object{{"name", "team"}}}});
-  for (int i = 0; i < 200; ++i) server.create(kConfigMaps, config_map(fmt::format("c{}", i), "team"), {.durable = false});
+  for (int i = 0; i < 200; ++i)
+    server.create(kConfigMaps, config_map(fmt::format("c{}", i), "team"), {.durable = false});
   json::object bound = pod("running", "team");
   bound["spec"].as_object()["nodeName"] = "n";
   server.create(kPods, bound);
@@ -187,9 +192,11 @@ TEST_CASE("a restart goes on with what was being deleted") {
     // As after a loss between the owner's deletion and the dependents'.
     db::Database database(dir.path / "db", {EmbeddedApi::migrations()});
     database.write_now([](db::Connection& c) {
-      c.execute("DELETE FROM kube_objects WHERE body LIKE '%\"name\":\"owner\",\"namespace\"%' AND resource='configmaps'");
-      c.execute("UPDATE kube_objects SET body = json_set(body, '$.metadata.deletionTimestamp', '2023-01-01T00:00:00Z') "
-                "WHERE resource='namespaces' AND body LIKE '%\"team\"%'");
+      c.execute(
+          "DELETE FROM kube_objects WHERE body LIKE '%\"name\":\"owner\",\"namespace\"%' AND resource='configmaps'");
+      c.execute(
+          "UPDATE kube_objects SET body = json_set(body, '$.metadata.deletionTimestamp', '2023-01-01T00:00:00Z') "
+          "WHERE resource='namespaces' AND body LIKE '%\"team\"%'");
     });
   }
   Server server(dir.path / "db");

@@ -23,22 +23,22 @@ json::object subresource(const Kind& kind, std::string_view name, json::array ve
 }  // namespace
 
 json::object api_versions(std::string_view host) {
-  return {{"kind", "APIVersions"},
-          {"versions", json::array{"v1"}},
-          {"serverAddressByClientCIDRs",
-           json::array{json::object{{"clientCIDR", "0.0.0.0/0"}, {"serverAddress", host}}}}};
+  return {
+      {"kind", "APIVersions"},
+      {"versions", json::array{"v1"}},
+      {"serverAddressByClientCIDRs", json::array{json::object{{"clientCIDR", "0.0.0.0/0"}, {"serverAddress", host}}}}};
 }
 
 json::object api_resources(const Kinds& kinds, std::string_view group, std::string_view version) {
   json::array resources;
   for (const auto& kind : kinds.all()) {
     if (kind.resource.group != group || kind.resource.version != version) continue;
-    json::object item{{"name", kind.resource.plural},
-                      {"singularName", kind.singular},
-                      {"namespaced", kind.resource.namespaced},
-                      {"kind", kind.resource.kind},
-                      {"verbs", json::array{"create", "delete", "deletecollection", "get", "list", "patch", "update",
-                                            "watch"}}};
+    json::object item{
+        {"name", kind.resource.plural},
+        {"singularName", kind.singular},
+        {"namespaced", kind.resource.namespaced},
+        {"kind", kind.resource.kind},
+        {"verbs", json::array{"create", "delete", "deletecollection", "get", "list", "patch", "update", "watch"}}};
     if (!kind.short_names.empty()) item["shortNames"] = texts(kind.short_names);
     if (!kind.categories.empty()) item["categories"] = texts(kind.categories);
     resources.push_back(std::move(item));
@@ -55,7 +55,8 @@ json::object api_group(const Kinds& kinds, std::string_view group) {
   json::array versions;
   for (const auto& kind : kinds.all()) {
     if (kind.resource.group != group) continue;
-    json::value version = json::object{{"groupVersion", kind.resource.api_version()}, {"version", kind.resource.version}};
+    json::value version =
+        json::object{{"groupVersion", kind.resource.api_version()}, {"version", kind.resource.version}};
     if (std::find(versions.begin(), versions.end(), version) == versions.end()) versions.push_back(std::move(version));
   }
   json::object result{{"kind", "APIGroup"}, {"apiVersion", "v1"}, {"name", group}};
@@ -78,9 +79,9 @@ json::object api_groups(const Kinds& kinds) {
 
 json::object server_version() {
   // The version of Kubernetes whose behaviour is matched; clients compare theirs with it.
-  return {{"major", "1"},        {"minor", "30"},      {"gitVersion", "v1.30.0+penstock"}, {"gitCommit", ""},
-          {"gitTreeState", ""},  {"buildDate", ""},    {"goVersion", ""},                  {"compiler", "g++"},
-          {"platform", "linux/amd64"}};
+  return {{"major", "1"},    {"minor", "30"},      {"gitVersion", "v1.30.0+penstock"},
+          {"gitCommit", ""}, {"gitTreeState", ""}, {"buildDate", ""},
+          {"goVersion", ""}, {"compiler", "g++"},  {"platform", "linux/amd64"}};
 }
 
 }  // namespace penstock::kube

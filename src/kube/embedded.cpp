@@ -153,13 +153,12 @@ void EmbeddedApi::State::write_later(Changes changes) {
 Async<> EmbeddedApi::State::write_durably(Changes changes) {
   // Named, not written inside the co_await: g++ 12 destroys the captures of such a temporary twice.
   std::function<void(ExternalDone)> start = [this, changes](ExternalDone done) {
-    database.queue_write(
-        [changes](db::Connection& c) { write_rows(c, *changes); }, db::Durability::Synced,
-        [self = shared_from_this(), changes, done = std::move(done)](const std::exception_ptr& error) {
-          // Queued before the caller's own resumption on the same loop.
-          if (error) self->turn([self, changes] { self->undo(*changes); });
-          done(error);
-        });
+    database.queue_write([changes](db::Connection& c) { write_rows(c, *changes); }, db::Durability::Synced,
+                         [self = shared_from_this(), changes, done = std::move(done)](const std::exception_ptr& error) {
+                           // Queued before the caller's own resumption on the same loop.
+                           if (error) self->turn([self, changes] { self->undo(*changes); });
+                           done(error);
+                         });
   };
   co_await await_external(std::move(start));
 }
@@ -243,16 +242,16 @@ const Kinds& EmbeddedApi::kinds() const { return state_->kinds; }
 template <class Work>
 auto EmbeddedApi::on_control(Work work) -> Async<std::invoke_result_t<Work>> {
   if (state_->control.running_here()) co_return work();
-  co_return co_await on(state_->control.executor(), [&work]() -> Async<std::invoke_result_t<Work>> {
-    co_return work();
-  });
+  co_return co_await on(state_->control.executor(),
+                        [&work]() -> Async<std::invoke_result_t<Work>> { co_return work(); });
 }
 
 // Runs `work` on the control loop and has what it changed written; what it throws has changed nothing.
 template <class Work>
 Async<Object> EmbeddedApi::change(bool durable, Work work) {
   if (!state_->control.running_here()) {
-    co_return co_await on(state_->control.executor(), [this, durable, &work] { return change(durable, std::ref(work)); });
+    co_return co_await on(state_->control.executor(),
+                          [this, durable, &work] { return change(durable, std::ref(work)); });
   }
   Object result = work();
   const auto changes = state_->take_changes();

@@ -42,7 +42,8 @@ class EmbeddedApi : public Api {
   Async<Object> update(const Resource& resource, json::object object, WriteOptions options = kDefaultWrite) override;
   Async<Object> patch(const Resource& resource, std::string ns, std::string name, PatchType type, json::value patch,
                       WriteOptions options = kDefaultWrite) override;
-  Async<Object> remove(const Resource& resource, std::string ns, std::string name, DeleteOptions options = kDefaultDelete) override;
+  Async<Object> remove(const Resource& resource, std::string ns, std::string name,
+                       DeleteOptions options = kDefaultDelete) override;
   Async<std::unique_ptr<Watch>> watch(const Resource& resource, WatchQuery query) override;
 
  private:

@@ -76,8 +76,11 @@ TEST_CASE("an object that is not valid is refused with every cause") {
   json::object bad = pod("Bad_Name");
   bad["metadata"].as_object()["labels"] = json::object{{"ok", "no spaces please"}};
   bad["spec"].as_object()["containers"] = json::array{
-      json::object{{"name", "main"}, {"image", "x"}, {"resources", json::object{{"limits", json::object{{"cpu", "much"}}}}}},
-      json::object{{"name", "main"}, {"image", "x"}, {"volumeMounts", json::array{json::object{{"name", "v"}, {"mountPath", "/v"}}}}}};
+      json::object{
+          {"name", "main"}, {"image", "x"}, {"resources", json::object{{"limits", json::object{{"cpu", "much"}}}}}},
+      json::object{{"name", "main"},
+                   {"image", "x"},
+                   {"volumeMounts", json::array{json::object{{"name", "v"}, {"mountPath", "/v"}}}}}};
   const auto error = status_error([&] { server.create(kPods, bad); });
   CHECK(error.http() == 422);
   CHECK(error.reason() == "Invalid");
@@ -104,8 +107,9 @@ TEST_CASE("a namespace must exist, and the usual ones do") {
   CHECK(error.details().kind == "namespaces");
   server.create(kNamespaces, {{"metadata", json::object{{"name", "team"}}}});
   server.create(kPods, pod("a", "team"));
-  CHECK(code_of([&] { server.create(kNamespaces, {{"metadata", json::object{{"name", "a.b"}}}}); }) ==
-        Code::InvalidArgument);
+  CHECK(code_of([&] {
+          server.create(kNamespaces, {{"metadata", json::object{{"name", "a.b"}}}});
+        }) == Code::InvalidArgument);
 }
 
 TEST_CASE("an update of an older version is a conflict, one without changes changes nothing") {
@@ -198,7 +202,8 @@ TEST_CASE("dry runs change nothing") {
   CHECK(name_of(*server.create(kPods, pod("a"), {.dry_run = true})) == "a");
   CHECK_FALSE(server.exists(kPods, "a"));
   const Object made = server.create(kPods, pod("a"));
-  server.patch(kPods, "a", PatchType::Merge, json::object{{"spec", json::object{{"nodeName", "n"}}}}, {.dry_run = true});
+  server.patch(kPods, "a", PatchType::Merge, json::object{{"spec", json::object{{"nodeName", "n"}}}},
+               {.dry_run = true});
   server.remove(kPods, "a", {.dry_run = true});
   CHECK(*server.get(kPods, "a") == *made);
 }

@@ -11,7 +11,8 @@ constexpr size_t kMaxMessage = 1024;
 // The same occurrence has the same name, so that it is found again without a search.
 std::string event_name(const json::object& object, std::string_view type, std::string_view reason,
                        std::string_view message) {
-  const std::string hash = sha256_hex(fmt::format("{}\n{}\n{}\n{}", uid_of(object), type, reason, message)).substr(0, 16);
+  const std::string hash =
+      sha256_hex(fmt::format("{}\n{}\n{}\n{}", uid_of(object), type, reason, message)).substr(0, 16);
   return std::string(name_of(object).substr(0, 230)) + "." + hash;
 }
 

@@ -9,7 +9,8 @@ namespace penstock::kube {
 const Kind& Kinds::add(Kind kind) {
   const auto& resource = kind.resource;
   if (find(resource.group, resource.version, resource.plural) != nullptr) {
-    throw Error(Code::AlreadyExists, fmt::format("the kind {} {} is there twice", resource.api_version(), resource.kind));
+    throw Error(Code::AlreadyExists,
+                fmt::format("the kind {} {} is there twice", resource.api_version(), resource.kind));
   }
   return kinds_.emplace_back(std::move(kind));
 }
@@ -89,7 +90,8 @@ Kind namespace_kind() {
 bool is_data_key(std::string_view key) {
   if (key.empty() || key.size() > 253 || key == "." || key == ".." || key.starts_with("..")) return false;
   return std::all_of(key.begin(), key.end(), [](char c) {
-    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' || c == '.';
+    return (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '-' || c == '_' ||
+           c == '.';
   });
 }
 
@@ -134,7 +136,9 @@ void validate_immutable(const json::object& before, const json::object& now, Cau
 }
 
 Column data_count() {
-  return {.name = "Data", .type = "integer", .description = "How many keys it has",
+  return {.name = "Data",
+          .type = "integer",
+          .description = "How many keys it has",
           .cell = [](const json::object& object, Time) {
             size_t count = 0;
             for (const std::string_view member : {"data", "binaryData"}) {
@@ -247,29 +251,39 @@ Kind claim_kind() {
   kind.columns = {path_column("Status", {"status", "phase"}, "The phase of the claim"),
                   path_column("Volume", {"spec", "volumeName"}, "The volume that is bound"),
                   path_column("Capacity", {"status", "capacity", "storage"}, "The size of the volume")};
-  kind.columns.push_back({.name = "Access Modes", .description = "How it can be mounted",
-                          .cell = [](const json::object& object, Time) {
-                            std::string text;
-                            const auto* spec = find_object(object, "spec");
-                            const auto* modes = spec ? find_array(*spec, "accessModes") : nullptr;
-                            for (const auto& mode : modes ? *modes : json::array()) {
-                              if (!mode.is_string()) continue;
-                              const auto& name = mode.get_string();
-                              text += text.empty() ? "" : ",";
-                              text += name == "ReadWriteOnce" ? "RWO" : name == "ReadOnlyMany" ? "ROX"
-                                    : name == "ReadWriteMany" ? "RWX" : "RWOP";
-                            }
-                            return json::value(text);
-                          }});
+  kind.columns.push_back(
+      {.name = "Access Modes", .description = "How it can be mounted", .cell = [](const json::object& object, Time) {
+         std::string text;
+         const auto* spec = find_object(object, "spec");
+         const auto* modes = spec ? find_array(*spec, "accessModes") : nullptr;
+         for (const auto& mode : modes ? *modes : json::array()) {
+           if (!mode.is_string()) continue;
+           const auto& name = mode.get_string();
+           text += text.empty() ? "" : ",";
+           text += name == "ReadWriteOnce"   ? "RWO"
+                   : name == "ReadOnlyMany"  ? "ROX"
+                   : name == "ReadWriteMany" ? "RWX"
+                                             : "RWOP";
+         }
+         return json::value(text);
+       }});
   kind.columns.push_back(path_column("StorageClass", {"spec", "storageClassName"}, "The storage class"));
   return kind;
 }
 
 Kind event_kind() {
   Kind kind{.resource = kEvents, .singular = "event", .short_names = {"ev"}};
-  kind.selectable_fields = {"involvedObject.kind", "involvedObject.namespace", "involvedObject.name",
-                            "involvedObject.uid", "involvedObject.apiVersion", "involvedObject.resourceVersion",
-                            "involvedObject.fieldPath", "reason", "reportingComponent", "source", "type"};
+  kind.selectable_fields = {"involvedObject.kind",
+                            "involvedObject.namespace",
+                            "involvedObject.name",
+                            "involvedObject.uid",
+                            "involvedObject.apiVersion",
+                            "involvedObject.resourceVersion",
+                            "involvedObject.fieldPath",
+                            "reason",
+                            "reportingComponent",
+                            "source",
+                            "type"};
   kind.validate = [](const json::object& object, Causes& causes) {
     const Path path("involvedObject");
     const auto* about = find_object(object, "involvedObject");

@@ -31,9 +31,9 @@ struct Kind {
   std::vector<std::string> short_names = {};
   std::vector<std::string> categories = {};
   bool status_subresource = false;
-  bool tracks_generation = false;  // metadata.generation counts changes of spec
-  bool label_name = false;         // names are DNS labels, not subdomains
-  bool strategic = true;           // takes strategic merge patches (not so for custom resources)
+  bool tracks_generation = false;                   // metadata.generation counts changes of spec
+  bool label_name = false;                          // names are DNS labels, not subdomains
+  bool strategic = true;                            // takes strategic merge patches (not so for custom resources)
   std::vector<std::string> selectable_fields = {};  // beside metadata.name and metadata.namespace
 
   // All optional. `set_defaults` also fills the status that a new object has.

@@ -27,7 +27,9 @@ auto run_on(Loop& loop, Make make) {
 // The store over a file; `elsewhere` is a loop other than the control loop.
 struct Server {
   explicit Server(const std::filesystem::path& file, EmbeddedOptions options = {})
-      : control("control"), elsewhere("elsewhere"), database(file, {EmbeddedApi::migrations()}),
+      : control("control"),
+        elsewhere("elsewhere"),
+        database(file, {EmbeddedApi::migrations()}),
         api(database, control, clock, core_kinds(), options) {
     run_on(elsewhere, [&] { return api.start(); });
   }
@@ -56,7 +58,8 @@ struct Server {
   Object update(const Resource& resource, json::object object, WriteOptions options = {}) {
     return run([&] { return api.update(resource, object, options); });
   }
-  Object patch(const Resource& resource, std::string name, PatchType type, json::value patch, WriteOptions options = {}) {
+  Object patch(const Resource& resource, std::string name, PatchType type, json::value patch,
+               WriteOptions options = {}) {
     return run([&] { return api.patch(resource, "default", name, type, patch, options); });
   }
   Object remove(const Resource& resource, std::string name, DeleteOptions options = {}, std::string ns = "default") {

@@ -151,8 +151,8 @@ void apply_operation(json::value& target, const json::value& item, size_t index)
   } else if (operation.op == "move" || operation.op == "copy") {
     const Tokens from = parse_pointer(text_member(object, operation, "from"), index);
     if (operation.op == "move") {
-      const bool inside = from.size() < operation.tokens.size() &&
-                          std::equal(from.begin(), from.end(), operation.tokens.begin());
+      const bool inside =
+          from.size() < operation.tokens.size() && std::equal(from.begin(), from.end(), operation.tokens.begin());
       if (inside) throw operation.error("a value cannot be moved into itself");
       add(target, operation, take(target, operation, from));
     } else {

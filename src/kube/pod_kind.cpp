@@ -12,8 +12,10 @@ constexpr int64_t kDefaultGrace = 30;
 
 void set_default(json::object& object, std::string_view key, json::value value) {
   auto* member = object.if_contains(key);
-  if (member == nullptr) object.emplace(key, std::move(value));
-  else if (member->is_null()) *member = std::move(value);
+  if (member == nullptr)
+    object.emplace(key, std::move(value));
+  else if (member->is_null())
+    *member = std::move(value);
 }
 
 void pod_defaults(json::object& pod) {
@@ -32,7 +34,9 @@ void pod_defaults(json::object& pod) {
   set_default(status.get_object(), "phase", "Pending");
 }
 
-bool is_text(const json::value* value) { return value != nullptr && value->is_string() && !value->get_string().empty(); }
+bool is_text(const json::value* value) {
+  return value != nullptr && value->is_string() && !value->get_string().empty();
+}
 
 void check_name(const json::object& item, const Path& path, std::set<std::string_view>& seen, Causes& causes) {
   const auto* name = item.if_contains("name");
@@ -50,8 +54,10 @@ void check_quantities(const json::object& resources, std::string_view member, co
   const Path at = path / member;
   for (const auto& [key, amount] : value->get_object()) {
     const auto number = quantity_of(amount);
-    if (!number) causes.invalid(at.at(key), amount, "must be a quantity, as \"500m\", \"2\" or \"1Gi\"");
-    else if (*number < 0) causes.invalid(at.at(key), amount, "must be 0 or more");
+    if (!number)
+      causes.invalid(at.at(key), amount, "must be a quantity, as \"500m\", \"2\" or \"1Gi\"");
+    else if (*number < 0)
+      causes.invalid(at.at(key), amount, "must be 0 or more");
   }
 }
 
@@ -118,11 +124,15 @@ void check_mounts(const json::object& container, const Path& path, const std::se
   std::set<std::string_view> targets;
   for (size_t i = 0; i < mounts->size(); ++i) {
     const auto* name = find((*mounts)[i], "name");
-    if (!is_text(name)) causes.required(list[i] / "name");
-    else if (!volumes.contains(to_view(name->get_string()))) causes.not_found(list[i] / "name", *name);
+    if (!is_text(name))
+      causes.required(list[i] / "name");
+    else if (!volumes.contains(to_view(name->get_string())))
+      causes.not_found(list[i] / "name", *name);
     const auto* target = find((*mounts)[i], "mountPath");
-    if (!is_text(target)) causes.required(list[i] / "mountPath");
-    else if (!targets.insert(to_view(target->get_string())).second) causes.duplicate(list[i] / "mountPath", *target);
+    if (!is_text(target))
+      causes.required(list[i] / "mountPath");
+    else if (!targets.insert(to_view(target->get_string())).second)
+      causes.duplicate(list[i] / "mountPath", *target);
   }
 }
 
@@ -181,8 +191,10 @@ void validate_pod(const json::object& pod, Causes& causes) {
     const Path path = root / "volumes";
     for (size_t i = 0; i < list->size(); ++i) {
       const auto* volume = (*list)[i].if_object();
-      if (volume == nullptr) causes.invalid(path[i], (*list)[i], "must be an object");
-      else check_name(*volume, path[i], volumes, causes);
+      if (volume == nullptr)
+        causes.invalid(path[i], (*list)[i], "must be an object");
+      else
+        check_name(*volume, path[i], volumes, causes);
     }
   }
   const auto* containers = find_array(*spec, "containers");
@@ -191,9 +203,9 @@ void validate_pod(const json::object& pod, Causes& causes) {
   check_containers(*spec, "initContainers", volumes, names, causes);
   check_containers(*spec, "containers", volumes, names, causes);
   const auto* policy = spec->if_contains("restartPolicy");
-  if (policy != nullptr && !(policy->is_string() && (policy->get_string() == "Always" ||
-                                                     policy->get_string() == "OnFailure" ||
-                                                     policy->get_string() == "Never"))) {
+  if (policy != nullptr &&
+      !(policy->is_string() &&
+        (policy->get_string() == "Always" || policy->get_string() == "OnFailure" || policy->get_string() == "Never"))) {
     causes.unsupported(root / "restartPolicy", *policy, {"Always", "OnFailure", "Never"});
   }
   check_number(*spec, "terminationGracePeriodSeconds", 0, causes);
@@ -211,8 +223,8 @@ void blank_images(json::object& spec, std::string_view member) {
 
 json::object fixed_part(const json::object& spec) {
   json::object copy = spec;
-  for (const std::string_view free : {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds",
-                                      "nodeName", "schedulingGates"}) {
+  for (const std::string_view free :
+       {"activeDeadlineSeconds", "tolerations", "terminationGracePeriodSeconds", "nodeName", "schedulingGates"}) {
     if (const auto at = copy.find(free); at != copy.end()) copy.stable_erase(at);
   }
   blank_images(copy, "containers");
@@ -277,7 +289,9 @@ json::value restarts_cell(const json::object& pod, Time) {
 }
 
 Column wide_column(std::string name, std::string_view part, std::string_view key, std::string description) {
-  return {.name = std::move(name), .description = std::move(description), .priority = 1,
+  return {.name = std::move(name),
+          .description = std::move(description),
+          .priority = 1,
           .cell = [part = std::string(part), key = std::string(key)](const json::object& pod, Time) {
             const auto* object = find_object(pod, part);
             const std::string text = object ? get_string(*object, key) : "";
@@ -304,15 +318,15 @@ Kind pod_kind() {
   Kind kind{.resource = kPods, .singular = "pod", .short_names = {"po"}, .categories = {"all"}};
   kind.status_subresource = true;
   kind.tracks_generation = true;
-  kind.selectable_fields = {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName", "spec.serviceAccountName",
-                            "status.phase", "status.podIP", "status.nominatedNodeName"};
+  kind.selectable_fields = {"spec.nodeName", "spec.restartPolicy", "spec.schedulerName",      "spec.serviceAccountName",
+                            "status.phase",  "status.podIP",       "status.nominatedNodeName"};
   kind.set_defaults = pod_defaults;
   kind.validate = validate_pod;
   kind.validate_update = validate_pod_update;
-  kind.columns = {{.name = "Ready", .description = "Containers that are ready, of all", .cell = ready_cell},
-                  {.name = "Status", .description = "The phase, or why it is not running", .cell = status_cell},
-                  {.name = "Restarts", .type = "integer", .description = "Restarts of its containers",
-                   .cell = restarts_cell}};
+  kind.columns = {
+      {.name = "Ready", .description = "Containers that are ready, of all", .cell = ready_cell},
+      {.name = "Status", .description = "The phase, or why it is not running", .cell = status_cell},
+      {.name = "Restarts", .type = "integer", .description = "Restarts of its containers", .cell = restarts_cell}};
   kind.columns.push_back(wide_column("IP", "status", "podIP", "The pod's address"));
   kind.columns.push_back(wide_column("Node", "spec", "nodeName", "The node that runs it"));
   return kind;

@@ -31,10 +31,14 @@ Accepted parse_accepted(std::string_view range) {
   Accepted accepted;
   bool first = true;
   each_part(range, ';', [&](std::string_view part) {
-    if (std::exchange(first, false)) accepted.type = part;
-    else if (part.starts_with("as=")) accepted.as = part.substr(3);
-    else if (part.starts_with("v=")) accepted.version = part.substr(2);
-    else if (part.starts_with("g=")) accepted.group = part.substr(2);
+    if (std::exchange(first, false))
+      accepted.type = part;
+    else if (part.starts_with("as="))
+      accepted.as = part.substr(3);
+    else if (part.starts_with("v="))
+      accepted.version = part.substr(2);
+    else if (part.starts_with("g="))
+      accepted.group = part.substr(2);
   });
   return accepted;
 }
@@ -65,9 +69,12 @@ Presentation::Presentation(const http::Request& request, const Kind& kind, const
     if (accepted.as.empty()) {
       found = true;
     } else if (accepted.group == "meta.k8s.io" && (accepted.version == "v1" || accepted.version == "v1beta1")) {
-      if (accepted.as == "Table") form_ = Form::Table;
-      else if (accepted.as.starts_with("PartialObjectMetadata")) form_ = Form::Metadata;
-      else return;
+      if (accepted.as == "Table")
+        form_ = Form::Table;
+      else if (accepted.as.starts_with("PartialObjectMetadata"))
+        form_ = Form::Metadata;
+      else
+        return;
       version_ = accepted.version;
       found = true;
     }
@@ -107,11 +114,13 @@ json::object Presentation::row(const json::object& object) const {
   for (const auto& column : kind_.columns) cells.push_back(column.cell(object, now));
   const auto* metadata = find_object(object, "metadata");
   const auto created = parse_time(metadata ? get_string(*metadata, "creationTimestamp") : "");
-  cells.push_back(json::value(
-      created ? short_duration(std::chrono::duration_cast<std::chrono::seconds>(now - *created)) : "<unknown>"));
+  cells.push_back(json::value(created ? short_duration(std::chrono::duration_cast<std::chrono::seconds>(now - *created))
+                                      : "<unknown>"));
   json::object row{{"cells", std::move(cells)}};
-  if (include_object_ == "Object") row["object"] = object;
-  else if (include_object_ != "None") row["object"] = metadata_only(object);
+  if (include_object_ == "Object")
+    row["object"] = object;
+  else if (include_object_ != "None")
+    row["object"] = metadata_only(object);
   return row;
 }
 

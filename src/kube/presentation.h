@@ -27,7 +27,7 @@ class Presentation {
   const Kind& kind_;
   const Clock& clock_;
   Form form_ = Form::Whole;
-  std::string version_ = "v1";             // of meta.k8s.io, for the forms other than Whole
+  std::string version_ = "v1";               // of meta.k8s.io, for the forms other than Whole
   std::string include_object_ = "Metadata";  // what comes with a row
 };
 

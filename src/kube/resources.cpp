@@ -49,9 +49,12 @@ void keep_system_metadata(const json::object& before, json::object& next) {
                                      "deletionTimestamp", "deletionGracePeriodSeconds", "generateName"}) {
     const auto* value = from->if_contains(key);
     auto* mine = to.if_contains(key);
-    if (value == nullptr) drop_member(to, key);
-    else if (mine == nullptr) to.emplace(key, *value);
-    else if (*mine != *value) *mine = *value;
+    if (value == nullptr)
+      drop_member(to, key);
+    else if (mine == nullptr)
+      to.emplace(key, *value);
+    else if (*mine != *value)
+      *mine = *value;
   }
   drop_member(to, "managedFields");
   drop_member(to, "selfLink");
@@ -110,7 +113,8 @@ void Resources::check_namespace(const Kind& kind, std::string_view ns) {
   Entry* entry = store_.find(store_.table(kNamespaces), {}, ns);
   if (entry == nullptr) throw no_such_object(kNamespaces, ns);
   if (is_deleting(*entry->object)) {
-    throw forbidden(kind.resource, "", fmt::format("nothing can be created in the namespace {}: it is being deleted", ns));
+    throw forbidden(kind.resource, "",
+                    fmt::format("nothing can be created in the namespace {}: it is being deleted", ns));
   }
 }
 
@@ -192,9 +196,10 @@ Object Resources::patch(Table& table, std::string_view ns, std::string_view name
   const Kind& kind = *table.kind;
   check_subresource(kind, options.subresource);
   if (type == PatchType::Strategic && !kind.strategic) {
-    throw unsupported_media_type(fmt::format("{}: strategic merge patches are for the core kinds: use "
-                                             "application/merge-patch+json",
-                                             kind.resource.plural));
+    throw unsupported_media_type(
+        fmt::format("{}: strategic merge patches are for the core kinds: use "
+                    "application/merge-patch+json",
+                    kind.resource.plural));
   }
   if (type == PatchType::Apply) {
     if (!patch.is_object()) throw bad_request("an apply patch must be the object");
@@ -218,9 +223,12 @@ Object Resources::patch(Table& table, std::string_view ns, std::string_view name
     return change_status(entry, holder.if_contains("status"), options.dry_run);
   }
   json::value next(*entry.object);
-  if (type == PatchType::Json) apply_json_patch(next, patch);
-  else if (type == PatchType::Merge) apply_merge_patch(next, patch);
-  else apply_strategic_patch(next, patch);
+  if (type == PatchType::Json)
+    apply_json_patch(next, patch);
+  else if (type == PatchType::Merge)
+    apply_merge_patch(next, patch);
+  else
+    apply_strategic_patch(next, patch);
   if (!next.is_object()) throw bad_request("the patch makes something else than an object of it");
   auto& object = next.get_object();
   check_type(kind.resource, object);
@@ -246,8 +254,10 @@ json::object Resources::patched_status(const Entry& entry, PatchType type, const
   if (const auto* status = entry.object->if_contains("status")) holder.get_object()["status"] = *status;
   const auto* part = patch.get_object().if_contains("status");
   const json::value status_patch = json::object{{"status", part ? *part : json::value(json::object())}};
-  if (type == PatchType::Merge) apply_merge_patch(holder, status_patch);
-  else apply_strategic_patch(holder, status_patch);
+  if (type == PatchType::Merge)
+    apply_merge_patch(holder, status_patch);
+  else
+    apply_strategic_patch(holder, status_patch);
   return std::move(holder.get_object());
 }
 
@@ -276,8 +286,10 @@ Object Resources::change(Entry& entry, json::object next, const WriteOptions& op
   keep_system_metadata(before, next);
   if (kind.status_subresource && !options.whole) {
     const auto* status = before.if_contains("status");
-    if (status != nullptr) next["status"] = *status;
-    else drop_member(next, "status");
+    if (status != nullptr)
+      next["status"] = *status;
+    else
+      drop_member(next, "status");
   }
   if (kind.set_defaults) kind.set_defaults(next);
   if (next == before) {
@@ -295,8 +307,8 @@ Object Resources::change(Entry& entry, json::object next, const WriteOptions& op
 
 // Stores the new state, or lets the object go when this was what its deletion waited for.
 Object Resources::settle(Entry& entry, json::object next) {
-  const bool owners_changed = !same_member(*find_object(*entry.object, "metadata"), *find_object(next, "metadata"),
-                                           "ownerReferences");
+  const bool owners_changed =
+      !same_member(*find_object(*entry.object, "metadata"), *find_object(next, "metadata"), "ownerReferences");
   if (is_deleting(next) && !has_finalizers(next) && entry.table->kind->resource != kNamespaces &&
       get_int(*find_object(next, "metadata"), "deletionGracePeriodSeconds") == 0) {
     store_.replace(entry, std::move(next));

@@ -182,7 +182,8 @@ Async<http::Response> do_patch(FacePtr face, http::Request& request, const Targe
     body = object_for(target, std::move(body));
     created = co_await is_missing(face, target);
   }
-  const Object now = co_await face->api.patch(target.kind->resource, target.ns, target.name, type, std::move(body), options);
+  const Object now =
+      co_await face->api.patch(target.kind->resource, target.ns, target.name, type, std::move(body), options);
   co_return json_text(presentation.object_text(*now), created ? 201 : 200);
 }
 

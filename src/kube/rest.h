@@ -12,6 +12,7 @@ namespace penstock::kube {
 //
 // Lists, single objects and watches come as JSON, as Tables or as metadata only, whatever the client accepts. Bodies
 // are JSON or YAML. Errors are Status objects.
-void add_routes(http::Router& router, Api& api, PodLogs* logs, Kinds kinds = core_kinds(), const Clock* clock = nullptr);
+void add_routes(http::Router& router, Api& api, PodLogs* logs, Kinds kinds = core_kinds(),
+                const Clock* clock = nullptr);
 
 }  // namespace penstock::kube

@@ -55,14 +55,15 @@ Target parse_target(const Kinds& kinds, std::string_view group, std::string_view
   }
   Target target;
   size_t at = 0;
-  const bool in_namespace = parts.size() >= 3 && parts[0] == "namespaces" && parts[2] != "status" &&
-                            parts[2] != "finalize";
+  const bool in_namespace =
+      parts.size() >= 3 && parts[0] == "namespaces" && parts[2] != "status" && parts[2] != "finalize";
   if (in_namespace) {
     target.ns = parts[1];
     at = 2;
   }
   if (at < parts.size()) target.kind = kinds.find(group, version, parts[at]);
-  const bool fits = target.kind != nullptr && (target.kind->resource.namespaced || !in_namespace) && parts.size() <= at + 3;
+  const bool fits =
+      target.kind != nullptr && (target.kind->resource.namespaced || !in_namespace) && parts.size() <= at + 3;
   if (fits && parts.size() > at + 1) target.name = parts[at + 1];
   if (fits && parts.size() > at + 2) target.subresource = parts[at + 2];
   if (!fits || (!target.name.empty() && target.kind->resource.namespaced && !in_namespace)) {
@@ -126,12 +127,15 @@ DeleteOptions delete_options(const http::Request& request, const json::value& bo
   if (const auto* object = body.if_object()) {
     if (object->contains("gracePeriodSeconds")) options.grace_period_seconds = get_int(*object, "gracePeriodSeconds");
     const std::string policy = get_string(*object, "propagationPolicy");
-    if (!policy.empty()) options.propagation = parse_propagation(policy);
-    else if (get_bool(*object, "orphanDependents")) options.propagation = Propagation::Orphan;
+    if (!policy.empty())
+      options.propagation = parse_propagation(policy);
+    else if (get_bool(*object, "orphanDependents"))
+      options.propagation = Propagation::Orphan;
     options.uid = string_at(body, {"preconditions", "uid"});
     options.resource_version = string_at(body, {"preconditions", "resourceVersion"});
     if (const auto* dry_run = find_array(*object, "dryRun")) {
-      for (const auto& item : *dry_run) options.dry_run = is_dry_run(item.is_string() ? to_view(item.get_string()) : "");
+      for (const auto& item : *dry_run)
+        options.dry_run = is_dry_run(item.is_string() ? to_view(item.get_string()) : "");
     }
   }
   if (const auto grace = query_number(request, "gracePeriodSeconds")) options.grace_period_seconds = grace;
@@ -146,10 +150,10 @@ PatchType patch_type(const http::Request& request) {
   if (type == "application/merge-patch+json") return PatchType::Merge;
   if (type == "application/strategic-merge-patch+json") return PatchType::Strategic;
   if (type == "application/apply-patch+yaml") return PatchType::Apply;
-  throw unsupported_media_type(
-      fmt::format("a patch of the type \"{}\" is not known: use application/json-patch+json, "
-                  "application/merge-patch+json, application/strategic-merge-patch+json or application/apply-patch+yaml",
-                  type));
+  throw unsupported_media_type(fmt::format(
+      "a patch of the type \"{}\" is not known: use application/json-patch+json, "
+      "application/merge-patch+json, application/strategic-merge-patch+json or application/apply-patch+yaml",
+      type));
 }
 
 Async<json::value> read_body(http::Request& request) {
@@ -168,7 +172,8 @@ Async<json::value> read_body(http::Request& request) {
   }
   if (type.find("yaml") == std::string_view::npos) co_return parse_json(text);
   auto documents = parse_yaml(text, 200'000);
-  if (documents.size() != 1) throw bad_request(fmt::format("the body has {} YAML documents: send one", documents.size()));
+  if (documents.size() != 1)
+    throw bad_request(fmt::format("the body has {} YAML documents: send one", documents.size()));
   co_return std::move(documents.front());
 }
 

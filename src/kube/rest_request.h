@@ -10,8 +10,8 @@ namespace penstock::kube {
 // "namespaces/{ns}/pods/{name}/status", and so on.
 struct Target {
   const Kind* kind = nullptr;
-  std::string ns;           // empty: all
-  std::string name;         // empty: the collection
+  std::string ns;    // empty: all
+  std::string name;  // empty: the collection
   std::string subresource;
 };
 

@@ -43,7 +43,8 @@ struct FakeLogs : PodLogs {
     co_return;
   }
   Async<> read(const json::object& pod, LogOptions options, http::BodyWriter& out) override {
-    co_await out.write(fmt::format("{} tail={} follow={}\n", name_of(pod), options.tail_lines.value_or(-1), options.follow));
+    co_await out.write(
+        fmt::format("{} tail={} follow={}\n", name_of(pod), options.tail_lines.value_or(-1), options.follow));
   }
 };
 
@@ -70,7 +71,9 @@ struct Rest : Server {
     if (response.stream) return {response.status, nullptr, streamed(response)};
     return {response.status, parse_json(response.body), response.body};
   }
-  Answer get(std::string target, Headers headers = {}) { return json_call(http::Method::Get, std::move(target), {}, std::move(headers)); }
+  Answer get(std::string target, Headers headers = {}) {
+    return json_call(http::Method::Get, std::move(target), {}, std::move(headers));
+  }
 
   std::string streamed(http::Response& response) {
     Lines lines(elsewhere.executor());
@@ -107,7 +110,9 @@ TEST_CASE("discovery says what there is") {
     CHECK(resource.at("shortNames") == json::array{"po"});
   }
   CHECK(found);
-  CHECK(rest.call(http::Method::Get, "/openapi/v2", {}, {{"accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}}).status == 200);
+  CHECK(rest.call(http::Method::Get, "/openapi/v2", {},
+                  {{"accept", "application/com.github.proto-openapi.spec.v2@v1.0+protobuf"}})
+            .status == 200);
 }
 
 TEST_CASE("objects are created, read, replaced, patched and deleted") {
@@ -124,21 +129,24 @@ TEST_CASE("objects are created, read, replaced, patched and deleted") {
   const Answer status = rest.json_call(http::Method::Patch, path("/a/status"), R"({"status":{"phase":"Running"}})",
                                        patch_as("application/merge-patch+json"));
   CHECK(status.body.at("status").at("phase") == "Running");
-  const Answer labelled = rest.json_call(http::Method::Patch, path("/a"),
-                                         R"([{"op":"add","path":"/metadata/labels","value":{"x":"y"}}])",
-                                         patch_as("application/json-patch+json; charset=utf-8"));
+  const Answer labelled =
+      rest.json_call(http::Method::Patch, path("/a"), R"([{"op":"add","path":"/metadata/labels","value":{"x":"y"}}])",
+                     patch_as("application/json-patch+json; charset=utf-8"));
   CHECK(labelled.body.at("metadata").at("labels").at("x") == "y");
   CHECK(rest.json_call(http::Method::Put, path("/a"), labelled.text).status == 200);
   CHECK(rest.json_call(http::Method::Delete, path("/a")).body.at("kind") == "Pod");
   CHECK(rest.get(path("/a")).status == 404);
 
   const std::string maps = "/api/v1/namespaces/default/configmaps";
-  const Answer applied = rest.json_call(http::Method::Patch, maps + "/m?fieldManager=me", "apiVersion: v1\nkind: ConfigMap\ndata:\n  a: '1'\n",
-                                        patch_as("application/apply-patch+yaml"));
+  const Answer applied =
+      rest.json_call(http::Method::Patch, maps + "/m?fieldManager=me",
+                     "apiVersion: v1\nkind: ConfigMap\ndata:\n  a: '1'\n", patch_as("application/apply-patch+yaml"));
   CHECK(applied.status == 201);
-  CHECK(rest.json_call(http::Method::Patch, maps + "/m", "data:\n  b: '2'\n", patch_as("application/apply-patch+yaml")).status == 200);
+  CHECK(rest.json_call(http::Method::Patch, maps + "/m", "data:\n  b: '2'\n", patch_as("application/apply-patch+yaml"))
+            .status == 200);
   CHECK(rest.get(maps + "/m").body.at("data") == json::value(json::object{{"a", "1"}, {"b", "2"}}));
-  const Answer gone = rest.json_call(http::Method::Delete, maps + "/m", R"({"propagationPolicy":"Foreground","kind":"DeleteOptions"})");
+  const Answer gone =
+      rest.json_call(http::Method::Delete, maps + "/m", R"({"propagationPolicy":"Foreground","kind":"DeleteOptions"})");
   CHECK(gone.body.at("status") == "Success");
   CHECK(gone.body.at("details").at("kind") == "configmaps");
 }
@@ -161,12 +169,15 @@ TEST_CASE("errors are Status objects in Kubernetes' shape") {
   expect(rest.json_call(http::Method::Post, path(""), body), 409, "AlreadyExists");
   expect(rest.json_call(http::Method::Post, path(""), "{"), 400, "BadRequest");
   expect(rest.json_call(http::Method::Post, path(""), ""), 400, "BadRequest");
-  expect(rest.json_call(http::Method::Post, path(""), body, {{"content-type", "application/vnd.kubernetes.protobuf"}}), 415, "UnsupportedMediaType");
+  expect(rest.json_call(http::Method::Post, path(""), body, {{"content-type", "application/vnd.kubernetes.protobuf"}}),
+         415, "UnsupportedMediaType");
   expect(rest.json_call(http::Method::Post, "/api/v1/namespaces/other/pods", body), 400, "BadRequest");
   expect(rest.json_call(http::Method::Post, path("") + "?dryRun=Some", body), 400, "BadRequest");
   expect(rest.json_call(http::Method::Put, path("/b"), body), 400, "BadRequest");
   expect(rest.json_call(http::Method::Patch, path("/a"), "{}", patch_as("text/plain")), 415, "UnsupportedMediaType");
-  expect(rest.json_call(http::Method::Patch, path("/a"), R"([{"op":"test","path":"/kind","value":"X"}])", patch_as("application/json-patch+json")), 422, "Invalid");
+  expect(rest.json_call(http::Method::Patch, path("/a"), R"([{"op":"test","path":"/kind","value":"X"}])",
+                        patch_as("application/json-patch+json")),
+         422, "Invalid");
   expect(rest.json_call(http::Method::Put, path(""), body), 405, "MethodNotAllowed");
   expect(rest.json_call(http::Method::Options, path("")), 405, "MethodNotAllowed");
   expect(rest.get("/api/v1/namespaces/default/widgets"), 404, "NotFound");
@@ -174,7 +185,8 @@ TEST_CASE("errors are Status objects in Kubernetes' shape") {
   expect(rest.get(path("?limit=x")), 400, "BadRequest");
   expect(rest.get(path("?labelSelector=a%20b")), 400, "BadRequest");
   expect(rest.get(path("?watch=1&resourceVersion=99999999")), 410, "Expired");
-  expect(rest.json_call(http::Method::Post, path(""), std::string(5'000'000, ' ') + body), 413, "RequestEntityTooLarge");
+  expect(rest.json_call(http::Method::Post, path(""), std::string(5'000'000, ' ') + body), 413,
+         "RequestEntityTooLarge");
 
   json::object bad = pod("c");
   bad["spec"].as_object()["containers"].as_array()[0].as_object().erase("image");
@@ -202,13 +214,16 @@ TEST_CASE("lists come whole, as a Table, or as metadata") {
   CHECK(table.body.at("kind") == "Table");
   CHECK(table.body.at("apiVersion") == "meta.k8s.io/v1");
   std::string header;
-  for (const auto& column : table.body.at("columnDefinitions").as_array()) header += to_std(column.at("name").as_string()) + " ";
+  for (const auto& column : table.body.at("columnDefinitions").as_array())
+    header += to_std(column.at("name").as_string()) + " ";
   CHECK(header == "Name Ready Status Restarts IP Node Age ");
-  CHECK(table.body.at("rows").as_array()[0].at("cells") == json::array{"a", "0/1", "Pending", 0, "<none>", "<none>", "90s"});
+  CHECK(table.body.at("rows").as_array()[0].at("cells") ==
+        json::array{"a", "0/1", "Pending", 0, "<none>", "<none>", "90s"});
   CHECK(table.body.at("rows").as_array()[0].at("object").at("kind") == "PartialObjectMetadata");
   CHECK(rest.get(path("/a"), as_table).body.at("rows").as_array().size() == 1);
 
-  const Answer metadata = rest.get(path(""), {{"accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}});
+  const Answer metadata =
+      rest.get(path(""), {{"accept", "application/json;as=PartialObjectMetadataList;v=v1;g=meta.k8s.io"}});
   CHECK(metadata.body.at("kind") == "PartialObjectMetadataList");
   CHECK(metadata.body.at("items").as_array()[0].as_object().if_contains("spec") == nullptr);
 }
@@ -246,7 +261,9 @@ TEST_CASE("a watch streams lines until its time is over") {
 TEST_CASE("a watch ends when its reader is cancelled, and sends what comes meanwhile") {
   TempDir dir;
   Rest rest(dir.path / "db");
-  http::Response response = rest.call(http::Method::Get, path("?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"));
+  http::Response response =
+      rest.call(http::Method::Get,
+                path("?watch=1&allowWatchBookmarks=true&sendInitialEvents=true&resourceVersionMatch=NotOlderThan"));
   REQUIRE(response.stream);
   Lines lines(rest.elsewhere.executor());
   Scope scope(rest.elsewhere.executor(), "watch");

@@ -76,11 +76,13 @@ LabelSelector::LabelSelector(std::string_view text) {
     if (parse_set(part, text, key, negated, values)) {
       requirements_.push_back({checked_key(key, text), negated ? Operator::NotIn : Operator::In, std::move(values)});
     } else if (const size_t at = part.find("!="); at != std::string_view::npos) {
-      requirements_.push_back({checked_key(trim(part.substr(0, at)), text), Operator::NotIn,
+      requirements_.push_back({checked_key(trim(part.substr(0, at)), text),
+                               Operator::NotIn,
                                {checked_value(trim(part.substr(at + 2)), text)}});
     } else if (const size_t equal = part.find('='); equal != std::string_view::npos) {
       const size_t value = equal + (part.substr(equal).starts_with("==") ? 2 : 1);
-      requirements_.push_back({checked_key(trim(part.substr(0, equal)), text), Operator::In,
+      requirements_.push_back({checked_key(trim(part.substr(0, equal)), text),
+                               Operator::In,
                                {checked_value(trim(part.substr(value)), text)}});
     } else if (part.front() == '!') {
       requirements_.push_back({checked_key(trim(part.substr(1)), text), Operator::Absent, {}});
@@ -103,10 +105,14 @@ LabelSelector::LabelSelector(const json::object& selector) {
     if (object == nullptr) throw bad_request("matchExpressions: each item must be an object");
     Requirement requirement{get_string(*object, "key"), Operator::Exists, {}};
     const std::string op = get_string(*object, "operator");
-    if (op == "In") requirement.op = Operator::In;
-    else if (op == "NotIn") requirement.op = Operator::NotIn;
-    else if (op == "DoesNotExist") requirement.op = Operator::Absent;
-    else if (op != "Exists") throw bad_request(fmt::format("matchExpressions: \"{}\" is no operator", op));
+    if (op == "In")
+      requirement.op = Operator::In;
+    else if (op == "NotIn")
+      requirement.op = Operator::NotIn;
+    else if (op == "DoesNotExist")
+      requirement.op = Operator::Absent;
+    else if (op != "Exists")
+      throw bad_request(fmt::format("matchExpressions: \"{}\" is no operator", op));
     if (const auto* values = find_array(*object, "values")) {
       for (const auto& value : *values) {
         if (value.is_string()) requirement.values.push_back(to_std(value.get_string()));
@@ -122,9 +128,9 @@ bool LabelSelector::matches(const json::object& object) const {
   const auto* labels = metadata ? find_object(*metadata, "labels") : nullptr;
   return std::all_of(requirements_.begin(), requirements_.end(), [&](const Requirement& want) {
     const auto* label = labels ? labels->if_contains(want.key) : nullptr;
-    const bool listed = label != nullptr && label->is_string() &&
-                        std::find(want.values.begin(), want.values.end(), to_view(label->get_string())) !=
-                            want.values.end();
+    const bool listed =
+        label != nullptr && label->is_string() &&
+        std::find(want.values.begin(), want.values.end(), to_view(label->get_string())) != want.values.end();
     switch (want.op) {
       case Operator::In: return listed;
       case Operator::NotIn: return !listed;
@@ -145,12 +151,12 @@ FieldSelector::FieldSelector(std::string_view text, const Kind& kind) {
     const bool negated = part[equal - 1] == '!';
     const std::string_view field = trim(part.substr(0, negated ? equal - 1 : equal));
     const size_t value = equal + (part.substr(equal).starts_with("==") ? 2 : 1);
-    const bool known = field == "metadata.name" || field == "metadata.namespace" ||
-                       std::find(kind.selectable_fields.begin(), kind.selectable_fields.end(), field) !=
-                           kind.selectable_fields.end();
+    const bool known =
+        field == "metadata.name" || field == "metadata.namespace" ||
+        std::find(kind.selectable_fields.begin(), kind.selectable_fields.end(), field) != kind.selectable_fields.end();
     if (!known) {
-      throw bad_request(fmt::format("field selector \"{}\": {} cannot be selected by \"{}\"", text,
-                                    kind.resource.plural, field));
+      throw bad_request(
+          fmt::format("field selector \"{}\": {} cannot be selected by \"{}\"", text, kind.resource.plural, field));
     }
     Requirement requirement{{}, !negated, std::string(trim(part.substr(value)))};
     for (size_t begin = 0; begin <= field.size();) {

@@ -34,7 +34,8 @@ TEST_CASE("label selectors") {
     CHECK_THROWS_AS(LabelSelector{std::string_view(bad)}, Error);
   }
   const LabelSelector parsed(parse_json(R"({"matchLabels":{"app":"web"},"matchExpressions":[
-      {"key":"tier","operator":"In","values":["a"]},{"key":"x","operator":"DoesNotExist"}]})").as_object());
+      {"key":"tier","operator":"In","values":["a"]},{"key":"x","operator":"DoesNotExist"}]})")
+                                 .as_object());
   CHECK(parsed.matches({{"metadata", json::object{{"labels", web}}}}));
 }
 

@@ -59,9 +59,7 @@ StatusError bad_request(std::string message) {
   return StatusError(Code::InvalidArgument, 400, "BadRequest", std::move(message));
 }
 
-StatusError expired(std::string message) {
-  return StatusError(Code::OutOfRange, 410, "Expired", std::move(message));
-}
+StatusError expired(std::string message) { return StatusError(Code::OutOfRange, 410, "Expired", std::move(message)); }
 
 StatusError method_not_allowed(std::string_view what) {
   return StatusError(Code::Unimplemented, 405, "MethodNotAllowed",
@@ -92,12 +90,10 @@ int status_code(const Error& error) {
 
 json::object to_status(const Error& error) {
   const auto* known = dynamic_cast<const StatusError*>(&error);
-  json::object status{{"kind", "Status"},
-                      {"apiVersion", "v1"},
-                      {"metadata", json::object()},
-                      {"status", "Failure"},
-                      {"message", error.message()},
-                      {"reason", known ? std::string_view(known->reason()) : reason_of(error.code())}};
+  json::object status{
+      {"kind", "Status"},           {"apiVersion", "v1"},
+      {"metadata", json::object()}, {"status", "Failure"},
+      {"message", error.message()}, {"reason", known ? std::string_view(known->reason()) : reason_of(error.code())}};
   json::object details;
   if (known != nullptr) {
     const auto& from = known->details();

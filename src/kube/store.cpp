@@ -62,9 +62,8 @@ json::object parse_token(std::string_view token) {
 Object bookmark(const Kind& kind, std::string version, bool initial_end) {
   json::object metadata{{"resourceVersion", std::move(version)}, {"creationTimestamp", nullptr}};
   if (initial_end) metadata["annotations"] = json::object{{"k8s.io/initial-events-end", "true"}};
-  return make_object({{"kind", kind.resource.kind},
-                      {"apiVersion", kind.resource.api_version()},
-                      {"metadata", std::move(metadata)}});
+  return make_object(
+      {{"kind", kind.resource.kind}, {"apiVersion", kind.resource.api_version()}, {"metadata", std::move(metadata)}});
 }
 
 }  // namespace
@@ -76,7 +75,8 @@ Store::Store(const Kinds& kinds, Limits limits) : limits_(limits) {
 Table& Store::table(const Resource& resource) {
   for (auto& table : tables_) {
     const auto& known = table.kind->resource;
-    if (known.plural == resource.plural && known.group == resource.group && known.version == resource.version) return table;
+    if (known.plural == resource.plural && known.group == resource.group && known.version == resource.version)
+      return table;
   }
   throw StatusError(Code::NotFound, 404, "NotFound",
                     fmt::format("this server has no resource {} in {}", resource.plural, resource.api_version()));
@@ -126,8 +126,10 @@ void Store::stamp(json::object& object) {
 void Store::announce(Table& table, EventType type, Object before, Object now) {
   bool stale = false;
   for (const auto& watcher : table.watchers) {
-    if (watcher->closed()) stale = true;
-    else watcher->deliver(type, before, now);
+    if (watcher->closed())
+      stale = true;
+    else
+      watcher->deliver(type, before, now);
   }
   if (stale) std::erase_if(table.watchers, [](const auto& watcher) { return watcher->closed(); });
   past_.push_back({version_, &table, type, std::move(before), std::move(now)});
@@ -182,8 +184,10 @@ void Store::revert(const RowChange& change) {
   if (change.now == nullptr) {
     if (entry == nullptr) insert(*change.table, *change.before);
   } else if (entry != nullptr && entry->object == change.now) {
-    if (change.before == nullptr) erase(*entry);
-    else replace(*entry, *change.before);
+    if (change.before == nullptr)
+      erase(*entry);
+    else
+      replace(*entry, *change.before);
   }
 }
 

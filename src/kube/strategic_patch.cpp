@@ -14,12 +14,24 @@ constexpr std::string_view kElementOrder = "$setElementOrder/";
 // are tagged.
 std::string_view merge_key(std::string_view list) {
   static constexpr std::pair<std::string_view, std::string_view> kKeys[] = {
-      {"containers", "name"},        {"initContainers", "name"},    {"ephemeralContainers", "name"},
-      {"env", "name"},               {"volumes", "name"},           {"volumeMounts", "mountPath"},
-      {"volumeDevices", "devicePath"}, {"ports", "containerPort"},  {"imagePullSecrets", "name"},
-      {"hostAliases", "ip"},         {"conditions", "type"},        {"ownerReferences", "uid"},
-      {"podIPs", "ip"},              {"hostIPs", "ip"},             {"topologySpreadConstraints", "topologyKey"},
-      {"schedulingGates", "name"},   {"resourceClaims", "name"},    {"secrets", "name"}};
+      {"containers", "name"},
+      {"initContainers", "name"},
+      {"ephemeralContainers", "name"},
+      {"env", "name"},
+      {"volumes", "name"},
+      {"volumeMounts", "mountPath"},
+      {"volumeDevices", "devicePath"},
+      {"ports", "containerPort"},
+      {"imagePullSecrets", "name"},
+      {"hostAliases", "ip"},
+      {"conditions", "type"},
+      {"ownerReferences", "uid"},
+      {"podIPs", "ip"},
+      {"hostIPs", "ip"},
+      {"topologySpreadConstraints", "topologyKey"},
+      {"schedulingGates", "name"},
+      {"resourceClaims", "name"},
+      {"secrets", "name"}};
   for (const auto& [name, key] : kKeys) {
     if (name == list) return key;
   }
@@ -60,8 +72,8 @@ auto find_item(json::array& list, std::string_view key, const json::value& wante
 }
 
 void merge_list(json::array& target, const json::array& patch, std::string_view name, std::string_view key) {
-  const bool replace = std::any_of(patch.begin(), patch.end(),
-                                   [](const json::value& item) { return directive(item) == "replace"; });
+  const bool replace =
+      std::any_of(patch.begin(), patch.end(), [](const json::value& item) { return directive(item) == "replace"; });
   if (replace) {
     target = stripped(patch).as_array();
     return;
@@ -108,10 +120,9 @@ void delete_primitives(json::object& target, std::string_view name, const json::
   auto* list = member ? member->if_array() : nullptr;
   const auto* gone = values.if_array();
   if (list == nullptr || gone == nullptr) return;
-  list->erase(std::remove_if(list->begin(), list->end(),
-                             [&](const json::value& item) {
-                               return std::find(gone->begin(), gone->end(), item) != gone->end();
-                             }),
+  list->erase(std::remove_if(
+                  list->begin(), list->end(),
+                  [&](const json::value& item) { return std::find(gone->begin(), gone->end(), item) != gone->end(); }),
               list->end());
 }
 
@@ -136,8 +147,10 @@ void merge_member(json::object& target, json::string_view key, const json::value
   } else if (value.is_array() && (!merge_key(name).empty() || is_primitive_set(name))) {
     auto& member = target[key];
     if (!member.is_array()) member = json::array();
-    if (is_primitive_set(name)) merge_set(member.get_array(), value.get_array());
-    else merge_list(member.get_array(), value.get_array(), name, merge_key(name));
+    if (is_primitive_set(name))
+      merge_set(member.get_array(), value.get_array());
+    else
+      merge_list(member.get_array(), value.get_array(), name, merge_key(name));
   } else {
     target[key] = value;
   }

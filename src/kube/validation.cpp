@@ -52,8 +52,8 @@ std::string Path::text() const {
 }
 
 void Causes::required(const Path& field, std::string_view why) {
-  causes_.push_back({"FieldValueRequired", why.empty() ? "Required value" : fmt::format("Required value: {}", why),
-                     field.text()});
+  causes_.push_back(
+      {"FieldValueRequired", why.empty() ? "Required value" : fmt::format("Required value: {}", why), field.text()});
 }
 
 void Causes::invalid(const Path& field, const json::value& value, std::string_view why) {
@@ -186,8 +186,9 @@ std::optional<double> parse_quantity(std::string_view text) {
   const std::string_view suffix(at, static_cast<size_t>(end - at));
   if (suffix.empty()) return number;
   static constexpr std::pair<std::string_view, double> kSuffixes[] = {
-      {"n", 1e-9}, {"u", 1e-6}, {"m", 1e-3}, {"k", 1e3}, {"M", 1e6}, {"G", 1e9}, {"T", 1e12}, {"P", 1e15}, {"E", 1e18},
-      {"Ki", 0x1p10}, {"Mi", 0x1p20}, {"Gi", 0x1p30}, {"Ti", 0x1p40}, {"Pi", 0x1p50}, {"Ei", 0x1p60}};
+      {"n", 1e-9},    {"u", 1e-6},    {"m", 1e-3},    {"k", 1e3},     {"M", 1e6},
+      {"G", 1e9},     {"T", 1e12},    {"P", 1e15},    {"E", 1e18},    {"Ki", 0x1p10},
+      {"Mi", 0x1p20}, {"Gi", 0x1p30}, {"Ti", 0x1p40}, {"Pi", 0x1p50}, {"Ei", 0x1p60}};
   for (const auto& [name, factor] : kSuffixes) {
     if (suffix == name) return number * factor;
   }

@@ -124,8 +124,7 @@ json::array to_array(const auto& values) {
 
 int64_t put_artifact(db::Connection& c, const Artifact& artifact) {
   const std::string uuid = artifact.uuid.empty() ? new_uuid() : artifact.uuid;
-  const std::optional<int64_t> id =
-      artifact.artifact_id ? std::optional<int64_t>(artifact.artifact_id) : std::nullopt;
+  const std::optional<int64_t> id = artifact.artifact_id ? std::optional<int64_t>(artifact.artifact_id) : std::nullopt;
   db::Rows rows = c.query(
       "INSERT INTO artifacts (artifact_id, uuid, name, description, type, type_version, uri, created_at, namespace, "
       "run_id, task_id, producer_key, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
@@ -198,10 +197,10 @@ Async<Store::Page> Store::list(db::ListRequest request) {
 
 Async<std::vector<Artifact>> Store::of_run(std::string run_id) {
   co_return co_await database_.read([&](db::Connection& c) {
-    return all(c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.run_id = ? ORDER BY t.artifact_id",
-                                   kArtifactColumns),
-                       run_id),
-               read_artifact);
+    return all(
+        c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.run_id = ? ORDER BY t.artifact_id", kArtifactColumns),
+                run_id),
+        read_artifact);
   });
 }
 
@@ -213,8 +212,8 @@ Async<Store::LinkPage> Store::list_links(LinkFilter filter, db::ListRequest requ
   if (filter.direction) list.only("direction", int64_t{*filter.direction == Direction::Output});
   co_return co_await database_.read([&](db::Connection& c) {
     LinkPage page;
-    auto result =
-        list.read(c, kLinkColumns, "", [&](db::Rows& rows) { page.items.push_back(read_link(rows)); }, nullptr);
+    auto result = list.read(
+        c, kLinkColumns, "", [&](db::Rows& rows) { page.items.push_back(read_link(rows)); }, nullptr);
     page.total_size = result.total_size;
     page.next_page_token = std::move(result.next_page_token);
     return page;
@@ -244,10 +243,10 @@ Async<Store::Lineage> Store::lineage(int64_t artifact_id) {
     Lineage out;
     out.made_from = beyond(1, 0);
     out.made_into = beyond(0, 1);
-    out.links = all(c.query(fmt::format("SELECT {} FROM artifact_links t WHERE t.artifact_id = ? ORDER BY t.id",
-                                        kLinkColumns),
-                            artifact_id),
-                    read_link);
+    out.links =
+        all(c.query(fmt::format("SELECT {} FROM artifact_links t WHERE t.artifact_id = ? ORDER BY t.id", kLinkColumns),
+                    artifact_id),
+            read_link);
     return out;
   });
 }

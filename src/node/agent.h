@@ -41,10 +41,10 @@ struct AgentOptions {
   std::filesystem::path kfp_path;  // the folder that holds kfp/; empty: the bundled one
   bool python_steps = true;        // false: commands run as they are written
   bool sandbox = true;
-  bool allow_host_path = false;       // see volumes.h
-  uint64_t log_limit = 256ull << 20;  // bytes of each container's log
-  const Clock* clock = nullptr;       // null: the system's
-  std::chrono::milliseconds running_delay{10};         // how late "Running" may be told
+  bool allow_host_path = false;                         // see volumes.h
+  uint64_t log_limit = 256ull << 20;                    // bytes of each container's log
+  const Clock* clock = nullptr;                         // null: the system's
+  std::chrono::milliseconds running_delay{10};          // how late "Running" may be told
   std::chrono::milliseconds unschedulable_delay{2000};  // a pod that waits longer is told why
   // Resumes when every write made so far survives the death of this process; empty: they do at once.
   std::function<Async<>()> written;

@@ -70,7 +70,9 @@ struct HostFixture {
   }
   Async<> create(std::string name, std::string script, std::string more = "", std::string container = "") {
     json::object pod = parse_json(fmt::format(R"({{"metadata":{{"name":"{}"}},"spec":{{"restartPolicy":"Never"{},
-        "containers":[{{"name":"main","image":"i"{}}}]}}}})", name, more, container)).get_object();
+        "containers":[{{"name":"main","image":"i"{}}}]}}}})",
+                                              name, more, container))
+                           .get_object();
     auto& main = pod["spec"].get_object()["containers"].get_array()[0].get_object();
     main["command"] = json::array{"sh", "-c", script};
     kube::WriteOptions write_options;
@@ -134,7 +136,8 @@ TEST_CASE("agent on this host: a program that is not there") {
   fixture.run([](HostFixture& f) -> Async<> {
     kube::WriteOptions write_options;
     auto pod = parse_json(R"({"metadata":{"name":"p"},"spec":{"restartPolicy":"Never",
-        "containers":[{"name":"main","command":["no-such-program"]}]}})").get_object();
+        "containers":[{"name":"main","command":["no-such-program"]}]}})")
+                   .get_object();
     co_await f.api.create(kube::kPods, std::move(pod), write_options);
     co_await f.until([&] { return f.is("p", "Failed"); });
     CHECK(f.status("p").find("ContainerCannotRun") != std::string::npos);
@@ -184,7 +187,9 @@ TEST_CASE("agent on this host: 1000 short pods" * doctest::skip()) {
       for (int i = 0; i < 1000; ++i) {
         kube::WriteOptions write_options;
         auto pod = parse_json(fmt::format(R"({{"metadata":{{"name":"p{}"}},"spec":{{"restartPolicy":"Never",
-            "containers":[{{"name":"main","command":["/bin/true"]}}]}}}})", i)).get_object();
+            "containers":[{{"name":"main","command":["/bin/true"]}}]}}}})",
+                                          i))
+                       .get_object();
         co_await f.api.create(kube::kPods, std::move(pod), write_options);
       }
       size_t done = 0;

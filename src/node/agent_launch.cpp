@@ -135,8 +135,10 @@ ContainerCommand Agent::State::command_of(const AgentPod& pod, const json::objec
   command.args = expanded(container, "args", env);
   const auto name = get_string(container, "name");
   if (command.command.empty()) {
-    throw invalid("container \"{}\" has no command: this node runs commands of the host and does not know the "
-                  "entrypoint of the image \"{}\"; set command", name, get_string(container, "image"));
+    throw invalid(
+        "container \"{}\" has no command: this node runs commands of the host and does not know the "
+        "entrypoint of the image \"{}\"; set command",
+        name, get_string(container, "image"));
   }
   command.env = env;
   command.tmp_host_dir = files.tmp;

@@ -97,9 +97,8 @@ Async<> Agent::State::write(PodPtr pod) {
       // A later version may have come through the watch already.
       if (!pod->erased) pod->object = written;
       pod->recorded = pod->recorded || last;
-      std::erase_if(pod->processes, [&](const auto& id) {
-        return std::find(ended.begin(), ended.end(), id) != ended.end();
-      });
+      std::erase_if(pod->processes,
+                    [&](const auto& id) { return std::find(ended.begin(), ended.end(), id) != ended.end(); });
       forget(ended);
     } catch (const Error& error) {
       if (error.code() == Code::NotFound) break;  // its deletion is on its way

@@ -16,7 +16,10 @@ namespace penstock::node {
 // A pod that this node has to do with, until its end is recorded and seen, or it is deleted.
 struct AgentPod {
   AgentPod(kube::Object o, const PodLifecycle::Place* place)
-      : uid(kube::uid_of(*o)), ns(kube::namespace_of(*o)), name(kube::name_of(*o)), object(std::move(o)),
+      : uid(kube::uid_of(*o)),
+        ns(kube::namespace_of(*o)),
+        name(kube::name_of(*o)),
+        object(std::move(o)),
         life(*object, place) {}
 
   const std::string uid, ns, name;

@@ -171,8 +171,7 @@ TEST_CASE("agent: the given tmp folder is used and kept") {
   Fixture fixture;
   const auto tmp = fixture.folder.path() / "tasks" / "run" / "task";
   fixture.run([&tmp](Fixture& f) -> Async<> {
-    co_await f.create_pod("p", "", "",
-                          fmt::format(R"(,"annotations":{{"penstock.dev/tmp-dir":"{}"}})", tmp.string()));
+    co_await f.create_pod("p", "", "", fmt::format(R"(,"annotations":{{"penstock.dev/tmp-dir":"{}"}})", tmp.string()));
     co_await f.until([&] { return f.phase("p") == "Running"; });
     CHECK(f.process(f.id("p")).tmp == tmp);
     CHECK_FALSE(std::filesystem::exists(f.folder.path() / "pods" / f.uid("p")));
@@ -319,7 +318,8 @@ TEST_CASE("agent: claims are bound, used, and emptied when they are deleted") {
                           R"(,"volumes":[{"name":"v","persistentVolumeClaim":{"claimName":"data"}}])");
     co_await f.until([&] { return f.has_status("p", "persistentvolumeclaim"); });
     co_await f.create(R"({"metadata":{"name":"data"},"spec":{"accessModes":["ReadWriteOnce"],
-                          "resources":{"requests":{"storage":"1Gi"}}}})", kube::kPersistentVolumeClaims);
+                          "resources":{"requests":{"storage":"1Gi"}}}})",
+                      kube::kPersistentVolumeClaims);
     co_await f.until([&] { return f.phase("p") == "Running"; });
     const auto claim = f.api.find(kube::kPersistentVolumeClaims, "data");
     CHECK(to_text(claim->at("status")) ==

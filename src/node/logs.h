@@ -65,9 +65,9 @@ class FileWatcher {
 // What a reader needs to follow.
 struct LogReader {
   BlockingPool& pool;
-  Loop& control;  // where the watcher and the source live
+  Loop& control;                         // where the watcher and the source live
   std::shared_ptr<FileWatcher> watcher;  // shared, because a reader may end after the agent
-  std::function<bool()> is_live;  // called on `control`: more may be written
+  std::function<bool()> is_live;         // called on `control`: more may be written
 };
 
 // Writes the log, or the part of it that the options name, to `out`; constant memory. Throws NotFound when there is no

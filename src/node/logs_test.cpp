@@ -32,9 +32,7 @@ class Collected : public http::BodyWriter {
   Signal grown_;
 };
 
-void append(const std::filesystem::path& path, std::string_view text) {
-  std::ofstream(path, std::ios::app) << text;
-}
+void append(const std::filesystem::path& path, std::string_view text) { std::ofstream(path, std::ios::app) << text; }
 
 struct Fixture {
   Fixture() : loop("test logs"), path(folder.path() / "x.log") {

@@ -11,12 +11,9 @@ namespace {
 
 std::string_view word(ConfigKind kind) {
   switch (kind) {
-    case ConfigKind::Secret:
-      return "secret";
-    case ConfigKind::ConfigMap:
-      return "configmap";
-    default:
-      return "persistentvolumeclaim";
+    case ConfigKind::Secret: return "secret";
+    case ConfigKind::ConfigMap: return "configmap";
+    default: return "persistentvolumeclaim";
   }
 }
 
@@ -33,7 +30,8 @@ void volume_refs(const json::object& volume, std::set<ConfigRef>& refs) {
   if (const auto* secret = find_object(volume, "secret")) {
     refs.insert({ConfigKind::Secret, get_string(*secret, "secretName")});
   }
-  if (const auto* map = find_object(volume, "configMap")) refs.insert({ConfigKind::ConfigMap, get_string(*map, "name")});
+  if (const auto* map = find_object(volume, "configMap"))
+    refs.insert({ConfigKind::ConfigMap, get_string(*map, "name")});
   if (const auto* claim = find_object(volume, "persistentVolumeClaim")) {
     refs.insert({ConfigKind::Claim, get_string(*claim, "claimName")});
   }
@@ -112,15 +110,15 @@ std::optional<std::string> key_ref(const json::object& ref, ConfigKind kind, con
   return value;
 }
 
-std::optional<std::string> value_from(const json::object& pod, const json::object& container,
-                                      const json::object& from, const ConfigObjects& objects,
-                                      const PodContext& context) {
+std::optional<std::string> value_from(const json::object& pod, const json::object& container, const json::object& from,
+                                      const ConfigObjects& objects, const PodContext& context) {
   if (const auto* ref = find_object(from, "secretKeyRef")) return key_ref(*ref, ConfigKind::Secret, objects);
   if (const auto* ref = find_object(from, "configMapKeyRef")) return key_ref(*ref, ConfigKind::ConfigMap, objects);
   if (const auto* ref = find_object(from, "fieldRef")) return pod_field(pod, get_string(*ref, "fieldPath"), context);
   if (const auto* ref = find_object(from, "resourceFieldRef")) return resource_field(pod, &container, *ref, context);
-  throw invalid("an environment variable's valueFrom needs one of secretKeyRef, configMapKeyRef, fieldRef and "
-                "resourceFieldRef");
+  throw invalid(
+      "an environment variable's valueFrom needs one of secretKeyRef, configMapKeyRef, fieldRef and "
+      "resourceFieldRef");
 }
 
 // Kubernetes passes over keys of an envFrom that cannot be names.
@@ -131,8 +129,8 @@ bool is_env_name(std::string_view name) {
 void add_env_from(const json::object& container, const ConfigObjects& objects, EnvList& env) {
   each_object(container, "envFrom", [&](const json::object& from) {
     const auto prefix = get_string(from, "prefix");
-    for (const auto& [member, kind] : {std::pair{"configMapRef", ConfigKind::ConfigMap},
-                                       std::pair{"secretRef", ConfigKind::Secret}}) {
+    for (const auto& [member, kind] :
+         {std::pair{"configMapRef", ConfigKind::ConfigMap}, std::pair{"secretRef", ConfigKind::Secret}}) {
       const auto* ref = find_object(from, member);
       if (!ref) continue;
       const auto name = get_string(*ref, "name");
@@ -203,9 +201,11 @@ std::string pod_field(const json::object& pod, std::string_view path, const PodC
   }
   if (all && path == "metadata.labels") return map_lines(metadata, "labels");
   if (all && path == "metadata.annotations") return map_lines(metadata, "annotations");
-  throw invalid("fieldPath \"{}\" is not offered; use metadata.name, metadata.namespace, metadata.uid, "
-                "metadata.labels['…'], metadata.annotations['…'], spec.nodeName, spec.serviceAccountName, "
-                "status.hostIP or status.podIP", path);
+  throw invalid(
+      "fieldPath \"{}\" is not offered; use metadata.name, metadata.namespace, metadata.uid, "
+      "metadata.labels['…'], metadata.annotations['…'], spec.nodeName, spec.serviceAccountName, "
+      "status.hostIP or status.podIP",
+      path);
 }
 
 std::string resource_field(const json::object& pod, const json::object* container, const json::object& ref,

@@ -88,8 +88,10 @@ void PodLifecycle::read_status(const json::object& pod) {
       if (const auto* terminated = state ? find_object(*state, "terminated") : nullptr) {
         container->state = State::Ended;
         container->end = End{static_cast<int>(get_int(*terminated, "exitCode")),
-                             static_cast<int>(get_int(*terminated, "signal")), get_string(*terminated, "reason"),
-                             get_string(*terminated, "message"), time_of(*terminated, "startedAt"),
+                             static_cast<int>(get_int(*terminated, "signal")),
+                             get_string(*terminated, "reason"),
+                             get_string(*terminated, "message"),
+                             time_of(*terminated, "startedAt"),
                              time_of(*terminated, "finishedAt")};
       }
     }
@@ -155,8 +157,7 @@ Effects PodLifecycle::resume(const std::vector<ProcessStatus>& known, Time now) 
   return effects;
 }
 
-void PodLifecycle::recover(Container& container, const std::vector<ProcessStatus>& known, Time now,
-                           Effects& effects) {
+void PodLifecycle::recover(Container& container, const std::vector<ProcessStatus>& known, Time now, Effects& effects) {
   const ProcessStatus* newest = nullptr;
   int restart = -1;
   for (const auto& process : known) {
@@ -254,8 +255,8 @@ Effects PodLifecycle::process_changed(const ProcessStatus& status, Time now) {
     if (stopping_) effects.signals.emplace_back(status.id, killed_ ? SIGKILL : SIGTERM);
     return effects;
   }
-  End end{status.exit_code, status.signal, end_reason(status, container->note), status.message, started,
-          status.finished_at == Time{} ? now : status.finished_at};
+  End end{status.exit_code, status.signal, end_reason(status, container->note),
+          status.message,   started,       status.finished_at == Time{} ? now : status.finished_at};
   ended(*container, std::move(end), now, effects);
   advance(now, effects);
   return effects;
@@ -305,8 +306,7 @@ Effects PodLifecycle::waiting(const Launch& launch, std::string reason, std::str
   auto* container = find(launch.container);
   if (!container || !wants(launch)) return effects;
   container->state = State::Waiting;
-  effects.changed = effects.urgent =
-      container->waiting_reason != reason || container->waiting_message != message;
+  effects.changed = effects.urgent = container->waiting_reason != reason || container->waiting_message != message;
   container->waiting_reason = std::move(reason);
   container->waiting_message = std::move(message);
   return effects;

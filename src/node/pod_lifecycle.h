@@ -73,8 +73,8 @@ class PodLifecycle {
   Effects tick(Time now);
   std::optional<Time> wake_at() const;
 
-  bool wants(const Launch& launch) const;  // its launch is still to be carried out
-  bool live() const;                       // a process runs, or may run
+  bool wants(const Launch& launch) const;       // its launch is still to be carried out
+  bool live() const;                            // a process runs, or may run
   bool live(std::string_view container) const;  // it runs, or will run again
   bool terminal() const { return terminal_; }
   bool stopping() const { return stopping_; }
@@ -100,7 +100,7 @@ class PodLifecycle {
     Time restart_at{};
     std::chrono::seconds back_off{0};
     std::string waiting_reason, waiting_message;
-    std::string note;  // of the spawner, while it runs
+    std::string note;         // of the spawner, while it runs
     std::optional<End> end;   // when Ended
     std::optional<End> last;  // of the start before
   };

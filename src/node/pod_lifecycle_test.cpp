@@ -16,8 +16,9 @@ const Time kStart = from_micros(1'700'000'000'000'000);
 // A pod with its lifecycle; times are seconds after kStart.
 struct Fixture {
   explicit Fixture(std::string_view spec, std::string_view status = "{}")
-      : pod(parse_json(fmt::format(R"({{"metadata":{{"name":"p","namespace":"default","uid":"u"}},"spec":{},"status":{}}})",
-                                   spec, status))
+      : pod(parse_json(
+                fmt::format(R"({{"metadata":{{"name":"p","namespace":"default","uid":"u"}},"spec":{},"status":{}}})",
+                            spec, status))
                 .get_object()),
         life(pod, &kPlace) {}
 
@@ -128,8 +129,7 @@ TEST_CASE("lifecycle: init containers one after the other, then all others at on
   f.run("i1", 0);
   CHECK(f.phase() == "Pending");
   CHECK(f.condition("Initialized") == "False");
-  CHECK(get_string(f.container(0).at("state").get_object().at("waiting").get_object(), "reason") ==
-        "PodInitializing");
+  CHECK(get_string(f.container(0).at("state").get_object().at("waiting").get_object(), "reason") == "PodInitializing");
   CHECK(f.launched(f.end("i1", 0, 0)) == "i2/0 ");
   f.run("i2", 0);
   CHECK(f.launched(f.end("i2", 0, 0)) == "a/0 b/0 ");
@@ -167,8 +167,7 @@ TEST_CASE("lifecycle: restarts back off as Kubernetes does") {
   CHECK(f.launched(f.end("main", 1, 1, 2)) == "");
   CHECK(f.life.wake_at() == Fixture::at(12));
   CHECK(f.phase() == "Running");
-  CHECK(get_string(f.container().at("state").get_object().at("waiting").get_object(), "reason") ==
-        "CrashLoopBackOff");
+  CHECK(get_string(f.container().at("state").get_object().at("waiting").get_object(), "reason") == "CrashLoopBackOff");
   CHECK(to_text(f.container().at("restartCount")) == "2");
   CHECK(f.container().at("lastState").get_object().contains("terminated"));
   CHECK(f.launched(f.life.tick(Fixture::at(11))) == "");

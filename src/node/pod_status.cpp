@@ -31,12 +31,8 @@ json::object terminated(const End& end) {
 json::value PodLifecycle::container_status(const Container& container) const {
   json::object state;
   switch (container.state) {
-    case State::Running:
-      state["running"] = json::object{{"startedAt", format_time(container.started_at, true)}};
-      break;
-    case State::Ended:
-      state["terminated"] = terminated(*container.end);
-      break;
+    case State::Running: state["running"] = json::object{{"startedAt", format_time(container.started_at, true)}}; break;
+    case State::Ended: state["terminated"] = terminated(*container.end); break;
     default: {
       std::string_view reason = container.waiting_reason;
       if (reason.empty()) reason = init_done() || container.init ? "ContainerCreating" : "PodInitializing";
@@ -76,7 +72,8 @@ json::array PodLifecycle::conditions() const {
   }
   json::array result;
   result.push_back(condition("PodScheduled", true, started_at_));
-  result.push_back(condition("Initialized", initialized, initialized ? std::max(started_at_, initialized_at_) : started_at_,
+  result.push_back(condition("Initialized", initialized,
+                             initialized ? std::max(started_at_, initialized_at_) : started_at_,
                              initialized ? "" : "ContainersNotInitialized"));
   result.push_back(condition("ContainersReady", ready, latest, reason));
   result.push_back(condition("Ready", ready, latest, reason));

@@ -66,8 +66,7 @@ void read_suffix(std::string_view text, std::string_view suffix, std::string_vie
     std::string_view number = suffix.substr(1);
     const bool negative = !number.empty() && number[0] == '-';
     if (!number.empty() && (number[0] == '-' || number[0] == '+')) number.remove_prefix(1);
-    if (!number.empty() && number.size() <= 3 &&
-        number.find_first_not_of("0123456789") == std::string_view::npos) {
+    if (!number.empty() && number.size() <= 3 && number.find_first_not_of("0123456789") == std::string_view::npos) {
       const int exponent = std::stoi(std::string(number));
       parts.exponent += negative ? -exponent : exponent;
       return;

@@ -36,8 +36,10 @@ TEST_CASE("quantities: every form") {
 }
 
 TEST_CASE("quantities: what is none") {
-  for (const char* text : {"", " ", "-", "abc", "1 Gi", "1gi", "1Mib", "1ee3", "1e", "e3", "1e9999", "9e18k", "1.2.3",
-                           "0x10", "1 ", "10E20", "NaN", "inf", ".", "1e3Ki", "99999999999999999999", "9Ei"}) {
+  for (const char* text : {"",     " ",     "-",   "abc",    "1 Gi",  "1gi",   "1Mib",
+                           "1ee3", "1e",    "e3",  "1e9999", "9e18k", "1.2.3", "0x10",
+                           "1 ",   "10E20", "NaN", "inf",    ".",     "1e3Ki", "99999999999999999999",
+                           "9Ei"}) {
     CAPTURE(text);
     CHECK_THROWS_AS(Quantity::parse(text, "spec"), Error);
   }

@@ -224,8 +224,8 @@ Scheduler::Decision Scheduler::decide() {
     }
     if (!first) return decision;
     const auto& request = first->begin()->second.request;
-    if (request.cpu_milli > capacity_.cpu_milli || request.memory > capacity_.memory ||
-        request.gpus > capacity_.gpus || request.pods > capacity_.pods) {
+    if (request.cpu_milli > capacity_.cpu_milli || request.memory > capacity_.memory || request.gpus > capacity_.gpus ||
+        request.pods > capacity_.pods) {
       refuse(first->extract(first->begin()).mapped(), decision);
     } else if (const int lacks = shortage(request)) {
       shortages |= lacks;
@@ -243,8 +243,7 @@ std::string Scheduler::lacking(const Resources& request, int kinds, const Resour
   };
   const auto at_least_0 = [](int64_t n) { return std::max<int64_t>(n, 0); };
   if (kinds & kCpu) {
-    add("cpu", Quantity::of_milli(request.cpu_milli).text(),
-        Quantity::of_milli(at_least_0(present.cpu_milli)).text());
+    add("cpu", Quantity::of_milli(request.cpu_milli).text(), Quantity::of_milli(at_least_0(present.cpu_milli)).text());
   }
   if (kinds & kMemory) add("memory", bytes_text(request.memory), bytes_text(at_least_0(present.memory)));
   if (kinds & kGpu) add("nvidia.com/gpu", std::to_string(request.gpus), std::to_string(at_least_0(present.gpus)));

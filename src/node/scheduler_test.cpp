@@ -180,8 +180,7 @@ TEST_CASE("scheduler: random arrivals and ends never overcommit, and everything 
 }
 
 TEST_CASE("scheduler: what a pod asks for") {
-  CHECK(pod_request(parse_pod(R"({"spec":{"containers":[{"name":"a"}]}})")) ==
-        Resources{.cpu_milli = 100, .pods = 1});
+  CHECK(pod_request(parse_pod(R"({"spec":{"containers":[{"name":"a"}]}})")) == Resources{.cpu_milli = 100, .pods = 1});
   CHECK(pod_request(parse_pod(R"({"spec":{"containers":[{"resources":{"requests":{"cpu":"0"}}}]}})")).cpu_milli == 0);
   const auto request = pod_request(parse_pod(R"({"spec":{
       "initContainers":[{"resources":{"requests":{"cpu":"3","memory":"1Gi"}}}],

@@ -194,7 +194,8 @@ class Preparer {
     } else {
       throw Error(Code::InvalidArgument,
                   fmt::format("volume \"{}\" is of a kind that this node does not have; use emptyDir, "
-                              "persistentVolumeClaim, secret, configMap, downwardAPI, projected or hostPath", name),
+                              "persistentVolumeClaim, secret, configMap, downwardAPI, projected or hostPath",
+                              name),
                   field_);
     }
     return {path, true};
@@ -220,7 +221,8 @@ class Preparer {
       } else {
         throw Error(Code::InvalidArgument,
                     "a projected volume's sources may be secret, configMap and downwardAPI; this node gives no "
-                    "service account tokens", field_ + ".projected.sources");
+                    "service account tokens",
+                    field_ + ".projected.sources");
       }
     }
   }

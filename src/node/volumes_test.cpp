@@ -11,8 +11,11 @@ namespace {
 const PodContext kContext{"node-1", "10.0.0.1", 4000, 8LL << 30};
 
 json::object pod_with(std::string_view volumes, std::string_view container = "{}") {
-  return parse_json(fmt::format(R"j({{"metadata":{{"name":"p","namespace":"ns","uid":"u1","labels":{{"b":"2","a":"1"}}}},
-      "spec":{{"volumes":[{}],"containers":[{}]}}}})j", volumes, container)).get_object();
+  return parse_json(
+             fmt::format(R"j({{"metadata":{{"name":"p","namespace":"ns","uid":"u1","labels":{{"b":"2","a":"1"}}}},
+      "spec":{{"volumes":[{}],"containers":[{}]}}}})j",
+                         volumes, container))
+      .get_object();
 }
 
 ConfigObjects objects() {
@@ -67,7 +70,8 @@ TEST_CASE("volumes: every kind") {
       {{"name":"all","projected":{{"sources":[{{"secret":{{"name":"s"}}}},{{"configMap":{{"name":"c"}}}},
           {{"downwardAPI":{{"items":[{{"path":"name","fieldRef":{{"fieldPath":"metadata.name"}}}}]}}}}]}}}},
       {{"name":"gone","secret":{{"secretName":"none","optional":true}}}},
-      {{"name":"host","hostPath":{{"path":"{}/tasks/t"}}}})", f.folder.path().string()));
+      {{"name":"host","hostPath":{{"path":"{}/tasks/t"}}}})",
+                                           f.folder.path().string()));
   const auto own = f.folder.path() / "pods" / "u1";
   CHECK(files.tmp == own / "tmp");
   CHECK(files.volumes.at("empty").path == own / "volumes" / "empty");
@@ -104,8 +108,9 @@ TEST_CASE("volumes: what is missing is waited for, what is wrong is refused") {
   fs::create_symlink("/etc", f.folder.path() / "tasks" / "link");
   CHECK(has(f.problem(fmt::format(R"({{"name":"v","hostPath":{{"path":"{}/tasks/link"}}}})", f.folder.path().string())),
             "is not allowed here"));
-  CHECK(has(f.problem(fmt::format(R"({{"name":"v","hostPath":{{"path":"{}/tasks/../pods"}}}})",
-                                  f.folder.path().string())), "is not allowed here"));
+  CHECK(has(
+      f.problem(fmt::format(R"({{"name":"v","hostPath":{{"path":"{}/tasks/../pods"}}}})", f.folder.path().string())),
+      "is not allowed here"));
   f.options.allow_host_path = true;
   CHECK(f.problem(R"({"name":"v","hostPath":{"path":"/etc"}})") == "none");
   CHECK(has(f.problem(R"({"name":"v","hostPath":{"path":"/nonexistent-x"}})"), "does not exist"));
@@ -118,7 +123,8 @@ TEST_CASE("volumes: mounts and their subPaths") {
   const auto container = parse_json(R"j({"volumeMounts":[{"name":"e","mountPath":"/a"},
       {"name":"e","mountPath":"/b","subPath":"x/y","readOnly":true},
       {"name":"e","mountPath":"/c","subPathExpr":"$(WHO)"},
-      {"name":"s","mountPath":"/d","subPath":"user"}]})j").get_object();
+      {"name":"s","mountPath":"/d","subPath":"user"}]})j")
+                             .get_object();
   const auto mounts = container_mounts(container, files, {{"WHO", "me"}});
   REQUIRE(mounts.size() == 4);
   const auto root = fs::canonical(files.volumes.at("e").path);
@@ -151,7 +157,8 @@ TEST_CASE("environment: in order, expanded, from everywhere") {
              {"name":"MILLI","valueFrom":{"resourceFieldRef":{"resource":"limits.cpu","divisor":"1m"}}},
              {"name":"MEM","valueFrom":{"resourceFieldRef":{"resource":"limits.memory","divisor":"1Mi"}}},
              {"name":"PASS","valueFrom":{"secretKeyRef":{"name":"s","key":"pass"}}},
-             {"name":"NONE","valueFrom":{"secretKeyRef":{"name":"s","key":"nope","optional":true}}}]})j").get_object();
+             {"name":"NONE","valueFrom":{"secretKeyRef":{"name":"s","key":"nope","optional":true}}}]})j")
+                             .get_object();
   const auto env = container_env(pod_with("", "{}"), container, objects(), kContext, {{"PATH", "/bin"}});
   const auto value = [&](std::string_view name) {
     const auto* text = env_value(env, name);
@@ -190,8 +197,11 @@ TEST_CASE("environment: what a pod refers to") {
   const auto refs = config_refs(parse_json(R"({"spec":{"volumes":[{"secret":{"secretName":"b"}},
       {"persistentVolumeClaim":{"claimName":"d"}},{"projected":{"sources":[{"configMap":{"name":"e"}}]}}],
       "initContainers":[{"envFrom":[{"configMapRef":{"name":"c"}}]}],
-      "containers":[{"env":[{"name":"X","valueFrom":{"secretKeyRef":{"name":"a","key":"k"}}}]}]}})").get_object());
-  CHECK(refs == std::vector<ConfigRef>{{ConfigKind::Secret, "a"}, {ConfigKind::Secret, "b"},
-                                       {ConfigKind::ConfigMap, "c"}, {ConfigKind::ConfigMap, "e"},
+      "containers":[{"env":[{"name":"X","valueFrom":{"secretKeyRef":{"name":"a","key":"k"}}}]}]}})")
+                                    .get_object());
+  CHECK(refs == std::vector<ConfigRef>{{ConfigKind::Secret, "a"},
+                                       {ConfigKind::Secret, "b"},
+                                       {ConfigKind::ConfigMap, "c"},
+                                       {ConfigKind::ConfigMap, "e"},
                                        {ConfigKind::Claim, "d"}});
 }

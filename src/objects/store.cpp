@@ -66,13 +66,13 @@ Store::Store(fs::path root) : root_(std::move(root)) {
 }
 
 fs::path Store::bucket_path(std::string_view bucket) const {
-  const bool plain = !bucket.empty() && bucket.size() <= 255 && bucket[0] != '.' &&
-                     std::ranges::all_of(bucket, [](unsigned char c) {
-                       return std::isalnum(c) || c == '-' || c == '.' || c == '_';
-                     });
+  const bool plain =
+      !bucket.empty() && bucket.size() <= 255 && bucket[0] != '.' &&
+      std::ranges::all_of(bucket, [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '.' || c == '_'; });
   if (!plain) {
     throw Error(Code::InvalidArgument,
-                fmt::format("invalid bucket name {:?}: use letters, digits, -, . and _", std::string(bucket)), "bucket");
+                fmt::format("invalid bucket name {:?}: use letters, digits, -, . and _", std::string(bucket)),
+                "bucket");
   }
   return root_ / bucket;
 }
@@ -156,7 +156,7 @@ void Store::put(std::string_view bucket, std::string_view key, std::string_view 
 std::string Store::get(std::string_view bucket, std::string_view key, uint64_t limit) const {
   const std::optional<fs::path> path = find(bucket, key);
   const File file{path ? ::open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1};
-  struct stat info{};
+  struct stat info {};
   if (file.fd < 0 || ::fstat(file.fd, &info) != 0 || !S_ISREG(info.st_mode)) {
     throw not_found("object {} not found in bucket {}", key, bucket);
   }

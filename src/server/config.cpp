@@ -18,10 +18,11 @@ Endpoint parse_endpoint(const std::string& text, const std::string& what) {
   Endpoint endpoint;
   unsigned port = 0;
   const auto* end = text.data() + text.size();
-  const bool has_port =
-      colon != std::string::npos && std::from_chars(text.data() + colon + 1, end, port).ptr == end && colon + 1 < text.size();
+  const bool has_port = colon != std::string::npos && std::from_chars(text.data() + colon + 1, end, port).ptr == end &&
+                        colon + 1 < text.size();
   if (!has_port || port > 65535) {
-    throw Error(Code::InvalidArgument, fmt::format("{}: \"{}\" is not HOST:PORT, as in 127.0.0.1:8080", what, text), what);
+    throw Error(Code::InvalidArgument, fmt::format("{}: \"{}\" is not HOST:PORT, as in 127.0.0.1:8080", what, text),
+                what);
   }
   endpoint.port = static_cast<uint16_t>(port);
   endpoint.host = text.substr(0, colon);
@@ -69,18 +70,30 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       }
       return to_text(v);
     };
-    if (key == "data") config.data = text_value();
-    else if (key == "listen") config.listen = text_value();
-    else if (key == "s3_listen") config.s3_listen = text_value();
-    else if (key == "runtime") config.runtime = text_value();
-    else if (key == "python") config.python = text_value();
-    else if (key == "sandbox") config.sandbox = text_value();
-    else if (key == "log_level") config.log_level = text_value();
-    else if (key == "insecure") config.insecure = value.is_bool() && value.get_bool();
-    else if (key == "cpus") config.cpus = value.to_number<double>();
-    else if (key == "memory") config.memory = node::Quantity::parse(text_value(), "memory").units();
-    else if (key == "gpus") config.gpus = static_cast<int>(value.to_number<int64_t>());
-    else throw invalid("the config file {}: unknown key \"{}\"", file.string(), std::string(name));
+    if (key == "data")
+      config.data = text_value();
+    else if (key == "listen")
+      config.listen = text_value();
+    else if (key == "s3_listen")
+      config.s3_listen = text_value();
+    else if (key == "runtime")
+      config.runtime = text_value();
+    else if (key == "python")
+      config.python = text_value();
+    else if (key == "sandbox")
+      config.sandbox = text_value();
+    else if (key == "log_level")
+      config.log_level = text_value();
+    else if (key == "insecure")
+      config.insecure = value.is_bool() && value.get_bool();
+    else if (key == "cpus")
+      config.cpus = value.to_number<double>();
+    else if (key == "memory")
+      config.memory = node::Quantity::parse(text_value(), "memory").units();
+    else if (key == "gpus")
+      config.gpus = static_cast<int>(value.to_number<int64_t>());
+    else
+      throw invalid("the config file {}: unknown key \"{}\"", file.string(), std::string(name));
   }
 }
 
@@ -94,17 +107,19 @@ void check_config(Config& config) {
   const auto http = parse_endpoint(config.listen, "listen");
   const auto s3 = parse_endpoint(config.s3_listen, "s3-listen");
   if (parse_runtime(config.runtime) == Runtime::Oci) {
-    throw Error(Code::Unimplemented, "runtime: this version runs pods as host processes only: say --runtime host or auto");
+    throw Error(Code::Unimplemented,
+                "runtime: this version runs pods as host processes only: say --runtime host or auto");
   }
   if (config.sandbox != "auto" && config.sandbox != "none") {
     throw invalid("sandbox: \"{}\" is none of auto, none", config.sandbox);
   }
   for (const auto& endpoint : {http, s3}) {
     if (!is_loopback(endpoint.host) && !config.insecure) {
-      throw Error(Code::PermissionDenied,
-                  fmt::format("refusing to listen on {}: nobody has to log in, so everyone who reaches that address could "
-                              "run programs here. Listen on 127.0.0.1, or say --insecure if the network is trusted",
-                              endpoint.host));
+      throw Error(
+          Code::PermissionDenied,
+          fmt::format("refusing to listen on {}: nobody has to log in, so everyone who reaches that address could "
+                      "run programs here. Listen on 127.0.0.1, or say --insecure if the network is trusted",
+                      endpoint.host));
     }
   }
 }

@@ -25,17 +25,17 @@ struct Config {
   std::string listen = "127.0.0.1:8080";
   std::string s3_listen = "127.0.0.1:9000";
   std::string runtime = "auto";
-  std::string python;        // empty: the first python3 in PATH
+  std::string python;            // empty: the first python3 in PATH
   std::string sandbox = "auto";  // auto: where the machine allows it; none: plain processes
   std::string log_level = "info";
-  bool insecure = false;     // listen beyond loopback though nobody has to log in
-  std::optional<double> cpus;      // instead of what the machine has
-  std::optional<int64_t> memory;   // bytes
+  bool insecure = false;          // listen beyond loopback though nobody has to log in
+  std::optional<double> cpus;     // instead of what the machine has
+  std::optional<int64_t> memory;  // bytes
   std::optional<int> gpus;
 };
 
-// Reads a YAML file with the members of Config by their names (`s3-listen` or `s3_listen`). Throws InvalidArgument naming
-// the file and the key.
+// Reads a YAML file with the members of Config by their names (`s3-listen` or `s3_listen`). Throws InvalidArgument
+// naming the file and the key.
 void read_config_file(const std::filesystem::path& file, Config& config);
 
 // Fills in the data folder and refuses what doesn't fit together. Throws InvalidArgument or PermissionDenied.

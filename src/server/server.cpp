@@ -37,7 +37,8 @@ class DataLock {
   explicit DataLock(const std::filesystem::path& data) {
     std::error_code error;
     std::filesystem::create_directories(data, error);
-    if (error) throw Error(Code::Unavailable, fmt::format("cannot make the data folder {}: {}", data.string(), error.message()));
+    if (error)
+      throw Error(Code::Unavailable, fmt::format("cannot make the data folder {}: {}", data.string(), error.message()));
     std::filesystem::permissions(data, std::filesystem::perms::owner_all, error);
     const auto path = data / "lock";
     fd_ = ::open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
@@ -46,9 +47,10 @@ class DataLock {
       char owner[32] = {};
       [[maybe_unused]] const auto got = ::pread(fd_, owner, sizeof owner - 1, 0);
       ::close(fd_);
-      throw Error(Code::Unavailable,
-                  fmt::format("the data folder {} is in use by another server{}{}: stop it, or choose another with --data",
-                              data.string(), owner[0] ? ", process " : "", owner));
+      throw Error(
+          Code::Unavailable,
+          fmt::format("the data folder {} is in use by another server{}{}: stop it, or choose another with --data",
+                      data.string(), owner[0] ? ", process " : "", owner));
     }
     const auto pid = std::to_string(::getpid());
     [[maybe_unused]] const int truncated = ::ftruncate(fd_, 0);
@@ -186,7 +188,8 @@ std::string Server::Parts::metrics() {
   gauge("penstock_runs_in_progress", "Runs that are not in a final state.", static_cast<double>(runs.active_runs()));
   gauge("penstock_pods_waiting", "Pods that wait for room on the node.", static_cast<double>(agent.waiting_pods()));
   gauge("penstock_node_cpu_cores", "CPU cores of the node.", static_cast<double>(capacity.cpu_milli) / 1000);
-  gauge("penstock_node_cpu_cores_requested", "CPU cores that running pods ask for.", static_cast<double>(used.cpu_milli) / 1000);
+  gauge("penstock_node_cpu_cores_requested", "CPU cores that running pods ask for.",
+        static_cast<double>(used.cpu_milli) / 1000);
   gauge("penstock_node_memory_bytes", "Memory of the node.", static_cast<double>(capacity.memory));
   gauge("penstock_node_memory_bytes_requested", "Memory that running pods ask for.", static_cast<double>(used.memory));
   gauge("penstock_node_gpus", "GPUs of the node.", static_cast<double>(capacity.gpus));
@@ -194,8 +197,10 @@ std::string Server::Parts::metrics() {
   ::getrusage(RUSAGE_SELF, &usage);
   const double cpu = static_cast<double>(usage.ru_utime.tv_sec + usage.ru_stime.tv_sec) +
                      static_cast<double>(usage.ru_utime.tv_usec + usage.ru_stime.tv_usec) / 1e6;
-  text += fmt::format("# HELP process_cpu_seconds_total CPU time of the server.\n# TYPE process_cpu_seconds_total counter\n"
-                      "process_cpu_seconds_total {}\n", cpu);
+  text += fmt::format(
+      "# HELP process_cpu_seconds_total CPU time of the server.\n# TYPE process_cpu_seconds_total counter\n"
+      "process_cpu_seconds_total {}\n",
+      cpu);
   long pages = 0;
   if (FILE* file = std::fopen("/proc/self/statm", "re")) {
     long size = 0;

@@ -33,20 +33,32 @@ void require(bool done, std::string_view what) {
   if (!done) throw_errno(what);
 }
 
+// Fits into sockaddr_un however long the folder's own path is.
+sockaddr_un short_address(int folder, const std::string& name) {
+  sockaddr_un address = {};
+  address.sun_family = AF_UNIX;
+  std::string path = fmt::format("/proc/self/fd/{}/{}", folder, name);
+  std::memcpy(address.sun_path, path.c_str(), path.size());
+  return address;
+}
+
 }  // namespace
 
-std::string short_socket_path(int folder, const std::string& name) {
-  return fmt::format("/proc/self/fd/{}/{}", folder, name);
+int connect_to(const fs::path& folder, const std::string& name) {
+  int directory = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
+  int file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
+  sockaddr_un address = short_address(directory, name);
+  bool connected = connect(file, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
+  int error = errno;
+  close(directory);
+  if (!connected) close(file);
+  errno = error;
+  return connected ? file : -1;
 }
 
 Helper::Helper(const HelperOptions& options) {
   fs::path folder = options.data / "node";
   lock(folder);
-  tasks_ = std::make_unique<HelperTasks>(options.data, [this](const ProcessStatus& status) {
-    for (Client& client : clients_) {
-      if (client.greeted) write_status(client.out, status);
-    }
-  });
   epoll_ = epoll_create1(EPOLL_CLOEXEC);
   require(epoll_ >= 0, "epoll_create1");
   sigset_t all;
@@ -59,6 +71,11 @@ Helper::Helper(const HelperOptions& options) {
   observe(timer_, EPOLLIN, true);
   listen(folder);
   watch_folder(folder);
+  tasks_ = std::make_unique<HelperTasks>(options.data, [this](const ProcessStatus& status) {
+    for (Client& client : clients_) {
+      if (client.greeted) write_status(client.out, status);
+    }
+  });
   set_timer(kFirstClientMillis);
 }
 
@@ -70,7 +87,15 @@ void Helper::lock(const fs::path& folder) {
   std::string path = folder / "helper.lock";
   lock_ = open(path.c_str(), O_RDWR | O_CREAT | O_CLOEXEC, 0600);
   require(lock_ >= 0, "open " + path);
-  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) throw Error(Code::AlreadyExists, "a node helper runs already: " + path);
+  if (flock(lock_, LOCK_EX | LOCK_NB) != 0) {
+    int other = connect_to(folder, "helper.sock");
+    if (other >= 0) {
+      close(other);
+      throw Error(Code::AlreadyExists, "a node helper runs already: " + path);
+    }
+    // It no longer listens, so it is about to end.
+    require(flock(lock_, LOCK_EX) == 0, "lock " + path);
+  }
   std::string pid = fmt::format("{}\n", getpid());
   require(ftruncate(lock_, 0) == 0 && pwrite(lock_, pid.data(), pid.size(), 0) > 0, "write " + path);
 }
@@ -82,10 +107,7 @@ void Helper::listen(const fs::path& folder) {
   require(directory >= 0, "open " + folder.native());
   socket_path_ = folder / "helper.sock";
   unlink(socket_path_.c_str());
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  std::string path = short_socket_path(directory, "helper.sock");
-  std::memcpy(address.sun_path, path.c_str(), path.size());
+  sockaddr_un address = short_address(directory, "helper.sock");
   mode_t mask = umask(0177);
   bool bound = bind(listener_, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
   int error = errno;

@@ -59,8 +59,7 @@ class Helper {
   std::unique_ptr<HelperTasks> tasks_;
 };
 
-// The path of a socket in `folder` that fits into sockaddr_un however long the folder's own path is: through a file
-// descriptor, which the caller closes.
-std::string short_socket_path(int folder, const std::string& name);
+// Connects to a socket in `folder`, whose path may be of any length. -1 and errno when it cannot.
+int connect_to(const std::filesystem::path& folder, const std::string& name);
 
 }  // namespace penstock::node

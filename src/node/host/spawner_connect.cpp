@@ -8,7 +8,6 @@
 #include <spawn.h>
 #include <sys/socket.h>
 #include <sys/stat.h>
-#include <sys/un.h>
 #include <sys/wait.h>
 #include <unistd.h>
 
@@ -31,20 +30,9 @@ constexpr int kReadyFile = 3;
 
 // Connects, or returns -1 when nobody listens.
 int try_connect(const fs::path& folder) {
-  int directory = open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC);
-  if (directory < 0) unavailable(fmt::format("open {}: {}", folder.native(), std::strerror(errno)));
-  int socket_file = socket(AF_UNIX, SOCK_STREAM | SOCK_CLOEXEC, 0);
-  sockaddr_un address = {};
-  address.sun_family = AF_UNIX;
-  std::string path = short_socket_path(directory, "helper.sock");
-  std::memcpy(address.sun_path, path.c_str(), path.size());
-  bool connected = connect(socket_file, reinterpret_cast<sockaddr*>(&address), sizeof address) == 0;
-  int error = errno;
-  close(directory);
-  if (connected) return socket_file;
-  close(socket_file);
-  if (error == ENOENT || error == ECONNREFUSED) return -1;
-  unavailable(fmt::format("connect to {}: {}", (folder / "helper.sock").native(), std::strerror(error)));
+  int connected = connect_to(folder, "helper.sock");
+  if (connected >= 0 || errno == ENOENT || errno == ECONNREFUSED) return connected;
+  unavailable(fmt::format("connect to {}: {}", (folder / "helper.sock").native(), std::strerror(errno)));
 }
 
 // The helper is given nothing of the server's environment but what a program needs to load.
@@ -167,8 +155,8 @@ HelperConnection connect_helper(const HelperOptions& options) {
   fs::create_directories(folder, failed);
   if (failed) unavailable(fmt::format("make {}: {}", folder.native(), failed.message()));
   chmod(folder.c_str(), 0700);
-  // A helper that is about to end may still take a connection, and one that has just died may hold its lock a moment.
-  for (int attempt = 0; attempt < 5; ++attempt) {
+  // A helper that is about to end may still take a connection.
+  for (int attempt = 0; attempt < 10; ++attempt) {
     HelperConnection connection;
     connection.socket = try_connect(folder);
     if (connection.socket < 0) {

@@ -29,7 +29,7 @@ class RunControl {
 };
 
 struct ApiOptions {
-  uint64_t max_body_bytes = 128ull << 20;      // of a request, and of a package once unpacked
+  uint64_t max_body_bytes = 128ull << 20;  // of a request, and of a package once unpacked
   std::string commit_sha = "unknown";
   std::string tag_name = "unknown";
 };

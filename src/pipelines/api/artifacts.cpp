@@ -51,8 +51,7 @@ Async<Response> list_links(const ApiContext& context, Request& request) {
   const std::string type = request.query_or("type", "");
   const bool output = type == "OUTPUT" || type == "9" || type == "ITERATOR_OUTPUT" || type == "ONE_OF_OUTPUT";
   if (!type.empty()) filter.direction = output ? metadata::Direction::Output : metadata::Direction::Input;
-  const metadata::Store::LinkPage page =
-      co_await context.metadata.list_links(std::move(filter), list_request(request));
+  const metadata::Store::LinkPage page = co_await context.metadata.list_links(std::move(filter), list_request(request));
   json::array items;
   for (const metadata::Link& link : page.items) items.push_back(artifact_task_json(link));
   co_return http::json_response(page_json("artifact_tasks", std::move(items), page.total_size, page.next_page_token));

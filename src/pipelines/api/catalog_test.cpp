@@ -55,8 +55,9 @@ TEST_CASE_FIXTURE(ApiFixture, "experiments") {
   REQUIRE(list.array("experiments").size() == 2);
   CHECK(list.array("experiments")[0].at("display_name") == "e1");
   CHECK(list.array("experiments")[1].at("display_name") == "Default");
-  const Reply found = get("/experiments?filter=%7B%22predicates%22%3A%5B%7B%22operation%22%3A%22EQUALS%22%2C%22key%22%3A"
-                          "%22display_name%22%2C%22stringValue%22%3A%22e1%22%7D%5D%7D");
+  const Reply found =
+      get("/experiments?filter=%7B%22predicates%22%3A%5B%7B%22operation%22%3A%22EQUALS%22%2C%22key%22%3A"
+          "%22display_name%22%2C%22stringValue%22%3A%22e1%22%7D%5D%7D");
   CHECK(found.array("experiments").size() == 1);
 
   const std::string run = make_run("r", id);
@@ -132,8 +133,8 @@ TEST_CASE_FIXTURE(ApiFixture, "pipelines, versions and tags") {
 
 TEST_CASE_FIXTURE(ApiFixture, "pipeline and version in one request") {
   const json::value spec = parse_json(hello_spec());
-  const Reply made = post("/pipelines/create", {{"pipeline", {{"display_name", "p"}}},
-                                                {"pipeline_version", {{"pipeline_spec", spec}}}});
+  const Reply made = post("/pipelines/create",
+                          {{"pipeline", {{"display_name", "p"}}}, {"pipeline_version", {{"pipeline_spec", spec}}}});
   REQUIRE_MESSAGE(made.status == 200, made.text);
   CHECK(get("/pipelines/" + made.string("pipeline_id") + "/versions").array("pipeline_versions").size() == 1);
   CHECK(post("/pipelines/create", {{"pipeline", {{"display_name", "q"}}}, {"pipeline_version", {{"name", "v"}}}})
@@ -164,8 +165,8 @@ TEST_CASE_FIXTURE(ApiFixture, "uploads of every kind of package") {
     const json::object& spec = versions.array("pipeline_versions")[0].at("pipeline_spec").as_object();
     CHECK(spec.contains("platform_spec") == (std::string_view(name) == "d.yaml"));
   }
-  const Reply named = upload("/pipelines/upload?name=n&display_name=Named&description=d&tags=%7B%22a%22%3A%22b%22%7D",
-                             "a.yaml", yaml);
+  const Reply named =
+      upload("/pipelines/upload?name=n&display_name=Named&description=d&tags=%7B%22a%22%3A%22b%22%7D", "a.yaml", yaml);
   CHECK(named.string("display_name") == "Named");
   CHECK(named.body.at("tags").at("a") == "b");
   const Reply version = upload("/pipelines/upload_version?name=v2&pipelineid=" + named.string("pipeline_id"), "a.yaml",

@@ -9,16 +9,21 @@ namespace penstock::pipelines::api {
 namespace {
 
 constexpr EnumName kStorageStateNames[] = {{0, "STORAGE_STATE_UNSPECIFIED"}, {1, "AVAILABLE"}, {2, "ARCHIVED"}};
-constexpr EnumName kRunStateNames[] = {{0, "RUNTIME_STATE_UNSPECIFIED"}, {1, "PENDING"},   {2, "RUNNING"},
-                                       {3, "SUCCEEDED"},                 {4, "SKIPPED"},   {5, "FAILED"},
-                                       {6, "CANCELING"},                 {7, "CANCELED"},  {8, "PAUSED"}};
+constexpr EnumName kRunStateNames[] = {{0, "RUNTIME_STATE_UNSPECIFIED"},
+                                       {1, "PENDING"},
+                                       {2, "RUNNING"},
+                                       {3, "SUCCEEDED"},
+                                       {4, "SKIPPED"},
+                                       {5, "FAILED"},
+                                       {6, "CANCELING"},
+                                       {7, "CANCELED"},
+                                       {8, "PAUSED"}};
 
 const Fields<PipelineVersionReference>& reference_fields() {
-  static const auto kFields =
-      Fields<PipelineVersionReference>("PipelineVersionReference")
-          .add("pipeline_id", &PipelineVersionReference::pipeline_id)
-          .add("pipeline_version_id", &PipelineVersionReference::pipeline_version_id,
-               {.doc = "The newest version of the pipeline when it is missing."});
+  static const auto kFields = Fields<PipelineVersionReference>("PipelineVersionReference")
+                                  .add("pipeline_id", &PipelineVersionReference::pipeline_id)
+                                  .add("pipeline_version_id", &PipelineVersionReference::pipeline_version_id,
+                                       {.doc = "The newest version of the pipeline when it is missing."});
   return kFields;
 }
 
@@ -183,8 +188,8 @@ json::object outputs_json(const TaskRecord& task) {
   json::array parameters, artifacts;
   if (const json::object* entries = find_object(task.outputs, "parameters")) {
     for (const auto& [key, value] : *entries) {
-      parameters.push_back(json::object{
-          {"value", value}, {"type", type}, {"parameter_key", key}, {"producer", producer}});
+      parameters.push_back(
+          json::object{{"value", value}, {"type", type}, {"parameter_key", key}, {"producer", producer}});
     }
   }
   if (const json::object* entries = find_object(task.outputs, "artifacts")) {
@@ -193,8 +198,8 @@ json::object outputs_json(const TaskRecord& task) {
       if (value.is_array()) {
         for (const json::value& item : value.as_array()) list.push_back(reference_json(item));
       }
-      artifacts.push_back(json::object{
-          {"artifacts", std::move(list)}, {"type", type}, {"artifact_key", key}, {"producer", producer}});
+      artifacts.push_back(
+          json::object{{"artifacts", std::move(list)}, {"type", type}, {"artifact_key", key}, {"producer", producer}});
     }
   }
   if (!parameters.empty()) out["parameters"] = std::move(parameters);
@@ -205,8 +210,7 @@ json::object outputs_json(const TaskRecord& task) {
 }  // namespace
 
 const Fields<Status>& status_fields() {
-  static const auto kFields =
-      Fields<Status>("Status").add("code", &Status::code).add("message", &Status::message);
+  static const auto kFields = Fields<Status>("Status").add("code", &Status::code).add("message", &Status::message);
   return kFields;
 }
 
@@ -390,10 +394,10 @@ void check_tags(const Tags& tags) {
   }
   for (const auto& [key, value] : tags) {
     if (key.empty() || key.size() > kMaxLength || value.size() > kMaxLength || key.find('.') != std::string::npos) {
-      throw Error(Code::InvalidArgument,
-                  fmt::format("tag {:?}: keys and values have at most {} characters, and keys hold no dot", key,
-                              kMaxLength),
-                  "tags");
+      throw Error(
+          Code::InvalidArgument,
+          fmt::format("tag {:?}: keys and values have at most {} characters, and keys hold no dot", key, kMaxLength),
+          "tags");
     }
   }
 }

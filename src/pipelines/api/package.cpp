@@ -73,7 +73,8 @@ struct Part {
 
 Part read_part(std::string_view part) {
   const size_t split = part.find("\r\n\r\n");
-  if (split == std::string_view::npos) throw invalid("the multipart body is malformed: a part has no end of its header");
+  if (split == std::string_view::npos)
+    throw invalid("the multipart body is malformed: a part has no end of its header");
   Part out;
   out.content = part.substr(split + 4);
   std::string_view headers = part.substr(0, split);
@@ -94,8 +95,8 @@ struct CloseArchive {
 };
 
 Error too_big(size_t limit) {
-  return Error(Code::ResourceExhausted,
-               fmt::format("the package unpacks to more than the limit of {} bytes", limit), "body");
+  return Error(Code::ResourceExhausted, fmt::format("the package unpacks to more than the limit of {} bytes", limit),
+               "body");
 }
 
 // Reads an entry's bytes; `budget` is what the whole archive may still unpack to.

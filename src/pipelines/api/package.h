@@ -11,7 +11,7 @@
 namespace penstock::pipelines::api {
 
 struct UploadedFile {
-  std::string name;  // as the client calls it
+  std::string name;          // as the client calls it
   std::string_view content;  // inside the body that was parsed
 };
 

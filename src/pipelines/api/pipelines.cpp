@@ -116,8 +116,7 @@ Async<Response> get_version(const ApiContext& context, Request& request) {
 
 Async<Response> list_versions(const ApiContext& context, Request& request) {
   const Pipeline pipeline = co_await context.store.get_pipeline(param(request, "pipeline_id"));
-  const Page<PipelineVersion> page =
-      co_await context.store.list_versions(pipeline.pipeline_id, list_request(request));
+  const Page<PipelineVersion> page = co_await context.store.list_versions(pipeline.pipeline_id, list_request(request));
   std::vector<std::string> hashes;
   for (const PipelineVersion& version : page.items) hashes.push_back(version.spec_hash);
   const auto specs = co_await context.store.get_specs(std::move(hashes), kMaxListedSpec);

@@ -21,9 +21,8 @@ Async<Response> health(const ApiContext& context, Request&) {
 }
 
 Async<Response> health_v1(const ApiContext& context, Request&) {
-  co_return http::json_response(json::object{{"commit_sha", context.options.commit_sha},
-                                             {"tag_name", context.options.tag_name},
-                                             {"multi_user", false}});
+  co_return http::json_response(json::object{
+      {"commit_sha", context.options.commit_sha}, {"tag_name", context.options.tag_name}, {"multi_user", false}});
 }
 
 // ResourceExhausted is a body past its limit, unless the disk or something else is full.
@@ -118,9 +117,7 @@ Async<std::shared_ptr<const Spec>> load_spec(const ApiContext& context, std::str
 
 Response gateway_error(const Request&, const Error& error) {
   const int code = static_cast<int>(error.code());
-  json::object detail{{"@type", "type.googleapis.com/google.rpc.Status"},
-                      {"code", code},
-                      {"message", error.message()}};
+  json::object detail{{"@type", "type.googleapis.com/google.rpc.Status"}, {"code", code}, {"message", error.message()}};
   return http::json_response(json::object{{"error", error.message()},
                                           {"code", code},
                                           {"message", error.message()},

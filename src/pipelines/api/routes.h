@@ -17,7 +17,7 @@ class Routes {
  public:
   Routes(http::Router& router, std::shared_ptr<const ApiContext> context)
       : router_(router), context_(std::move(context)) {}
-  void add(Method method, std::string_view path, Handler handler);  // below /apis/v2beta1
+  void add(Method method, std::string_view path, Handler handler);     // below /apis/v2beta1
   void add_at(Method method, std::string_view path, Handler handler);  // at the path itself and below /pipeline
 
  private:

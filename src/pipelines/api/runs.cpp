@@ -130,8 +130,7 @@ Async<Response> get(const ApiContext& context, Request& request) {
 
 Async<Response> list(const ApiContext& context, Request& request) {
   const bool full = full_view(request);
-  const Page<Run> page =
-      co_await context.store.list_runs(request.query_or("experiment_id", ""), list_request(request));
+  const Page<Run> page = co_await context.store.list_runs(request.query_or("experiment_id", ""), list_request(request));
   std::vector<std::string> hashes;
   for (const Run& run : page.items) {
     if (run.pipeline_version_reference.pipeline_version_id.empty()) hashes.push_back(run.spec_hash);

@@ -46,13 +46,14 @@ TEST_CASE_FIXTURE(ApiFixture, "what is wrong with a run is named, and nothing st
   const Case cases[] = {
       {"no name", [](json::object& r) { r.erase("display_name"); }, 400, "display_name"},
       {"unknown field", [](json::object& r) { r["foo"] = 1; }, 400, "foo"},
-      {"nested unknown field", [](json::object& r) { r["runtime_config"].as_object()["x"] = 1; }, 400, "runtime_config"},
+      {"nested unknown field", [](json::object& r) { r["runtime_config"].as_object()["x"] = 1; }, 400,
+       "runtime_config"},
       {"wrong type", [](json::object& r) { r["description"] = 5; }, 400, "description"},
       {"no source", [](json::object& r) { r.erase("pipeline_spec"); }, 400, "pipeline_spec"},
       {"two sources", [](json::object& r) { r["pipeline_version_id"] = "x"; }, 400, "exactly one"},
       {"missing parameter", [](json::object& r) { r.erase("runtime_config"); }, 400, "count"},
-      {"unknown parameter",
-       [](json::object& r) { r["runtime_config"].at("parameters").as_object()["zzz"] = 1; }, 400, "zzz"},
+      {"unknown parameter", [](json::object& r) { r["runtime_config"].at("parameters").as_object()["zzz"] = 1; }, 400,
+       "zzz"},
       {"wrong parameter type",
        [](json::object& r) { r["runtime_config"].at("parameters").as_object()["count"] = "many"; }, 400, "count"},
       {"unknown component",
@@ -60,10 +61,14 @@ TEST_CASE_FIXTURE(ApiFixture, "what is wrong with a run is named, and nothing st
          r["pipeline_spec"].at("root").at("dag").at("tasks").at("say").at("componentRef").as_object()["name"] = "gone";
        },
        400, "gone"},
-      {"no pipeline name",
-       [](json::object& r) { r["pipeline_spec"].as_object().erase("pipelineInfo"); }, 400, "pipelineInfo"},
+      {"no pipeline name", [](json::object& r) { r["pipeline_spec"].as_object().erase("pipelineInfo"); }, 400,
+       "pipelineInfo"},
       {"unknown experiment", [](json::object& r) { r["experiment_id"] = "nowhere"; }, 404, "nowhere"},
-      {"plugins_output", [](json::object& r) { r["plugins_output"] = json::object{{"a", 1}}; }, 409, "plugins_output"},
+      {"plugins_output",
+       [](json::object& r) {
+         r["plugins_output"] = json::object{{"a", 1}};
+       },
+       409, "plugins_output"},
       {"unknown version",
        [](json::object& r) {
          r.erase("pipeline_spec");
@@ -89,13 +94,15 @@ TEST_CASE_FIXTURE(ApiFixture, "what is wrong with a run is named, and nothing st
 
 TEST_CASE_FIXTURE(ApiFixture, "a run of a pipeline's version, and of its newest") {
   const std::string pipeline = upload("/pipelines/upload?name=p", "p.yaml", hello_spec("one")).string("pipeline_id");
-  REQUIRE(upload("/pipelines/upload_version?name=v2&pipelineid=" + pipeline, "p.yaml", hello_spec("two")).status == 200);
+  REQUIRE(upload("/pipelines/upload_version?name=v2&pipelineid=" + pipeline, "p.yaml", hello_spec("two")).status ==
+          200);
   json::object body = run_body();
   body.erase("pipeline_spec");
   body["pipelineVersionReference"] = json::object{{"pipelineId", pipeline}};
   const Reply newest = post("/runs", body);
   REQUIRE_MESSAGE(newest.status == 200, newest.text);
-  const std::string version = to_std(newest.body.at("pipeline_version_reference").at("pipeline_version_id").as_string());
+  const std::string version =
+      to_std(newest.body.at("pipeline_version_reference").at("pipeline_version_id").as_string());
   CHECK(get("/pipelines/" + pipeline + "/versions/" + version).string("display_name") == "v2");
   CHECK_FALSE(newest.body.as_object().contains("pipeline_spec"));
   CHECK(wait(store.get_run(newest.string("run_id"))).pipeline_name == "two");
@@ -170,8 +177,15 @@ TEST_CASE_FIXTURE(ApiFixture, "tasks of a run, in both forms, and their logs") {
   model.run_id = id;
   model.task_id = "t-train";
   TaskRecord root{.run_id = id, .task_id = "t-root", .name = "root", .type = "ROOT", .state = "RUNNING"};
-  TaskRecord train{.run_id = id, .task_id = "t-train", .parent_task_id = "t-root", .position = 1, .name = "train",
-                   .display_name = "Train it", .type = "RUNTIME", .state = "PENDING", .create_time = clock.now()};
+  TaskRecord train{.run_id = id,
+                   .task_id = "t-train",
+                   .parent_task_id = "t-root",
+                   .position = 1,
+                   .name = "train",
+                   .display_name = "Train it",
+                   .type = "RUNTIME",
+                   .state = "PENDING",
+                   .create_time = clock.now()};
   train.inputs = parse_json(R"({"parameters":{"lr":{"value":0.5,"source":"TASK_OUTPUT_INPUT","producer":"prepare"}}})")
                      .as_object();
   wait(store.upsert_tasks({root, train}));
@@ -179,12 +193,12 @@ TEST_CASE_FIXTURE(ApiFixture, "tasks of a run, in both forms, and their logs") {
   train.pod_name = "pod-1";
   train.start_time = clock.now();
   train.end_time = clock.now() + std::chrono::seconds(3);
-  train.outputs = json::object{
-      {"parameters", {{"loss", 0.25}}},
-      {"artifacts",
-       {{"model", json::array{json::object{
-                      {"id", std::to_string(model.artifact_id)}, {"name", "model"}, {"uri", model.uri},
-                      {"type", {{"schemaTitle", "system.Model"}}}}}}}}};
+  train.outputs = json::object{{"parameters", {{"loss", 0.25}}},
+                               {"artifacts",
+                                {{"model", json::array{json::object{{"id", std::to_string(model.artifact_id)},
+                                                                    {"name", "model"},
+                                                                    {"uri", model.uri},
+                                                                    {"type", {{"schemaTitle", "system.Model"}}}}}}}}};
   database.write_now([&](db::Connection& c) {
     metadata::put_artifact(c, model);
     metadata::put_link(c, {0, model.artifact_id, id, "t-train", metadata::Direction::Output, "model", -1});

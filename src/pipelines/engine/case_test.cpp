@@ -78,8 +78,7 @@ json::value parameter_source(const json::value& value) {
       return json::object{{"taskFinalStatus", json::object{{"producerTask", text.substr(0, text.size() - 1)}}}};
     }
     const auto [task, output] = split(text);
-    return json::object{
-        {"taskOutputParameter", json::object{{"producerTask", task}, {"outputParameterKey", output}}}};
+    return json::object{{"taskOutputParameter", json::object{{"producerTask", task}, {"outputParameterKey", output}}}};
   }
   return json::object{{"runtimeValue", json::object{{"constant", value}}}};
 }
@@ -208,8 +207,10 @@ Case read_case(const std::filesystem::path& file) {
   std::map<std::string, std::string> sections;
   std::string section, line;
   while (std::getline(in, line)) {
-    if (line.starts_with("=== ")) section = line.substr(4);
-    else sections[section] += line + "\n";
+    if (line.starts_with("=== "))
+      section = line.substr(4);
+    else
+      sections[section] += line + "\n";
   }
   Case test;
   test.name = file.stem().string();

@@ -1,5 +1,5 @@
-// Tests as data: a file under tests/engine says a pipeline, what its tasks come to, and the table that the run ends with.
-// Its format is described in tests/engine/README.md.
+// Tests as data: a file under tests/engine says a pipeline, what its tasks come to, and the table that the run ends
+// with. Its format is described in tests/engine/README.md.
 #pragma once
 
 #include <filesystem>
@@ -14,7 +14,7 @@ namespace penstock::engine::testing {
 struct Case {
   std::string name;
   std::filesystem::path file;
-  json::value spec;      // whole PipelineSpec, shorthand expanded
+  json::value spec;  // whole PipelineSpec, shorthand expanded
   json::value platform;
   json::object run;      // parameters, caching, max_in_flight, order, show
   json::object results;  // by path, with * for one segment

@@ -86,8 +86,10 @@ std::vector<Command> Engine::resume_commands() const {
         commands.emplace_back(CheckCache{instance.id, instance.attempt, instance.fingerprint});
         break;
       case Phase::Launched:
-        if (state_->canceling) commands.emplace_back(CancelTask{instance.id, instance.attempt});
-        else commands.emplace_back(Launch{instance.id, instance.attempt, instance.launch});
+        if (state_->canceling)
+          commands.emplace_back(CancelTask{instance.id, instance.attempt});
+        else
+          commands.emplace_back(Launch{instance.id, instance.attempt, instance.launch});
         break;
       case Phase::Importing: commands.emplace_back(Import{instance.id, instance.attempt, instance.import}); break;
       case Phase::Timer: commands.emplace_back(SetTimer{instance.id, instance.attempt, instance.delay}); break;

@@ -40,8 +40,8 @@ struct RunInfo {
   int max_in_flight = 200;  // tasks that the shell has in hand at once; the others wait in here, most of them unmade
 };
 
-// Checks a run's parameters against the root's inputs and fills in nothing. Throws InvalidArgument naming the parameter:
-// unknown, missing, of another type, not one of the allowed literals.
+// Checks a run's parameters against the root's inputs and fills in nothing. Throws InvalidArgument naming the
+// parameter: unknown, missing, of another type, not one of the allowed literals.
 void validate_parameters(const ir::Pipeline& pipeline, const json::object& parameters);
 
 struct State;
@@ -55,7 +55,8 @@ class Engine {
   Engine(Engine&&) noexcept;
   Engine& operator=(Engine&&) noexcept;
 
-  // The first event is RunStarted. Stale and repeated events (of an earlier attempt, of a finished task) change nothing.
+  // The first event is RunStarted. Stale and repeated events (of an earlier attempt, of a finished task) change
+  // nothing.
   std::vector<Command> step(const Event& event);
 
   // Everything that the shell should have in hand now: each command is one that step() has given before.

@@ -40,8 +40,10 @@ TEST_CASE("runs as the files under tests/engine say") {
       outcome = "error: " + error.message() + "\n";
       pipeline = nullptr;
     }
-    if (std::getenv("PENSTOCK_UPDATE_TESTS") != nullptr) write_expected(test, outcome);
-    else CHECK(outcome == test.expected);
+    if (std::getenv("PENSTOCK_UPDATE_TESTS") != nullptr)
+      write_expected(test, outcome);
+    else
+      CHECK(outcome == test.expected);
     if (!pipeline) continue;
     // After a crash behind any event the run ends the same.
     CHECK(FakeShell(test, pipeline).play(FakeShell::Order::First, 0, true) == outcome);

@@ -7,12 +7,13 @@ namespace penstock::engine {
 
 namespace {
 
-constexpr std::string_view kEventNames[] = {"RunStarted",   "TaskStarted", "TaskSucceeded", "TaskFailed",
-                                            "TaskCanceled", "ImportFinished", "ImportFailed", "CacheHit",
-                                            "CacheMiss",    "TimerFired",  "CancelRequested"};
-constexpr std::string_view kTypeNames[] = {"ROOT",      "RUNTIME",          "IMPORTER", "DAG",         "CONDITION",
-                                           "CONDITION_BRANCH", "LOOP", "ITERATION", "EXIT_HANDLER"};
-constexpr std::string_view kStateNames[] = {"PENDING", "RUNNING", "SUCCEEDED", "SKIPPED", "FAILED", "CANCELED", "CACHED"};
+constexpr std::string_view kEventNames[] = {"RunStarted",   "TaskStarted",    "TaskSucceeded",  "TaskFailed",
+                                            "TaskCanceled", "ImportFinished", "ImportFailed",   "CacheHit",
+                                            "CacheMiss",    "TimerFired",     "CancelRequested"};
+constexpr std::string_view kTypeNames[] = {"ROOT", "RUNTIME",   "IMPORTER",    "DAG", "CONDITION", "CONDITION_BRANCH",
+                                           "LOOP", "ITERATION", "EXIT_HANDLER"};
+constexpr std::string_view kStateNames[] = {"PENDING", "RUNNING",  "SUCCEEDED", "SKIPPED",
+                                            "FAILED",  "CANCELED", "CACHED"};
 
 template <class Enum, size_t n>
 Enum from_name(const std::string_view (&names)[n], std::string_view name, std::string_view what) {

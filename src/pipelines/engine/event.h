@@ -23,13 +23,13 @@ struct Outputs {
 struct Event {
   enum class Type {
     RunStarted,
-    TaskStarted,      // its process runs
-    TaskSucceeded,    // outputs
-    TaskFailed,       // code, message, retriable
-    TaskCanceled,     // it has ended because of CancelTask
-    ImportFinished,   // outputs
-    ImportFailed,     // code, message, retriable
-    CacheHit,         // outputs, source_task_id
+    TaskStarted,     // its process runs
+    TaskSucceeded,   // outputs
+    TaskFailed,      // code, message, retriable
+    TaskCanceled,    // it has ended because of CancelTask
+    ImportFinished,  // outputs
+    ImportFailed,    // code, message, retriable
+    CacheHit,        // outputs, source_task_id
     CacheMiss,
     TimerFired,
     CancelRequested,  // somebody asked the run to end
@@ -54,23 +54,37 @@ struct Event {
     return {.type = Type::TaskSucceeded, .task = task, .attempt = attempt, .time = time, .outputs = std::move(outputs)};
   }
   static Event task_failed(TaskId task, int attempt, Time time, int code, std::string message, bool retriable = true) {
-    return {.type = Type::TaskFailed, .task = task, .attempt = attempt, .time = time, .code = code,
-            .message = std::move(message), .retriable = retriable};
+    return {.type = Type::TaskFailed,
+            .task = task,
+            .attempt = attempt,
+            .time = time,
+            .code = code,
+            .message = std::move(message),
+            .retriable = retriable};
   }
   static Event task_canceled(TaskId task, int attempt, Time time) {
     return {.type = Type::TaskCanceled, .task = task, .attempt = attempt, .time = time};
   }
   static Event import_finished(TaskId task, int attempt, Time time, Outputs outputs) {
-    return {.type = Type::ImportFinished, .task = task, .attempt = attempt, .time = time,
-            .outputs = std::move(outputs)};
+    return {
+        .type = Type::ImportFinished, .task = task, .attempt = attempt, .time = time, .outputs = std::move(outputs)};
   }
   static Event import_failed(TaskId task, int attempt, Time time, int code, std::string message,
                              bool retriable = true) {
-    return {.type = Type::ImportFailed, .task = task, .attempt = attempt, .time = time, .code = code,
-            .message = std::move(message), .retriable = retriable};
+    return {.type = Type::ImportFailed,
+            .task = task,
+            .attempt = attempt,
+            .time = time,
+            .code = code,
+            .message = std::move(message),
+            .retriable = retriable};
   }
   static Event cache_hit(TaskId task, int attempt, Time time, Outputs outputs, std::string source_task_id) {
-    return {.type = Type::CacheHit, .task = task, .attempt = attempt, .time = time, .outputs = std::move(outputs),
+    return {.type = Type::CacheHit,
+            .task = task,
+            .attempt = attempt,
+            .time = time,
+            .outputs = std::move(outputs),
             .source_task_id = std::move(source_task_id)};
   }
   static Event cache_miss(TaskId task, int attempt, Time time) {

@@ -11,7 +11,9 @@ namespace penstock::engine::testing {
 namespace {
 
 // The event's name without its time: what is replayed must be the same to the letter.
-std::string key_of(std::string_view kind, TaskId task, int attempt) { return fmt::format("{} {} {}", kind, task, attempt); }
+std::string key_of(std::string_view kind, TaskId task, int attempt) {
+  return fmt::format("{} {} {}", kind, task, attempt);
+}
 
 bool path_matches(std::string_view pattern, std::string_view path) {
   while (!pattern.empty() || !path.empty()) {
@@ -70,8 +72,10 @@ const json::value* FakeShell::result_of(const std::string& path, int attempt) co
 Outputs FakeShell::outputs_for(const json::object& result, const LaunchSpec& spec) const {
   json::object values;
   for (const auto& def : spec.component->output_parameters) {
-    if (const auto* value = result.if_contains(def.name)) values[def.name] = *value;
-    else if (result.empty()) values[def.name] = default_output(def, spec);
+    if (const auto* value = result.if_contains(def.name))
+      values[def.name] = *value;
+    else if (result.empty())
+      values[def.name] = default_output(def, spec);
   }
   if (const auto* echo = result.if_contains("echo")) {
     const auto* value = find_path(spec.executor_input.at("inputs"), {"parameterValues", to_view(echo->as_string())});
@@ -137,15 +141,16 @@ void FakeShell::carry_out(const std::vector<Command>& commands) {
                ? Event::cache_hit(check->task, check->attempt, {}, Outputs{cached->as_object(), {}}, "earlier")
                : Event::cache_miss(check->task, check->attempt, {})});
     } else if (const auto* import = std::get_if<Import>(&command)) {
-      json::object artifact{{"name", import->spec->output}, {"uri", import->spec->uri}, {"type", import->spec->type},
+      json::object artifact{{"name", import->spec->output},
+                            {"uri", import->spec->uri},
+                            {"type", import->spec->type},
                             {"metadata", import->spec->metadata}};
       const auto* result = result_of(import->spec->path, import->attempt);
       const auto* message = result != nullptr ? find(*result, "fail") : nullptr;
       add("import", import->task, import->attempt,
-          {message != nullptr
-               ? Event::import_failed(import->task, import->attempt, {}, 1, to_std(message->as_string()))
-               : Event::import_finished(import->task, import->attempt, {},
-                                        Outputs{{}, {{import->spec->output, json::array{artifact}}}})});
+          {message != nullptr ? Event::import_failed(import->task, import->attempt, {}, 1, to_std(message->as_string()))
+                              : Event::import_finished(import->task, import->attempt, {},
+                                                       Outputs{{}, {{import->spec->output, json::array{artifact}}}})});
     } else if (const auto* timer = std::get_if<SetTimer>(&command)) {
       add(fmt::format("timer {}ms", timer->delay.count()), timer->task, timer->attempt,
           {Event::timer_fired(timer->task, timer->attempt, {})});
@@ -167,10 +172,14 @@ void FakeShell::check_resumed(const Engine& engine) const {
     expected.insert(key_of(work.kind, work.task, work.attempt));
   }
   for (const Command& command : engine.resume_commands()) {
-    if (const auto* launch = std::get_if<Launch>(&command)) resumed.insert(key_of("launch", launch->task, launch->attempt));
-    if (const auto* check = std::get_if<CheckCache>(&command)) resumed.insert(key_of("cache", check->task, check->attempt));
-    if (const auto* import = std::get_if<Import>(&command)) resumed.insert(key_of("import", import->task, import->attempt));
-    if (const auto* cancel = std::get_if<CancelTask>(&command)) resumed.insert(key_of("cancel", cancel->task, cancel->attempt));
+    if (const auto* launch = std::get_if<Launch>(&command))
+      resumed.insert(key_of("launch", launch->task, launch->attempt));
+    if (const auto* check = std::get_if<CheckCache>(&command))
+      resumed.insert(key_of("cache", check->task, check->attempt));
+    if (const auto* import = std::get_if<Import>(&command))
+      resumed.insert(key_of("import", import->task, import->attempt));
+    if (const auto* cancel = std::get_if<CancelTask>(&command))
+      resumed.insert(key_of("cancel", cancel->task, cancel->attempt));
     if (const auto* timer = std::get_if<SetTimer>(&command)) {
       resumed.insert(key_of(fmt::format("timer {}ms", timer->delay.count()), timer->task, timer->attempt));
     }

@@ -30,8 +30,10 @@ void Machine::expand(Instance& instance) {
   instance.state = TaskState::Running;
   instance.started = state_.now;
   instance.error = {};
-  if (instance.is_loop()) expand_loop(instance);
-  else expand_dag(instance);
+  if (instance.is_loop())
+    expand_loop(instance);
+  else
+    expand_dag(instance);
 }
 
 void Machine::expand_dag(Instance& instance) {
@@ -54,9 +56,8 @@ void Machine::expand_dag(Instance& instance) {
 bool Machine::may_start(const Instance& dag, const ir::Task& task) const {
   if (state_.canceling || (dag.dag->failed && !task.after_failure)) return false;
   if (task.when_completed) return true;
-  return std::all_of(task.upstream.begin(), task.upstream.end(), [&](int up) {
-    return dag.dag->slots[static_cast<size_t>(up)].outcome == Outcome::Succeeded;
-  });
+  return std::all_of(task.upstream.begin(), task.upstream.end(),
+                     [&](int up) { return dag.dag->slots[static_cast<size_t>(up)].outcome == Outcome::Succeeded; });
 }
 
 void Machine::start_task(Instance& dag, int index) {
@@ -193,7 +194,8 @@ void Machine::expand_loop(Instance& instance) {
     }
     if (!loop.list || !loop.list->is_array()) {
       const std::string got = loop.list ? to_text(*loop.list).substr(0, 80) : "nothing";
-      return fail(instance, {0, fmt::format("cannot loop over inputs.parameters.{}: not a list but {}", name, got)}, false);
+      return fail(instance, {0, fmt::format("cannot loop over inputs.parameters.{}: not a list but {}", name, got)},
+                  false);
     }
   }
   if (loop.list) loop.count = static_cast<int64_t>(loop.list->get_array().size());

@@ -293,8 +293,9 @@ void resolve_item(Instance& instance, const Instance& loop) {
   if (iterator.artifacts) {
     const json::value& artifact = (*loop.loop->artifacts)[index];
     instance.inputs.artifacts[input] = std::make_shared<const json::array>(json::array{artifact});
-    json["artifacts"] = json::object{{instance.component->input_artifacts[input].name,
-                                      json::object{{"artifacts", json::array{artifact}}, {"source", "ITERATOR_INPUT"}}}};
+    json["artifacts"] =
+        json::object{{instance.component->input_artifacts[input].name,
+                      json::object{{"artifacts", json::array{artifact}}, {"source", "ITERATOR_INPUT"}}}};
   } else {
     const auto& def = instance.component->input_parameters[input];
     const json::value& item = loop.loop->list->get_array()[index];

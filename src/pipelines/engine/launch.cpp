@@ -116,7 +116,8 @@ json::object read_resources(const json::object& container, const Filler& fill) {
 }
 
 // Replaces the settings that name an input by that input's value.
-json::value platform_of(const State& state, const Instance& parent, const json::value& setting, const std::string& path) {
+json::value platform_of(const State& state, const Instance& parent, const json::value& setting,
+                        const std::string& path) {
   if (const auto* list = setting.if_array()) {
     json::array result;
     for (const auto& item : *list) result.push_back(platform_of(state, parent, item, path));
@@ -136,7 +137,8 @@ json::value platform_of(const State& state, const Instance& parent, const json::
   for (const auto& [key, member] : *object) {
     const std::string_view name = key;
     const std::string at = path + "." + std::string(name);
-    const bool parameter = name.ends_with("Parameter") && name != "taskOutputParameter" && name != "componentInputParameter";
+    const bool parameter =
+        name.ends_with("Parameter") && name != "taskOutputParameter" && name != "componentInputParameter";
     if (member.is_object() && (parameter || name.ends_with("Json"))) {
       const Value value = platform_value(state, parent, member.get_object());
       if (!value) throw invalid("{}: the input that it names has no value", at);
@@ -197,9 +199,9 @@ std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& inst
   spec->scheduled_at = format_time(state.info.scheduled_at);
   spec->pipeline = state.pipeline;
   spec->component = instance.component;
-  spec->output_prefix = fmt::format("{}/{}/{}/{}/{}", state.info.pipeline_root, path_segment(state.info.pipeline_name),
-                                    path_segment(state.info.run_id), path_segment(instance.task->name),
-                                    output_uuid(state, instance));
+  spec->output_prefix =
+      fmt::format("{}/{}/{}/{}/{}", state.info.pipeline_root, path_segment(state.info.pipeline_name),
+                  path_segment(state.info.run_id), path_segment(instance.task->name), output_uuid(state, instance));
   spec->image = get_string(container, "image");
   spec->command = values_of(find_array(container, "command"));
   spec->args = values_of(find_array(container, "args"));

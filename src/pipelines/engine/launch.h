@@ -1,6 +1,6 @@
 // One task that is to run: everything that its process needs, with the placeholders still in place, and the pure
-// functions that turn it into a command line and its results into outputs. What depends on the folders of a runner comes
-// in by a PathMap.
+// functions that turn it into a command line and its results into outputs. What depends on the folders of a runner
+// comes in by a PathMap.
 #pragma once
 
 #include <map>
@@ -44,10 +44,10 @@ struct LaunchSpec {
   std::string pipeline_root;
   std::string output_prefix;  // "<root>/<pipeline>/<run>/<task>/<uuid>": where its artifacts go
   std::string run_id;
-  std::string run_name;           // the display name
+  std::string run_name;  // the display name
   std::string run_resource_name;
   std::string parent_task_id;
-  std::string created_at;    // RFC 3339
+  std::string created_at;  // RFC 3339
   std::string scheduled_at;
 
   std::shared_ptr<const ir::Pipeline> pipeline;  // keeps `component` alive
@@ -89,20 +89,20 @@ struct ResolvedTask {
   std::vector<std::string> command;
   std::vector<std::string> args;
   std::vector<std::pair<std::string, std::string>> env;
-  json::object executor_input;             // whole, with the files of the runner
+  json::object executor_input;              // whole, with the files of the runner
   std::vector<std::string> output_folders;  // that must exist before the task starts
 };
 
-// Replaces every placeholder, once: a value that looks like a placeholder stays as it is, and so does a placeholder that
-// names nothing (program text may hold one). An optional input without a value is the empty text. Throws InvalidArgument
-// for a malformed IfPresent or Concat.
+// Replaces every placeholder, once: a value that looks like a placeholder stays as it is, and so does a placeholder
+// that names nothing (program text may hold one). An optional input without a value is the empty text. Throws
+// InvalidArgument for a malformed IfPresent or Concat.
 ResolvedTask resolve(const LaunchSpec& spec, const PathMap& paths);
 
 // The value in an output parameter's file. Throws InvalidArgument when the text is not of that type.
 json::value read_output_parameter(ir::ParameterType type, std::string_view text);
 
-// A task's outputs from what it left: its executor output (null when it wrote none) and the texts of the output parameter
-// files that exist, by the output's name or its file's. Throws InvalidArgument naming the output.
+// A task's outputs from what it left: its executor output (null when it wrote none) and the texts of the output
+// parameter files that exist, by the output's name or its file's. Throws InvalidArgument naming the output.
 Outputs merge_executor_output(const LaunchSpec& spec, const json::value& executor_output,
                               const std::map<std::string, std::string>& parameter_files);
 

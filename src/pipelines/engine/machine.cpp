@@ -42,8 +42,10 @@ void Machine::changed(const Instance& instance) {
 
 void Machine::queue(Instance& instance, bool first) {
   instance.phase = Phase::Queued;
-  if (first) state_.ready.push_front(instance.id);
-  else state_.ready.push_back(instance.id);
+  if (first)
+    state_.ready.push_front(instance.id);
+  else
+    state_.ready.push_back(instance.id);
 }
 
 void Machine::launch(Instance& leaf) {
@@ -101,8 +103,8 @@ void Machine::finish(Instance& instance, TaskState state) {
   instance.phase = Phase::Done;
   instance.ended = state_.now;
   changed(instance);
-  // Only the outputs are wanted from now on. What a dag or a loop knows of its own error stays until its parent has read
-  // it, in settle().
+  // Only the outputs are wanted from now on. What a dag or a loop knows of its own error stays until its parent has
+  // read it, in settle().
   instance.inputs = {};
   instance.inputs_json = nullptr;
   if (instance.parent != kNoTask) instance.outputs_json = nullptr;
@@ -118,7 +120,8 @@ void Machine::fail(Instance& instance, TaskError error, bool retriable) {
 }
 
 bool Machine::may_retry(const Instance& instance) const {
-  if (instance.task == nullptr || state_.canceling || instance.attempt >= instance.task->retry.max_retries) return false;
+  if (instance.task == nullptr || state_.canceling || instance.attempt >= instance.task->retry.max_retries)
+    return false;
   // Of a loop over a container, each iteration is retried; of a loop over a dag, the loop.
   if (instance.is_leaf()) return true;
   return instance.iteration < 0 && instance.component->dag != nullptr;
@@ -178,8 +181,10 @@ void Machine::run() {
       Instance* instance = state_.find(state_.ready.front());
       state_.ready.pop_front();
       if (instance == nullptr || instance->phase != Phase::Queued) continue;  // canceled meanwhile
-      if (instance->is_leaf()) launch(*instance);
-      else expand(*instance);
+      if (instance->is_leaf())
+        launch(*instance);
+      else
+        expand(*instance);
     } else if (!start_iteration()) {
       break;
     }

@@ -41,8 +41,14 @@ std::string display_name_of(const Instance& instance) {
 JobPlaceholders job_placeholders(const State& state, const std::string& task_name, const std::string& parent_id,
                                  std::vector<std::string>& storage) {
   storage = {format_time(state.info.created_at), format_time(state.info.scheduled_at)};
-  return {state.info.display_name, state.info.resource_name, state.info.run_id,        task_name,
-          parent_id,               storage[0],               storage[1],               state.info.pipeline_root,
+  return {state.info.display_name,
+          state.info.resource_name,
+          state.info.run_id,
+          task_name,
+          parent_id,
+          storage[0],
+          storage[1],
+          state.info.pipeline_root,
           state.info.workspace_path};
 }
 

@@ -129,8 +129,10 @@ Outputs merge_executor_output(const LaunchSpec& spec, const json::value& executo
         throw invalid("{}: {}", where, error.message());
       }
     } else if (!def.optional && value == nullptr) {
-      throw invalid("{}: the task ended without writing it (to the file that "
-                    "{{{{$.outputs.parameters['{}'].output_file}}}} names)", where, def.name);
+      throw invalid(
+          "{}: the task ended without writing it (to the file that "
+          "{{{{$.outputs.parameters['{}'].output_file}}}} names)",
+          where, def.name);
     }
   }
   merge_artifacts(spec, executor_output, outputs);

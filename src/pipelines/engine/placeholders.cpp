@@ -25,7 +25,8 @@ std::string substitute(std::string_view text, const Lookup& lookup) {
   return result;
 }
 
-std::optional<std::string_view> bracketed(std::string_view expression, std::string_view prefix, std::string_view& rest) {
+std::optional<std::string_view> bracketed(std::string_view expression, std::string_view prefix,
+                                          std::string_view& rest) {
   if (!expression.starts_with(prefix)) return std::nullopt;
   expression.remove_prefix(prefix.size());
   if (expression.size() < 4 || expression[0] != '[' || (expression[1] != '\'' && expression[1] != '"')) {
@@ -62,8 +63,10 @@ std::string path_segment(std::string_view name) {
   for (const char c : name) {
     const auto byte = static_cast<unsigned char>(c);
     // "@" marks a retried dag's later attempts in paths.
-    if (c == '/' || c == '%' || c == '@' || byte < 0x20 || byte == 0x7F) result += fmt::format("%{:02X}", byte);
-    else result += c;
+    if (c == '/' || c == '%' || c == '@' || byte < 0x20 || byte == 0x7F)
+      result += fmt::format("%{:02X}", byte);
+    else
+      result += c;
   }
   return result;
 }
@@ -176,7 +179,8 @@ class Resolver {
     if (expression == "$.outputs.output_file") return paths_.executor_output_file;
     std::string_view rest;
     if (const auto name = bracketed(expression, "$.inputs.parameters", rest)) return parameter(*name, rest);
-    if (const auto name = bracketed(expression, "$.inputs.artifacts", rest)) return artifact(inputs_, *name, rest, true);
+    if (const auto name = bracketed(expression, "$.inputs.artifacts", rest))
+      return artifact(inputs_, *name, rest, true);
     if (const auto name = bracketed(expression, "$.outputs.artifacts", rest)) {
       return artifact(outputs_, *name, rest, false);
     }
@@ -184,9 +188,9 @@ class Resolver {
       const bool known = rest == ".output_file" && spec_.component->output_parameter(*name) >= 0;
       return known ? std::optional(paths_.parameter_file(*name)) : std::nullopt;
     }
-    const JobPlaceholders job{spec_.run_name,       spec_.run_resource_name, spec_.run_id,
-                              spec_.task_name,      spec_.parent_task_id,    spec_.created_at,
-                              spec_.scheduled_at,   spec_.pipeline_root,     paths_.workspace};
+    const JobPlaceholders job{spec_.run_name,     spec_.run_resource_name, spec_.run_id,
+                              spec_.task_name,    spec_.parent_task_id,    spec_.created_at,
+                              spec_.scheduled_at, spec_.pipeline_root,     paths_.workspace};
     return job.find(expression);
   }
 

@@ -16,8 +16,8 @@ using Lookup = std::function<std::optional<std::string>(std::string_view express
 // One pass: what a lookup returns is not looked at again.
 std::string substitute(std::string_view text, const Lookup& lookup);
 
-// The name in "$.inputs.parameters['name']" when the expression starts with `prefix` ("$.inputs.parameters"); `rest` gets
-// what follows the bracket.
+// The name in "$.inputs.parameters['name']" when the expression starts with `prefix` ("$.inputs.parameters"); `rest`
+// gets what follows the bracket.
 std::optional<std::string_view> bracketed(std::string_view expression, std::string_view prefix, std::string_view& rest);
 
 // The texts that every task of a run may ask for.

@@ -30,7 +30,8 @@ struct Fixture {
       "inputs": {"parameterValues": {"s": "a {{$.run}} \"q\" 'p'\nü", "i": 5, "b": true, "l": [1.0, "x"]},
         "artifacts": {"data": {"artifacts": [{"name": "d", "uri": "s3://bucket/d", "metadata": {"k": "v", "n": 1.0}}]}}},
       "outputs": {"artifacts": {"model": {"artifacts": [{"name": "model", "uri": "gs://out/run/model", "metadata": {"a": 1}}]}}}
-    })").as_object();
+    })")
+                              .as_object();
   }
 
   std::vector<std::string> args(std::vector<json::value> list) {
@@ -90,8 +91,9 @@ TEST_CASE("the executor input") {
 TEST_CASE("what is no placeholder stays") {
   Fixture f;
   for (const std::string_view text :
-       {"{{$.unknown}}", "{{$.inputs.parameters['zzz']}}", "{{ $.inputs }}", "{{$", "{{$.inputs.parameters['s'", "$}}", "{{}}",
-        "{{$x := 1}} {{$x}}", "{{$.outputs.parameters['nope'].output_file}}", "{\"IfPresent\": broken", "{\"a\": 1}"}) {
+       {"{{$.unknown}}", "{{$.inputs.parameters['zzz']}}", "{{ $.inputs }}", "{{$", "{{$.inputs.parameters['s'", "$}}",
+        "{{}}", "{{$x := 1}} {{$x}}", "{{$.outputs.parameters['nope'].output_file}}", "{\"IfPresent\": broken",
+        "{\"a\": 1}"}) {
     CHECK(f.arg(text) == text);
   }
   CHECK(f.arg("{{${{$.inputs.parameters['i']}}}}") == "{{$5}}");
@@ -104,11 +106,14 @@ TEST_CASE("IfPresent and Concat") {
   CHECK(f.args({R"({"IfPresent": {"InputName": "none", "Then": ["--i"]}})", "end"}) == Strings{"end"});
   CHECK(f.args({R"({"IfPresent": {"InputName": "none", "Then": "x", "Else": "y"}})"}) == Strings{"y"});
   CHECK(f.args({R"({"IfPresent": {"InputName": "data", "Then": "has data"}})"}) == Strings{"has data"});
-  CHECK(f.args({R"({"Concat": ["a-", "{{$.inputs.parameters['i']}}", {"IfPresent": {"InputName": "none", "Then": "-n"}}]})"}) ==
-        Strings{"a-5"});
+  CHECK(
+      f.args(
+          {R"({"Concat": ["a-", "{{$.inputs.parameters['i']}}", {"IfPresent": {"InputName": "none", "Then": "-n"}}]})"}) ==
+      Strings{"a-5"});
   CHECK(f.args({parse_json(R"({"Concat": ["x", {"Concat": ["y", "z"]}]})")}) == Strings{"xyz"});
   // A value that looks like a structure is no structure.
-  CHECK(f.args({parse_json(R"({"IfPresent": {"InputName": "s", "Then": {"Concat": ["<", "{{$.inputs.parameters['s']}}", ">"]}}})")}) ==
+  CHECK(f.args({parse_json(
+            R"({"IfPresent": {"InputName": "s", "Then": {"Concat": ["<", "{{$.inputs.parameters['s']}}", ">"]}}})")}) ==
         Strings{"<a {{$.run}} \"q\" 'p'\nü>"});
   CHECK_THROWS_AS(f.args({parse_json(R"({"IfPresent": {"Then": "x"}})")}), Error);
 }
@@ -120,7 +125,8 @@ TEST_CASE("a runner's own folders") {
   paths.parameter_folder = "/work/p";
   paths.executor_output_file = "/work/out.json";
   paths.custom_paths = true;
-  f.spec.args = {json::value("{{$.outputs.artifacts['model'].path}}"), json::value("{{$.inputs.artifacts['data'].path}}")};
+  f.spec.args = {json::value("{{$.outputs.artifacts['model'].path}}"),
+                 json::value("{{$.inputs.artifacts['data'].path}}")};
   const ResolvedTask task = resolve(f.spec, paths);
   CHECK(task.args == Strings{"/data/gcs/out/run/model", "/data/buckets/bucket/d"});
   CHECK(task.output_folders == Strings{"/work/p", "/work", "/data/gcs/out/run"});
@@ -134,8 +140,7 @@ TEST_CASE("outputs come from the executor's report, then from files") {
   const Outputs outputs = merge_executor_output(f.spec, report, {{"Text", "as it\nis "}, {"../Out", "9"}});
   CHECK(outputs.parameters.at("../Out") == 7);
   CHECK(outputs.parameters.at("Text") == "as it\nis ");
-  CHECK(to_text(outputs.artifacts) ==
-        R"({"model":[{"name":"renamed","uri":"s3://x/y","metadata":{"a":1,"b":2}}]})");
+  CHECK(to_text(outputs.artifacts) == R"({"model":[{"name":"renamed","uri":"s3://x/y","metadata":{"a":1,"b":2}}]})");
   CHECK(merge_executor_output(f.spec, nullptr, {{"Text", ""}, {"..%2FOut", "9"}}).parameters.at("../Out") == 9);
   CHECK_THROWS_AS(merge_executor_output(f.spec, nullptr, {{"Text", ""}}), Error);
   CHECK_THROWS_AS(merge_executor_output(f.spec, json::array{}, {}), Error);

@@ -41,10 +41,10 @@ struct DagState {
 };
 
 struct LoopState {
-  Value list;          // either this
+  Value list;           // either this
   Artifacts artifacts;  // or this
   int64_t count = 0;
-  int64_t next = 0;    // the iteration to start next
+  int64_t next = 0;  // the iteration to start next
   int64_t active = 0;
   bool failed = false;
   bool queued = false;  // in State::loops
@@ -78,8 +78,8 @@ struct Instance {
   std::string fingerprint;
   std::string cached_from;
   std::chrono::milliseconds delay{0};
-  std::shared_ptr<const LaunchSpec> launch;    // while launched or checking the cache
-  std::shared_ptr<const ImportSpec> import;    // while importing
+  std::shared_ptr<const LaunchSpec> launch;  // while launched or checking the cache
+  std::shared_ptr<const ImportSpec> import;  // while importing
   std::unique_ptr<DagState> dag;
   std::unique_ptr<LoopState> loop;
 
@@ -90,11 +90,11 @@ struct Instance {
 struct State {
   std::shared_ptr<const ir::Pipeline> pipeline;
   RunInfo info;
-  std::vector<Value> run_parameters;  // by position among the root's inputs
-  std::vector<std::unique_ptr<Instance>> instances;  // by id; null once nothing wants them
-  std::deque<TaskId> ready;                          // to be launched or expanded, in this order
+  std::vector<Value> run_parameters;                        // by position among the root's inputs
+  std::vector<std::unique_ptr<Instance>> instances;         // by id; null once nothing wants them
+  std::deque<TaskId> ready;                                 // to be launched or expanded, in this order
   std::map<int, std::deque<TaskId>, std::greater<>> loops;  // with iterations to start, by depth: inner ones first
-  std::deque<TaskId> settled;                        // have ended; their parents do not know yet
+  std::deque<TaskId> settled;                               // have ended; their parents do not know yet
   int in_flight = 0;
   bool started = false;
   bool canceling = false;

@@ -376,8 +376,8 @@ class Evaluator {
 
 // An unknown function is a fault of the pipeline, not of a run: found when it is read.
 void check_calls(const Node& node) {
-  static constexpr std::string_view kFunctions[] = {"size", "int",  "uint",       "double",   "string",   "bool",
-                                                    "has",  "type", "parseJson",  "matches"};
+  static constexpr std::string_view kFunctions[] = {"size", "int", "uint", "double",    "string",
+                                                    "bool", "has", "type", "parseJson", "matches"};
   static constexpr std::string_view kMethods[] = {"size", "startsWith", "endsWith", "contains", "matches"};
   if (node.kind == Node::Kind::Call) {
     bool known = false;

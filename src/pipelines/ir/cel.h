@@ -1,5 +1,5 @@
-// The part of the Common Expression Language that compiled pipelines use: conditions of tasks, and selectors into values.
-// An expression is parsed once, when the pipeline is read, and evaluated without side effects.
+// The part of the Common Expression Language that compiled pipelines use: conditions of tasks, and selectors into
+// values. An expression is parsed once, when the pipeline is read, and evaluated without side effects.
 #pragma once
 
 #include <functional>

@@ -35,7 +35,8 @@ class Parser {
   }
 
   void skip_space() {
-    while (at_ < text_.size() && (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
+    while (at_ < text_.size() &&
+           (text_[at_] == ' ' || text_[at_] == '\t' || text_[at_] == '\n' || text_[at_] == '\r')) {
       ++at_;
     }
   }
@@ -126,9 +127,12 @@ class Parser {
     NodePtr left = product();
     for (;;) {
       std::string op;
-      if (take("+")) op = "+";
-      else if (take("-")) op = "-";
-      else return left;
+      if (take("+"))
+        op = "+";
+      else if (take("-"))
+        op = "-";
+      else
+        return left;
       NodePtr right = product();
       left = make_of(Node::Kind::Binary, op, std::move(left), std::move(right));
     }
@@ -138,10 +142,14 @@ class Parser {
     NodePtr left = unary();
     for (;;) {
       std::string op;
-      if (take("*")) op = "*";
-      else if (take("/")) op = "/";
-      else if (take("%")) op = "%";
-      else return left;
+      if (take("*"))
+        op = "*";
+      else if (take("/"))
+        op = "/";
+      else if (take("%"))
+        op = "%";
+      else
+        return left;
       NodePtr right = unary();
       left = make_of(Node::Kind::Binary, op, std::move(left), std::move(right));
     }
@@ -318,7 +326,11 @@ class Parser {
       case 'x': append_code_point(value, 2); return;
       case 'u': append_code_point(value, 4); return;
       case 'U': append_code_point(value, 8); return;
-      case '\\': case '\'': case '"': case '`': case '?': value += c; return;
+      case '\\':
+      case '\'':
+      case '"':
+      case '`':
+      case '?': value += c; return;
       default: fail(fmt::format("unknown escape '\\{}'", c));
     }
   }

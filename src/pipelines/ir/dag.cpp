@@ -124,8 +124,8 @@ class DagReader {
       source.kind = ParameterSource::Kind::FinalStatus;
       source.producer = sibling(*status, "producerTask", path + ".taskFinalStatus");
     } else {
-      throw invalid("{}: says no source (taskOutputParameter, runtimeValue, componentInputParameter or taskFinalStatus)",
-                    path);
+      throw invalid(
+          "{}: says no source (taskOutputParameter, runtimeValue, componentInputParameter or taskFinalStatus)", path);
     }
     const std::string selector = string_member(spec, "parameterExpressionSelector", path);
     if (!selector.empty()) source.selector = parse(selector, path + ".parameterExpressionSelector");
@@ -140,10 +140,14 @@ class DagReader {
     }
     if (const auto* old = object_member(runtime, "constantValue", path)) {
       json::value value;
-      if (const auto* text = member(*old, "stringValue")) value = *text;
-      else if (member(*old, "intValue")) value = static_cast<int64_t>(number_member(*old, "intValue", 0, path));
-      else if (member(*old, "doubleValue")) value = number_member(*old, "doubleValue", 0, path);
-      else throw invalid("{}.constantValue: has none of stringValue, intValue and doubleValue", path);
+      if (const auto* text = member(*old, "stringValue"))
+        value = *text;
+      else if (member(*old, "intValue"))
+        value = static_cast<int64_t>(number_member(*old, "intValue", 0, path));
+      else if (member(*old, "doubleValue"))
+        value = number_member(*old, "doubleValue", 0, path);
+      else
+        throw invalid("{}.constantValue: has none of stringValue, intValue and doubleValue", path);
       source.constant = &reader_.pipeline.values.emplace_back(std::move(value));
       return;
     }

@@ -14,9 +14,9 @@ int position(const std::vector<Def>& list, std::string_view name) {
 
 ParameterType read_type(const json::object& spec, const std::string& path) {
   static constexpr ParameterType kAll[] = {
-      ParameterType::Unspecified, ParameterType::Double, ParameterType::Integer, ParameterType::String,
-      ParameterType::Boolean,     ParameterType::List,   ParameterType::Struct,  ParameterType::TaskFinalStatus,
-      ParameterType::TaskConfig};
+      ParameterType::Unspecified, ParameterType::Double,          ParameterType::Integer,
+      ParameterType::String,      ParameterType::Boolean,         ParameterType::List,
+      ParameterType::Struct,      ParameterType::TaskFinalStatus, ParameterType::TaskConfig};
   const json::value* value = member(spec, "parameterType");
   if (value == nullptr) {
     const std::string old = string_member(spec, "type", path);

@@ -34,8 +34,7 @@ std::string name_cycle(const Dag& dag, const std::vector<int>& waiting) {
 bool fits(ParameterType from, ParameterType to) {
   auto is_number = [](ParameterType type) { return type == ParameterType::Double || type == ParameterType::Integer; };
   auto is_struct = [](ParameterType type) {
-    return type == ParameterType::Struct || type == ParameterType::TaskFinalStatus ||
-           type == ParameterType::TaskConfig;
+    return type == ParameterType::Struct || type == ParameterType::TaskFinalStatus || type == ParameterType::TaskConfig;
   };
   return from == to || to == ParameterType::String || from == ParameterType::Unspecified ||
          to == ParameterType::Unspecified || (is_number(from) && is_number(to)) || (is_struct(from) && is_struct(to));

@@ -98,10 +98,10 @@ struct RetryPolicy {
 // A loop: over a list value or over a list of artifacts.
 struct Iterator {
   bool artifacts = false;
-  int item_input = -1;                 // the component's input which receives each item
-  int list_input = -1;                 // the input which holds the list; -1 when `raw` does
+  int item_input = -1;               // the component's input which receives each item
+  int list_input = -1;               // the input which holds the list; -1 when `raw` does
   const json::value* raw = nullptr;  // a list
-  int64_t parallelism = 0;             // 0: unlimited
+  int64_t parallelism = 0;           // 0: unlimited
 };
 
 struct Task {
@@ -146,9 +146,9 @@ class Pipeline {
   std::string name;
   std::string display_name;
   std::string description;
-  std::string default_root;  // defaultPipelineRoot
-  json::value spec;          // as it was given
-  json::value platform_spec;  // null when there is none
+  std::string default_root;         // defaultPipelineRoot
+  json::value spec;                 // as it was given
+  json::value platform_spec;        // null when there is none
   json::object runtime_parameters;  // of the PipelineJob form: values that its author fixed
   std::string runtime_root;         // likewise, the pipeline root
   const Component* root = nullptr;

@@ -71,8 +71,10 @@ json::value to_snake(const json::value& value) {
   for (const auto& [key, member] : *object) {
     std::string name;
     for (const char c : std::string_view(key)) {
-      if (c >= 'A' && c <= 'Z' && key != "Output") name += std::string("_") + static_cast<char>(c - 'A' + 'a');
-      else name += c;
+      if (c >= 'A' && c <= 'Z' && key != "Output")
+        name += std::string("_") + static_cast<char>(c - 'A' + 'a');
+      else
+        name += c;
     }
     result[name] = to_snake(member);
   }
@@ -87,13 +89,15 @@ TEST_CASE("every form of a spec gives the same pipeline") {
   check_hello(*read_pipeline(to_text(spec)));
   check_hello(*from_json(to_snake(spec)));
   check_hello(*from_json(json::object{{"pipeline_spec", spec}, {"platform_spec", json::object()}}));
-  const std::string platform = "\n---\nplatforms: {kubernetes: {deploymentSpec: {executors: {exec-say: {podMetadata: {}}}}}}\n";
+  const std::string platform =
+      "\n---\nplatforms: {kubernetes: {deploymentSpec: {executors: {exec-say: {podMetadata: {}}}}}}\n";
   const auto two = read_pipeline(std::string(kHello) + platform);
   check_hello(*two);
   CHECK(two->root->dag->tasks[0].component->executor->platform != nullptr);
-  const auto job = from_json(json::object{
-      {"pipelineSpec", spec},
-      {"runtimeConfig", json::object{{"parameterValues", json::object{{"x", "job's"}}}, {"gcsOutputDirectory", "gs://b"}}}});
+  const auto job =
+      from_json(json::object{{"pipelineSpec", spec},
+                             {"runtimeConfig", json::object{{"parameterValues", json::object{{"x", "job's"}}},
+                                                            {"gcsOutputDirectory", "gs://b"}}}});
   check_hello(*job);
   CHECK(job->runtime_parameters.at("x") == "job's");
   CHECK(job->runtime_root == "gs://b");
@@ -103,7 +107,8 @@ TEST_CASE("every form of a spec gives the same pipeline") {
 
 TEST_CASE("schema 2.0.0") {
   std::string text = replaced(std::string(kHello), "2.1.0", "2.0.0");
-  text = replaced(text, "{parameters: {x: {parameterType: STRING}}}", "{parameters: {x: {type: INT}, y: {type: STRING}}}");
+  text =
+      replaced(text, "{parameters: {x: {parameterType: STRING}}}", "{parameters: {x: {type: INT}, y: {type: STRING}}}");
   text = replaced(text, "{componentInputParameter: x}", "{runtimeValue: {constantValue: {intValue: '5'}}}");
   const auto pipeline = read_pipeline(text);
   const Task& task = pipeline->root->dag->tasks[0];
@@ -124,8 +129,9 @@ TEST_CASE("what is no pipeline is refused, with its reason") {
         "components.comp-say.executorLabel: there is no executor \"nope\" in deploymentSpec.executors");
   CHECK(failure(replaced(std::string(kHello), "container: {image: busybox,", "container: {image: '',")) ==
         "deploymentSpec.executors.exec-say.container.image: missing");
-  CHECK(failure(replaced(std::string(kHello), "container:", "customJob:")).find("neither a container nor an importer") !=
-        std::string::npos);
+  CHECK(
+      failure(replaced(std::string(kHello), "container:", "customJob:")).find("neither a container nor an importer") !=
+      std::string::npos);
   CHECK(failure(replaced(std::string(kHello), "[echo]", "echo")) ==
         "deploymentSpec.executors.exec-say.container.command: must be a list, not \"echo\"");
   CHECK(failure(replaced(std::string(kHello), "defaultValue: a", "defaultValue: null, literals: 3")) ==
@@ -154,11 +160,12 @@ TEST_CASE("deep and wide specs stay within bounds") {
   for (int i = 0; i < 150; ++i) {
     const std::string next = "c" + std::to_string(i + 1);
     components["c" + std::to_string(i)] = json::object{
-        {"dag", json::object{{"tasks", json::object{{"t", json::object{{"componentRef", json::object{{"name", next}}}}}}}}}};
+        {"dag",
+         json::object{{"tasks", json::object{{"t", json::object{{"componentRef", json::object{{"name", next}}}}}}}}}};
   }
   components["c150"] = json::object{{"dag", json::object{{"tasks", json::object()}}}};
-  const json::object spec{{"pipelineInfo", json::object{{"name", "deep"}}}, {"components", components},
-                          {"root", components["c0"]}};
+  const json::object spec{
+      {"pipelineInfo", json::object{{"name", "deep"}}}, {"components", components}, {"root", components["c0"]}};
   CHECK(failure(to_text(spec)) == "components: nested deeper than 100 levels");
 }
 

@@ -25,7 +25,7 @@ using FlightKey = std::pair<engine::TaskId, int>;  // task, attempt
 struct Flight {
   std::shared_ptr<const engine::LaunchSpec> spec;
   std::string pod;
-  std::string uid;        // of the pod, once it exists
+  std::string uid;  // of the pod, once it exists
   std::filesystem::path folder;
   bool created = false;   // the pod exists, or is being made by us
   bool started = false;   // TaskStarted was sent

@@ -139,8 +139,9 @@ json::object run_line(const Run& run, RunState state, const Status& error) {
 
 }  // namespace
 
-RunController::RunController(Loop& control, kube::Api& api, kube::PodLogs& logs, Store& store, metadata::Store& metadata,
-                             SpecCache& specs, const Clock& clock, BlockingPool& pool, RunOptions options)
+RunController::RunController(Loop& control, kube::Api& api, kube::PodLogs& logs, Store& store,
+                             metadata::Store& metadata, SpecCache& specs, const Clock& clock, BlockingPool& pool,
+                             RunOptions options)
     : control_(control),
       api_(api),
       logs_(logs),
@@ -281,8 +282,9 @@ Async<> RunController::retry(std::string run_id) {
   co_await on_control([this, &run_id]() -> Async<> {
     Run run = co_await store_.get_run(run_id);
     if (active_.contains(run_id) || (run.state != RunState::Failed && run.state != RunState::Canceled)) {
-      throw Error(Code::Aborted, fmt::format("run {} cannot be retried: it is {}, and only a FAILED or CANCELED run can",
-                                             run_id, to_string(run.state)));
+      throw Error(Code::Aborted,
+                  fmt::format("run {} cannot be retried: it is {}, and only a FAILED or CANCELED run can", run_id,
+                              to_string(run.state)));
     }
     const auto tasks = co_await store_.list_tasks(run_id);
     auto active = co_await load(std::move(run));
@@ -558,8 +560,8 @@ Async<> RunController::watch(std::string run_id, http::BodyWriter& out) {
   try {
     const Run run = co_await store_.get_run(run_id);
     for (const auto& task : co_await store_.list_tasks(run_id)) {
-      json::object line{{"task_id", task.task_id}, {"name", task.name},   {"display_name", task.display_name},
-                        {"path", task.scope_path}, {"type", task.type},   {"state", task.state},
+      json::object line{{"task_id", task.task_id}, {"name", task.name}, {"display_name", task.display_name},
+                        {"path", task.scope_path}, {"type", task.type}, {"state", task.state},
                         {"attempt", task.attempt}};
       if (task.start_time != Time{}) line["start_time"] = format_time(task.start_time, true);
       if (task.end_time != Time{}) line["end_time"] = format_time(task.end_time, true);

@@ -1,5 +1,5 @@
-// Carries out runs: keeps an engine for each run in progress, writes its events, turns its commands into pods, and pods'
-// ends into its events.
+// Carries out runs: keeps an engine for each run in progress, writes its events, turns its commands into pods, and
+// pods' ends into its events.
 //
 // Lives on the control loop. For each run, one coroutine at a time takes the waiting events in: it steps the engine,
 // commits the events with the rows that follow from them in one transaction, and only then acts. The commit of the
@@ -55,7 +55,8 @@ class RunController : public RunControl {
   Async<> forget(std::string run_id) override;
   Async<> read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) override;
 
-  // One line of JSON for each task and the run as they are, then one for each change, until the run is in a final state.
+  // One line of JSON for each task and the run as they are, then one for each change, until the run is in a final
+  // state.
   Async<> watch(std::string run_id, http::BodyWriter& out);
   // GET /apis/v2beta1/runs/{run_id}:watch, an addition of ours.
   void add_watch_route(http::Router& router);

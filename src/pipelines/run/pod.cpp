@@ -144,17 +144,16 @@ json::array strings(const std::vector<std::string>& values) {
 
 json::object make_pod(const PodInputs& in) {
   const auto& launch = *in.spec;
-  json::object metadata{
-      {"name", in.name},
-      {"namespace", in.ns},
-      {"labels",
-       {{kRunLabel, launch.run_id},
-        {kTaskLabel, std::to_string(launch.task)},
-        {kAttemptLabel, std::to_string(launch.attempt)}}},
-      {"annotations",
-       {{"pipelines.kubeflow.org/task_display_name", launch.display_name},
-        {"pipelines.kubeflow.org/task_path", launch.path},
-        {kTmpAnnotation, in.folder.string()}}}};
+  json::object metadata{{"name", in.name},
+                        {"namespace", in.ns},
+                        {"labels",
+                         {{kRunLabel, launch.run_id},
+                          {kTaskLabel, std::to_string(launch.task)},
+                          {kAttemptLabel, std::to_string(launch.attempt)}}},
+                        {"annotations",
+                         {{"pipelines.kubeflow.org/task_display_name", launch.display_name},
+                          {"pipelines.kubeflow.org/task_path", launch.path},
+                          {kTmpAnnotation, in.folder.string()}}}};
   json::array env;
   for (const auto& [name, value] : in.task->env) env.push_back({{"name", name}, {"value", value}});
   env.push_back({{"name", "KFP_POD_NAME"}, {"value", in.name}});

@@ -47,7 +47,7 @@ struct PodOutcome {
   bool finished = false;
   bool succeeded = false;
   int exit_code = 0;
-  std::string reason;   // "OOMKilled", "NodeLost", "OutOfcpu"; empty for a plain exit
+  std::string reason;  // "OOMKilled", "NodeLost", "OutOfcpu"; empty for a plain exit
   std::string message;
   Time started_at{};
   Time finished_at{};

@@ -49,7 +49,8 @@ std::optional<std::string> read_inside(int folder, const std::string& name) {
     throw invalid("the output file {} is no regular file", name);
   }
   if (static_cast<size_t>(info.st_size) > kMaxFile) {
-    throw invalid("the output file {} has {} bytes; a parameter may have {}: use an artifact", name, info.st_size, kMaxFile);
+    throw invalid("the output file {} has {} bytes; a parameter may have {}: use an artifact", name, info.st_size,
+                  kMaxFile);
   }
   std::string text(static_cast<size_t>(info.st_size), '\0');
   size_t at = 0;

@@ -4,8 +4,8 @@
 //     kfp/outputs/<name>                        one file an output parameter
 //     kfp_outputs/output_metadata.json          the executor's output
 //
-// Whatever is read here was made by the task and is not trusted: no link leads out of the folder, and sizes are limited.
-// Functions block; call them on a BlockingPool.
+// Whatever is read here was made by the task and is not trusted: no link leads out of the folder, and sizes are
+// limited. Functions block; call them on a BlockingPool.
 #pragma once
 
 #include <filesystem>

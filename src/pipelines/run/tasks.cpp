@@ -87,7 +87,8 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
     }
   }
   if (spec.component != nullptr && !spec.component->output_artifacts.empty()) {
-    if (const auto path = local_path(spec.output_prefix)) mounts.push_back({*path, target_of(spec.output_prefix), false});
+    if (const auto path = local_path(spec.output_prefix))
+      mounts.push_back({*path, target_of(spec.output_prefix), false});
   }
   return mounts;
 }
@@ -97,8 +98,8 @@ RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spe
   Prepared prepared;
   const auto& component = *spec.component;
   if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
-    prepared.failure = fmt::format("the pipeline root {} is not in this server's object store (minio://bucket/…)",
-                                   spec.pipeline_root);
+    prepared.failure =
+        fmt::format("the pipeline root {} is not in this server's object store (minio://bucket/…)", spec.pipeline_root);
     return prepared;
   }
   try {
@@ -223,8 +224,8 @@ Async<> RunController::import(RunPtr run, engine::Import command) {
     const auto type = get_string(spec.type, "schemaTitle");
     const auto uri = spec.uri;
     const auto meta = spec.metadata;
-    const auto id = co_await store_.database().read(
-        [&](db::Connection& c) { return metadata::find_artifact(c, uri, type, meta); });
+    const auto id =
+        co_await store_.database().read([&](db::Connection& c) { return metadata::find_artifact(c, uri, type, meta); });
     if (id != 0) artifact["id"] = std::to_string(id);
   }
   engine::Outputs outputs;
@@ -387,8 +388,8 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
       const std::string words = co_await last_words(pod);
       if (!words.empty()) message += "\n" + words;
     }
-    event = Event::task_failed(key.first, key.second, at, outcome.exit_code == 0 ? 1 : outcome.exit_code,
-                               to_utf8(message));
+    event =
+        Event::task_failed(key.first, key.second, at, outcome.exit_code == 0 ? 1 : outcome.exit_code, to_utf8(message));
   }
   post(run, std::move(event));
 }

@@ -21,7 +21,8 @@ template <class T>
 Async<Page<T>> read_page(db::Database& database, db::List list, std::string_view columns, T (*read)(db::Rows&)) {
   co_return co_await database.read([&](db::Connection& c) {
     Page<T> page;
-    auto result = list.read(c, columns, "", [&](db::Rows& rows) { page.items.push_back(read(rows)); }, nullptr);
+    auto result = list.read(
+        c, columns, "", [&](db::Rows& rows) { page.items.push_back(read(rows)); }, nullptr);
     page.total_size = result.total_size;
     page.next_page_token = std::move(result.next_page_token);
     return page;
@@ -37,10 +38,10 @@ void insert_experiment(db::Connection& c, const Experiment& experiment) {
         to_micros(experiment.created_at), to_string(experiment.storage_state));
   } catch (const Error& error) {
     if (error.code() != Code::AlreadyExists) throw;
-    throw Error(Code::AlreadyExists,
-                fmt::format("An experiment with the name {} already exists; choose another name",
-                            experiment.display_name),
-                "display_name");
+    throw Error(
+        Code::AlreadyExists,
+        fmt::format("An experiment with the name {} already exists; choose another name", experiment.display_name),
+        "display_name");
   }
 }
 
@@ -140,10 +141,9 @@ Async<Experiment> Store::create_experiment(Experiment experiment) {
 
 Async<Experiment> Store::get_experiment(std::string id) {
   co_return co_await database_.read([&](db::Connection& c) {
-    return first_row(c.query(fmt::format("SELECT {} FROM experiments t WHERE t.experiment_id = ?",
-                                         store::kExperimentColumns),
-                             id),
-                     store::read_experiment, "Experiment", id);
+    return first_row(
+        c.query(fmt::format("SELECT {} FROM experiments t WHERE t.experiment_id = ?", store::kExperimentColumns), id),
+        store::read_experiment, "Experiment", id);
   });
 }
 
@@ -235,9 +235,9 @@ Async<> Store::delete_pipeline(std::string id, bool cascade) {
       while (rows.next()) hashes.push_back(rows.string(0));
     }
     if (!hashes.empty() && !cascade) {
-      throw Error(Code::FailedPrecondition,
-                  fmt::format("Pipeline {} has {} versions; delete them first, or ask for cascade=true", id,
-                              hashes.size()));
+      throw Error(
+          Code::FailedPrecondition,
+          fmt::format("Pipeline {} has {} versions; delete them first, or ask for cascade=true", id, hashes.size()));
     }
     c.execute("DELETE FROM pipeline_versions WHERE pipeline_id = ?", id);
     c.execute("DELETE FROM pipelines WHERE pipeline_id = ?", id);

@@ -112,8 +112,8 @@ struct TaskRecord {
   int64_t position = 0;  // creation order in the run; lists are sorted by it
   std::string name;
   std::string display_name;
-  std::string type;       // ROOT, RUNTIME, CONDITION_BRANCH, CONDITION, LOOP, ITERATION, EXIT_HANDLER, IMPORTER, DAG
-  std::string state;      // PENDING, RUNNING, SUCCEEDED, SKIPPED, FAILED, CANCELED, CACHED
+  std::string type;        // ROOT, RUNTIME, CONDITION_BRANCH, CONDITION, LOOP, ITERATION, EXIT_HANDLER, IMPORTER, DAG
+  std::string state;       // PENDING, RUNNING, SUCCEEDED, SKIPPED, FAILED, CANCELED, CACHED
   std::string scope_path;  // "root/for-loop-1/3/train"
   Time create_time{};
   Time start_time{};

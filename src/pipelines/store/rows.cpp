@@ -7,8 +7,15 @@ namespace penstock::pipelines {
 namespace {
 
 constexpr std::string_view kStorageStates[] = {"STORAGE_STATE_UNSPECIFIED", "AVAILABLE", "ARCHIVED"};
-constexpr std::string_view kRunStates[] = {"RUNTIME_STATE_UNSPECIFIED", "PENDING",   "RUNNING",  "SUCCEEDED", "SKIPPED",
-                                           "FAILED",                    "CANCELING", "CANCELED", "PAUSED"};
+constexpr std::string_view kRunStates[] = {"RUNTIME_STATE_UNSPECIFIED",
+                                           "PENDING",
+                                           "RUNNING",
+                                           "SUCCEEDED",
+                                           "SKIPPED",
+                                           "FAILED",
+                                           "CANCELING",
+                                           "CANCELED",
+                                           "PAUSED"};
 
 json::object read_object(std::string_view text) {
   if (text.empty()) return {};

@@ -53,8 +53,8 @@ void set_storage_state(db::Connection& c, std::string_view run_id, StorageState 
 }
 
 Run load_run(db::Connection& c, std::string_view run_id) {
-  db::Rows rows = c.query(
-      fmt::format("SELECT {} FROM runs t{} WHERE t.run_id = ?", store::kRunColumns, store::kRunJoin), run_id);
+  db::Rows rows =
+      c.query(fmt::format("SELECT {} FROM runs t{} WHERE t.run_id = ?", store::kRunColumns, store::kRunJoin), run_id);
   if (!rows.next()) throw not_found("Run {} not found", run_id);
   return store::read_run(rows);
 }

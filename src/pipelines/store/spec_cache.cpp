@@ -22,8 +22,9 @@ bool is_spec(const json::object& document) {
 void take(json::object& document, json::value& spec, json::value& platform) {
   const std::string kind = get_string(document, "kind");
   if (kind == "Workflow") {
-    throw invalid("this is an Argo Workflow as the v1 SDK compiles it, not a pipeline spec (IR); compile the pipeline "
-                  "with a v2 compiler");
+    throw invalid(
+        "this is an Argo Workflow as the v1 SDK compiles it, not a pipeline spec (IR); compile the pipeline "
+        "with a v2 compiler");
   }
   if (kind == "Pipeline") return;  // only names what the PipelineVersion beside it holds
   if (kind == "PipelineVersion") {

@@ -20,8 +20,8 @@ namespace penstock::pipelines {
 struct Spec {
   std::string hash;  // sha256 of text
   std::string text;
-  std::string pipeline_name;                      // pipelineInfo.name
-  std::shared_ptr<const ir::Pipeline> pipeline;   // the validated graph
+  std::string pipeline_name;                     // pipelineInfo.name
+  std::shared_ptr<const ir::Pipeline> pipeline;  // the validated graph
 };
 
 // What reads and checks a spec: ir::from_json and engine::validate_parameters, or a test's stand-in.

@@ -69,8 +69,7 @@ TEST_CASE_FIXTURE(StoreFixture, "pages follow each other in any order") {
 
 TEST_CASE_FIXTURE(StoreFixture, "a token carries its sort and filter, and refuses others") {
   for (int i = 0; i < 6; ++i) add(fmt::format("r{}", i), i < 4 ? "keep" : "drop");
-  const std::string filter =
-      R"({"predicates":[{"operation":"EQUALS","key":"description","string_value":"keep"}]})";
+  const std::string filter = R"({"predicates":[{"operation":"EQUALS","key":"description","string_value":"keep"}]})";
   const std::string token =
       wait(store.list_runs("", {.page_size = 2, .sort_by = "name desc", .filter = filter})).next_page_token;
   REQUIRE_FALSE(token.empty());

@@ -31,12 +31,11 @@ std::string object_text(const json::object& object) { return object.empty() ? st
 void write_tasks(db::Connection& c, std::span<const TaskRecord> tasks) {
   for (const TaskRecord& task : tasks) {
     const Time at = std::max({task.create_time, task.start_time, task.end_time});
-    c.execute(kUpsertTask, task.run_id, task.task_id, task.parent_task_id, task.position, task.name,
-              task.display_name, task.type, task.state, task.scope_path, to_micros(task.create_time),
-              to_micros(task.start_time), to_micros(task.end_time), task.error.code, task.error.message, task.pod_name,
-              task.attempt, task.iteration_index, task.iteration_count, task.fingerprint,
-              history_entry(at, task.state), object_text(task.inputs), object_text(task.outputs),
-              task.pod_uid);
+    c.execute(kUpsertTask, task.run_id, task.task_id, task.parent_task_id, task.position, task.name, task.display_name,
+              task.type, task.state, task.scope_path, to_micros(task.create_time), to_micros(task.start_time),
+              to_micros(task.end_time), task.error.code, task.error.message, task.pod_name, task.attempt,
+              task.iteration_index, task.iteration_count, task.fingerprint, history_entry(at, task.state),
+              object_text(task.inputs), object_text(task.outputs), task.pod_uid);
   }
 }
 
@@ -61,8 +60,8 @@ void delete_events(db::Connection& c, std::string_view run_id) {
   c.execute("DELETE FROM run_events WHERE run_id = ?", run_id);
 }
 
-void put_cached(db::Connection& c, std::string_view pipeline_name, std::string_view fingerprint,
-                const CachedTask& task, Time at) {
+void put_cached(db::Connection& c, std::string_view pipeline_name, std::string_view fingerprint, const CachedTask& task,
+                Time at) {
   c.execute(
       "INSERT INTO cached_tasks (pipeline_name, fingerprint, run_id, task_id, outputs, created_at) "
       "VALUES (?, ?, ?, ?, ?, ?) ON CONFLICT (pipeline_name, fingerprint) DO UPDATE SET run_id = excluded.run_id, "
@@ -123,11 +122,10 @@ Async<Page<TaskRecord>> Store::list_tasks(std::string run_id, std::string parent
 Async<TaskRecord> Store::get_task(std::string run_id, std::string task_id_or_name) {
   co_return co_await database_.read([&](db::Connection& c) {
     require_run(c, run_id);
-    for (const std::string_view condition :
-         {"t.task_id = ?", "t.name = ? ORDER BY t.position DESC LIMIT 1"}) {
-      db::Rows rows = c.query(
-          fmt::format("SELECT {} FROM tasks t WHERE t.run_id = ? AND {}", store::kTaskColumns, condition), run_id,
-          task_id_or_name);
+    for (const std::string_view condition : {"t.task_id = ?", "t.name = ? ORDER BY t.position DESC LIMIT 1"}) {
+      db::Rows rows =
+          c.query(fmt::format("SELECT {} FROM tasks t WHERE t.run_id = ? AND {}", store::kTaskColumns, condition),
+                  run_id, task_id_or_name);
       if (rows.next()) return store::read_task(rows);
     }
     throw not_found("Task {} not found in run {}", task_id_or_name, run_id);
@@ -150,9 +148,9 @@ Async<std::map<std::string, std::vector<std::string>>> Store::child_tasks(std::s
 Async<std::optional<CachedTask>> Store::find_cached(std::string pipeline_name, std::string fingerprint) {
   co_return co_await database_.read([&](db::Connection& c) {
     std::optional<CachedTask> found;
-    db::Rows rows = c.query(
-        "SELECT run_id, task_id, outputs FROM cached_tasks WHERE pipeline_name = ? AND fingerprint = ?", pipeline_name,
-        fingerprint);
+    db::Rows rows =
+        c.query("SELECT run_id, task_id, outputs FROM cached_tasks WHERE pipeline_name = ? AND fingerprint = ?",
+                pipeline_name, fingerprint);
     if (rows.next()) {
       found.emplace(CachedTask{rows.string(0), rows.string(1), parse_json(rows.text(2)).as_object()});
     }
