@@ -3,7 +3,8 @@
 //   process_floor spawn|sandbox COUNT PARALLEL
 //
 // prints microseconds a process. `spawn` is posix_spawn and waitpid; `sandbox` is clone3's predecessor call with the
-// namespaces and mounts of a step's sandbox: a private /tmp, /proc and /dev/shm, a read-only root. `sandbox` needs root.
+// namespaces and mounts of a step's sandbox: a private /tmp, /proc and /dev/shm, a read-only root. `sandbox` needs
+// root.
 #include <chrono>
 #include <csignal>
 #include <cstdio>

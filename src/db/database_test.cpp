@@ -28,11 +28,11 @@ TEST_CASE("writes commit together, and one that throws undoes itself alone") {
   db::Database database(dir.path / "a.db", kParts);
   std::vector<std::future<bool>> results;
   for (int i = 0; i < 200; ++i) {
-    auto make = [](db::Database& database, int number) -> Async<bool> {
+    auto make = [](db::Database& to, int number) -> Async<bool> {
       try {
-        co_await database.write([i](db::Connection& c) {
-          c.execute("INSERT INTO t (name) VALUES (?)", fmt::format("n{}", i));
-          if (i % 10 == 3) throw invalid("refused {}", i);
+        co_await to.write([number](db::Connection& c) {
+          c.execute("INSERT INTO t (name) VALUES (?)", fmt::format("n{}", number));
+          if (number % 10 == 3) throw invalid("refused {}", number);
         });
         co_return true;
       } catch (const Error& error) {

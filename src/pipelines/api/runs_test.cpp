@@ -21,8 +21,8 @@ TEST_CASE_FIXTURE(ApiFixture, "a run is accepted, stored and started") {
   CHECK(reply.string("state") == "PENDING");
   CHECK(reply.string("storage_state") == "AVAILABLE");
   CHECK(reply.string("experiment_id") == store.default_experiment_id());
-  CHECK(reply.string("created_at") == "2026-03-01T10:00:00Z");
-  CHECK(reply.string("scheduled_at") == "2026-03-01T10:00:00Z");
+  CHECK(reply.string("created_at") == "2026-03-01T10:00:00.010000Z");
+  CHECK(reply.string("scheduled_at") == "2026-03-01T10:00:00.010000Z");
   CHECK(reply.string("finished_at") == "1970-01-01T00:00:00Z");
   CHECK(reply.body.at("pipeline_spec") == parse_json(hello_spec()));
   CHECK(reply.body.at("runtime_config").at("parameters").at("count") == 3);
@@ -33,7 +33,7 @@ TEST_CASE_FIXTURE(ApiFixture, "a run is accepted, stored and started") {
   CHECK(got.string("display_name") == "first");
   CHECK(call(http::Method::Get, "//pipeline/apis/v2beta1/runs/" + id).string("run_id") == id);
   const Reply experiment = get("/experiments/" + store.default_experiment_id());
-  CHECK(experiment.string("last_run_created_at") == "2026-03-01T10:00:00Z");
+  CHECK(experiment.string("last_run_created_at") == "2026-03-01T10:00:00.010000Z");
 }
 
 TEST_CASE_FIXTURE(ApiFixture, "what is wrong with a run is named, and nothing stays") {
@@ -125,7 +125,7 @@ TEST_CASE_FIXTURE(ApiFixture, "terminate, retry, archive and delete") {
   const Reply failed = get("/runs/" + id);
   CHECK(failed.string("state") == "FAILED");
   CHECK(failed.body.at("error").at("message") == "task say failed");
-  CHECK(failed.string("finished_at") == "2026-03-01T10:00:05Z");
+  CHECK(failed.string("finished_at") == "2026-03-01T10:00:05.030000Z");
   CHECK(failed.body.at("state_history").at(1).at("error").at("code") == 13);
   CHECK(post("/runs/" + id + ":terminate").status == 400);
   CHECK(post("/runs/" + id + ":retry").status == 200);
