@@ -89,7 +89,8 @@ int call(const std::vector<std::string>& command, const std::vector<std::string>
 // The pipeline of a script, compiled with the kfp package that comes with this program.
 std::string compile_script(const RunArguments& arguments, const std::filesystem::path& scratch) {
   const auto sdk = server::unpack_sdk(scratch.string());
-  const auto out = (scratch / "pipeline.yaml").string();
+  // JSON, which is YAML: so the interpreter needs no PyYAML.
+  const auto out = (scratch / "pipeline.json").string();
   const std::string python = arguments.config.python.empty() ? "python3" : arguments.config.python;
   std::vector<std::string> command = {python, "-m",           "kfp.cli",  "dsl", "compile",
                                       "--py", arguments.file, "--output", out};
@@ -253,7 +254,8 @@ int run(RunArguments arguments) {
   auto documents = parse_yaml(text);
   if (documents.empty() || !documents[0].is_object()) throw invalid("{} holds no pipeline", arguments.file);
   json::value spec = documents[0];
-  auto parameters = parameters_of(arguments, spec);
+  const auto* inner = find(spec, "pipeline_spec");
+  auto parameters = parameters_of(arguments, inner ? *inner : spec);
   if (!arguments.caching) switch_caching_off(spec);
   if (documents.size() > 1) spec = json::object{{"pipeline_spec", spec}, {"platform_spec", documents[1]}};
 
