@@ -123,7 +123,7 @@ def test_an_example_is_a_script(server):
 
 def test_runs_of_one_pipeline_that_start_together(server):
     spec = compile_pipeline(ROOT / 'examples/shell.py')[0]
-    runs = [server.submit(spec) for _ in range(10)]
+    runs = [server.submit(spec, {'text': 'together'}) for _ in range(10)]
     assert [server.wait(run_id)['state'] for run_id in runs] == ['SUCCEEDED'] * 10
     pods = [pod['name'] for run_id in runs for tasks in server.tasks(run_id).values() for task in tasks
             for pod in task.get('pods', [])]

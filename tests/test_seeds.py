@@ -3,7 +3,6 @@ import os
 import pathlib
 import shutil
 import socket
-import stat
 import subprocess
 import sys
 import tempfile
@@ -29,26 +28,28 @@ esac
 '''
 
 
-@pytest.fixture(scope='module')
-def tools():
-    """A folder with gsutil, outside of /tmp: a step has its own."""
-    folder = pathlib.Path(tempfile.mkdtemp(prefix='penstock-tools-', dir=SDK + '/../../build'))
-    (folder / 'gsutil').write_text(GSUTIL)
-    (folder / 'gsutil').chmod(0o755)
-    folder.chmod(folder.stat().st_mode | stat.S_IXOTH | stat.S_IROTH)
-    yield folder.resolve()
-    shutil.rmtree(folder)
+@pytest.fixture
+def data():
+    """A data folder with gsutil in its envs folder, the one place that every step sees wherever the folder lies."""
+    folder = pathlib.Path(tempfile.mkdtemp(prefix='penstock-test-'))
+    gsutil = folder / 'envs/tools/gsutil'
+    gsutil.parent.mkdir(parents=True)
+    gsutil.write_text(GSUTIL)
+    gsutil.chmod(0o755)
+    yield folder
+    shutil.rmtree(folder, ignore_errors=True)
 
 
 @pytest.fixture
-def seed_server(new_server, tools):
+def seed_server(data, new_server):
     with socket.socket() as probe:
         probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
         try:
             probe.bind((HOST, PORT))
         except OSError:
             pytest.skip(f'{HOST}:{PORT}, which the seed scripts have written in them, is in use')
-    return new_server(['--listen', f'{HOST}:{PORT}'], env={'PATH': f'{tools}:{os.environ["PATH"]}'})
+    return new_server(['--listen', f'{HOST}:{PORT}'], data=data,
+                      env={'PATH': f'{data}/envs/tools:{os.environ["PATH"]}'})
 
 
 def run_script(name, folder, **env):
