@@ -7,6 +7,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import urllib.request
 import uuid
 
 import pytest
@@ -350,3 +351,13 @@ def test_the_whole_machine_goes_down(new_server, gate):
     gate.waiting[0].settimeout(30)
     assert gate.waiting[0].recv(1) == b''
     assert one.run(shell('echo another'))[0]['state'] == 'SUCCEEDED'
+
+
+def test_watches_that_are_abandoned_do_no_harm(server):
+    run_id = server.submit(shell(*['echo once'] * 40, after=False))
+    for lines in range(1, 121):
+        with urllib.request.urlopen(f'{server.url}/apis/v2beta1/runs/{run_id}:watch', timeout=30) as stream:
+            for _ in zip(stream, range(lines % 30)):
+                pass
+        assert server.get(f'/apis/v2beta1/runs/{run_id}').json['run_id'] == run_id
+    assert server.wait(run_id)['state'] == 'SUCCEEDED'

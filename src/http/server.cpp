@@ -342,9 +342,13 @@ Async<> Connection::send_stream(Response& response, bool chunked) {
   Writer writer(*this, chunked);
   stream_.expires_never();
   const auto executor = stream_.get_executor();
-  asio::cancellation_signal stop_watch;
+  // Outlives this call: the watch ends a turn of the loop after it is told to.
+  auto stop_watch = std::make_shared<asio::cancellation_signal>();
+  auto watch_ended = [self = shared_from_this(), stop_watch, executor](std::exception_ptr) {
+    asio::post(executor, [stop_watch] {});
+  };
   asio::co_spawn(executor, watch_for_hangup(),
-                 asio::bind_cancellation_slot(stop_watch.slot(), [self = shared_from_this()](std::exception_ptr) {}));
+                 asio::bind_cancellation_slot(stop_watch->slot(), std::move(watch_ended)));
   std::exception_ptr failure;
   try {
     co_await asio::co_spawn(executor, response.stream(writer),
@@ -352,7 +356,7 @@ Async<> Connection::send_stream(Response& response, bool chunked) {
   } catch (...) {
     failure = std::current_exception();
   }
-  stop_watch.emit(asio::cancellation_type::terminal);
+  stop_watch->emit(asio::cancellation_type::terminal);
   if (failure) {
     // Too late for a status: the missing last chunk tells the client.
     try {
