@@ -9,7 +9,9 @@ import pytest
 
 HERE = os.path.dirname(os.path.abspath(__file__))
 ROOT = os.path.dirname(HERE)
-SEEDS = '/work/shared/seeds'
+# Files that are not in the repository; the tests over them are skipped when these don't name their folders.
+SEEDS = os.environ.get('PENSTOCK_SEEDS', '/nonexistent')
+CORPUS = os.environ.get('PENSTOCK_CORPUS', '/nonexistent')
 sys.path[:0] = [ROOT, HERE]
 
 

@@ -5,6 +5,8 @@ import os
 import subprocess
 
 import pytest
+
+import conftest
 import yaml
 from conftest import HERE, case_files, compiled, load_file
 
@@ -82,7 +84,7 @@ def test_upstream_reads_what_we_write(tmp_path):
     from kfp.dsl.component_classes import GraphComponent
     for path in CASES:
         Compiler().compile(load_file(path).pipeline, str(tmp_path / (os.path.basename(path) + '.yaml')))
-    for path in glob.glob('/work/shared/seeds/*.py'):
+    for path in glob.glob(conftest.SEEDS + '/*.py'):
         for name, value in vars(load_file(path)).items():
             if isinstance(value, GraphComponent):
                 Compiler().compile(value, str(tmp_path / f'seed-{name}.yaml'))
@@ -92,9 +94,10 @@ def test_upstream_reads_what_we_write(tmp_path):
 def test_corpus_loads_as_components():
     """Pipelines that upstream compiled can be loaded, nested and compiled again."""
     from kfp import components, dsl
-    paths = sorted(glob.glob('/work/shared/corpus/kfp/essential/*.yaml') + glob.glob('/work/shared/corpus/kfp/parallel_and_nested/*.yaml'))
+    paths = sorted(glob.glob(conftest.CORPUS + '/essential/*.yaml') +
+                   glob.glob(conftest.CORPUS + '/parallel_and_nested/*.yaml'))
     if not paths:
-        pytest.skip('no corpus at /work/shared/corpus')
+        pytest.skip('PENSTOCK_CORPUS does not name the folder of the compiled pipelines')
     for path in paths:
         loaded = components.load_component_from_file(path)
         required = {}

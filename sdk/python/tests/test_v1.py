@@ -15,7 +15,7 @@ import ir_check
 from kfp import components, dsl
 from kfp.components import InputPath, OutputPath, create_component_from_func, func_to_container_op
 
-needs_seeds = pytest.mark.skipif(not os.path.isdir(SEEDS), reason=f'no seeds at {SEEDS}')
+needs_seeds = pytest.mark.skipif(not os.path.isdir(SEEDS), reason='PENSTOCK_SEEDS does not name the folder of the seed scripts')
 
 
 def backend_for(pipeline, tmp_path):
