@@ -122,14 +122,14 @@ TEST_CASE("a runner's own folders") {
   Fixture f;
   PathMap paths;
   paths.prefixes = {{"s3://", "/data/buckets/"}, {"gs://", "/data/gcs/"}};
-  paths.parameter_folder = "/work/p";
-  paths.executor_output_file = "/work/out.json";
+  paths.parameter_folder = "/out/p";
+  paths.executor_output_file = "/out/executor.json";
   paths.custom_paths = true;
   f.spec.args = {json::value("{{$.outputs.artifacts['model'].path}}"),
                  json::value("{{$.inputs.artifacts['data'].path}}")};
   const ResolvedTask task = resolve(f.spec, paths);
   CHECK(task.args == Strings{"/data/gcs/out/run/model", "/data/buckets/bucket/d"});
-  CHECK(task.output_folders == Strings{"/work/p", "/work", "/data/gcs/out/run"});
+  CHECK(task.output_folders == Strings{"/out/p", "/out", "/data/gcs/out/run"});
   CHECK(to_text(task.executor_input).find(R"("custom_path":"/data/buckets/bucket/d")") != std::string::npos);
 }
 
