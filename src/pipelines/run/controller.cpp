@@ -117,17 +117,13 @@ TaskRecord stored_record(const std::string& run_id, const engine::TaskRecord& fr
   return record;
 }
 
-json::object task_line(const engine::TaskRecord& record) {
-  json::object task{{"task_id", record.task_id},
-                    {"name", record.name},
-                    {"display_name", record.display_name},
-                    {"path", record.path},
-                    {"type", engine::name_of(record.type)},
-                    {"state", engine::name_of(record.state)},
+json::object task_line(const TaskRecord& record) {
+  json::object task{{"task_id", record.task_id}, {"name", record.name}, {"display_name", record.display_name},
+                    {"path", record.scope_path}, {"type", record.type}, {"state", record.state},
                     {"attempt", record.attempt}};
   if (record.start_time != Time{}) task["start_time"] = format_time(record.start_time, true);
   if (record.end_time != Time{}) task["end_time"] = format_time(record.end_time, true);
-  if (!record.error.message.empty()) task["error"] = {{"code", record.error.code}, {"message", record.error.message}};
+  if (!record.error.empty()) task["error"] = {{"code", record.error.code}, {"message", record.error.message}};
   return task;
 }
 
@@ -444,7 +440,8 @@ Async<> RunController::drive(RunPtr run) {
     co_await commit(run, batch);
     if (run->forgotten) break;
     for (const auto& record : batch->records) {
-      if (!watchers_.empty()) publish(run->run.run_id, to_text(json::object{{"task", task_line(*record)}}));
+      if (!watchers_.empty())
+        publish(run->run.run_id, to_text(json::object{{"task", task_line(stored_record(run->run.run_id, *record))}}));
     }
     for (const auto& pod : batch->ended_pods) {
       scope_.spawn([this, ns = run->engine.info().ns, pod] { return remove_pod(ns, pod, 0); });
@@ -560,13 +557,7 @@ Async<> RunController::watch(std::string run_id, http::BodyWriter& out) {
   try {
     const Run run = co_await store_.get_run(run_id);
     for (const auto& task : co_await store_.list_tasks(run_id)) {
-      json::object line{{"task_id", task.task_id}, {"name", task.name}, {"display_name", task.display_name},
-                        {"path", task.scope_path}, {"type", task.type}, {"state", task.state},
-                        {"attempt", task.attempt}};
-      if (task.start_time != Time{}) line["start_time"] = format_time(task.start_time, true);
-      if (task.end_time != Time{}) line["end_time"] = format_time(task.end_time, true);
-      if (!task.error.empty()) line["error"] = {{"code", task.error.code}, {"message", task.error.message}};
-      const std::string text = to_text(json::object{{"task", std::move(line)}}) + "\n";
+      const std::string text = to_text(json::object{{"task", task_line(task)}}) + "\n";
       co_await out.write(text);
     }
     const std::string text = to_text(json::object{{"run", run_line(run, run.state, run.error)}}) + "\n";
