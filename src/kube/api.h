@@ -99,10 +99,11 @@ enum class PatchType { Json, Merge, Strategic, Apply };
 
 struct WriteOptions {
   bool dry_run = false;
-  // Wait until the change is synced to disk. Clients' requests do; controllers, whose work is done again after a
-  // loss of power, need not. A change that isn't synced survives the death of the server all the same once the writer
-  // thread has it (after `await_written`).
+  // Wait until the change is synced to disk. Clients' requests do. A change that is not durable may be lost with the
+  // server: it is for those who make the same change again when the server is back.
   bool durable = true;
+  // Embedded store: what a created object gets as its uid, for a controller that makes an object again after a crash.
+  std::string uid;
   std::string subresource;  // "", "status", "scale"
   // Embedded store: update() without a subresource replaces the status too. The node binds a pod and tells its first
   // status in one write this way.

@@ -13,6 +13,7 @@ namespace {
 constexpr uint64_t kVersionBlock = 100'000;
 // How many objects one turn of the control loop collects.
 constexpr int kCollectSteps = 64;
+constexpr std::chrono::milliseconds kRetryWrite{1000};
 
 std::string stored_name(const Resource& resource) {
   return resource.group.empty() ? resource.plural : resource.plural + "." + resource.group;
@@ -74,14 +75,22 @@ struct EmbeddedApi::State : std::enable_shared_from_this<State> {
         kinds(std::move(k)),
         options(o),
         resources(kinds, c, {.history = o.history}),
-        timer(l.executor()) {}
+        timer(l.executor()),
+        flush_timer(l.executor()),
+        flush_ended(l.executor()) {}
 
   using Changes = std::shared_ptr<const std::vector<RowChange>>;  // shared with the write that is queued
 
   void reserve_versions();
-  Changes take_changes();
-  Async<> write_durably(Changes changes);
-  void write_later(Changes changes);
+  // What changed since the last call goes to `pending`, and is returned.
+  std::vector<RowChange> gather();
+  Changes take_pending();
+  // `own` is undone when it cannot be written.
+  Async<> write_durably(std::vector<RowChange> own);
+  void schedule_flush(std::chrono::milliseconds delay);
+  void flush();
+  void flushed(uint64_t number, const Changes& changes, bool failed);
+  Async<> await_flushed();
   void undo(const std::vector<RowChange>& changes);
   void schedule_collection();
   void collect();
@@ -99,7 +108,14 @@ struct EmbeddedApi::State : std::enable_shared_from_this<State> {
   Timer timer;
   uint64_t reserved = 0;
   bool collecting = false;
+
+  // Rows that the writer has not been given, each with its state in the database (null: none) and now (null: none).
+  std::map<int64_t, RowChange> pending;
   std::map<int64_t, Table*> unwritten;  // rows that could not be written: they go with the next change
+  Timer flush_timer;
+  bool flush_scheduled = false, flushing = false, failing = false;
+  uint64_t flushes_begun = 0, flushes_done = 0;
+  Signal flush_ended;
 
   std::mutex life;
   bool dead = false;  // guarded by life
@@ -123,51 +139,113 @@ void EmbeddedApi::State::reserve_versions() {
       db::Durability::Synced);
 }
 
-EmbeddedApi::State::Changes EmbeddedApi::State::take_changes() {
+std::vector<RowChange> EmbeddedApi::State::gather() {
   auto changes = resources.store().take_changes();
+  for (const auto& change : changes) {
+    const auto [at, fresh] = pending.try_emplace(change.row, change);
+    if (fresh) continue;
+    at->second.now = change.now;
+    // Made and gone again: the database need not know.
+    if (at->second.before == nullptr && at->second.now == nullptr) pending.erase(at);
+  }
+  reserve_versions();
+  if (resources.has_garbage()) schedule_collection();
+  if (!pending.empty() || !unwritten.empty()) schedule_flush(options.write_delay);
+  return changes;
+}
+
+EmbeddedApi::State::Changes EmbeddedApi::State::take_pending() {
+  std::vector<RowChange> changes;
   for (const auto& [row, table] : std::exchange(unwritten, {})) {
+    if (pending.contains(row)) continue;
     Object now;
     for (const auto& [key, entry] : table->objects) {
       if (entry.row == row) now = entry.object;
     }
-    changes.insert(changes.begin(), {row, table, now, now});
+    changes.push_back({row, table, now, now});
   }
-  reserve_versions();
-  if (resources.has_garbage()) schedule_collection();
+  for (auto& [row, change] : std::exchange(pending, {})) changes.push_back(std::move(change));
   return std::make_shared<const std::vector<RowChange>>(std::move(changes));
 }
 
-void EmbeddedApi::State::write_later(Changes changes) {
-  if (changes->empty()) return;
+void EmbeddedApi::State::schedule_flush(std::chrono::milliseconds delay) {
+  if (flush_scheduled || flushing) return;
+  flush_scheduled = true;
+  flush_timer.expires_after(delay);
+  flush_timer.async_wait([self = weak_from_this()](const boost::system::error_code& error) {
+    const auto state = error ? nullptr : self.lock();
+    if (!state) return;
+    std::lock_guard lock(state->life);
+    if (!state->dead) state->flush();
+  });
+}
+
+void EmbeddedApi::State::flush() {
+  flush_scheduled = false;
+  flushing = true;
+  const auto changes = take_pending();
+  const auto number = ++flushes_begun;
   database.queue_write([changes](db::Connection& c) { write_rows(c, *changes); }, db::Durability::Relaxed,
-                       [self = weak_from_this(), changes](const std::exception_ptr& error) {
-                         const auto state = error ? self.lock() : nullptr;
+                       [self = weak_from_this(), number, changes](const std::exception_ptr& error) {
+                         const auto state = self.lock();
                          if (!state) return;
-                         state->turn([state, changes] {
-                           spdlog::error("kube: {} objects could not be written to disk", changes->size());
-                           for (const auto& change : *changes) state->unwritten[change.row] = change.table;
-                         });
+                         const bool failed = error != nullptr;
+                         state->turn([state, number, changes, failed] { state->flushed(number, changes, failed); });
                        });
 }
 
-Async<> EmbeddedApi::State::write_durably(Changes changes) {
+void EmbeddedApi::State::flushed(uint64_t number, const Changes& changes, bool failed) {
+  flushing = false;
+  flush_ended.set();
+  if (failed != failing) {
+    spdlog::log(failed ? spdlog::level::err : spdlog::level::info, "kube: objects {}",
+                failed ? "cannot be written to disk; this is tried again" : "are written to disk again");
+    failing = failed;
+  }
+  if (failed) {
+    for (const auto& change : *changes) unwritten[change.row] = change.table;
+    // Who waits for this flush waits for the next.
+    return schedule_flush(kRetryWrite);
+  }
+  flushes_done = number;
+  if (!pending.empty()) schedule_flush(options.write_delay);
+}
+
+// Everything that was changed before this call is written when it returns.
+Async<> EmbeddedApi::State::await_flushed() {
+  const bool waiting = !pending.empty() || !unwritten.empty();
+  const auto wanted = flushes_begun + (waiting ? 1 : 0);
+  while (flushes_done < wanted) {
+    flush_ended.reset();
+    co_await flush_ended.wait();
+  }
+}
+
+Async<> EmbeddedApi::State::write_durably(std::vector<RowChange> own) {
+  // What is pending goes along, so that the database sees changes in their order.
+  const auto changes = take_pending();
+  const auto to_undo = std::make_shared<const std::vector<RowChange>>(std::move(own));  // shared with the write that is queued
   // Named, not written inside the co_await: g++ 12 destroys the captures of such a temporary twice.
-  std::function<void(ExternalDone)> start = [this, changes](ExternalDone done) {
-    database.queue_write([changes](db::Connection& c) { write_rows(c, *changes); }, db::Durability::Synced,
-                         [self = shared_from_this(), changes, done = std::move(done)](const std::exception_ptr& error) {
-                           // Queued before the caller's own resumption on the same loop.
-                           if (error) self->turn([self, changes] { self->undo(*changes); });
-                           done(error);
-                         });
+  std::function<void(ExternalDone)> start = [this, changes, to_undo](ExternalDone done) {
+    database.queue_write(
+        [changes](db::Connection& c) { write_rows(c, *changes); }, db::Durability::Synced,
+        [self = shared_from_this(), changes, to_undo, done = std::move(done)](const std::exception_ptr& error) {
+          // Queued before the caller's own resumption on the same loop.
+          if (error) {
+            self->turn([self, changes, to_undo] {
+              for (const auto& change : *changes) self->unwritten[change.row] = change.table;
+              self->undo(*to_undo);
+            });
+          }
+          done(error);
+        });
   };
   co_await await_external(std::move(start));
 }
 
 void EmbeddedApi::State::undo(const std::vector<RowChange>& changes) {
-  for (auto at = changes.rbegin(); at != changes.rend(); ++at) {
-    resources.store().revert(*at);
-    unwritten[at->row] = at->table;
-  }
+  for (auto at = changes.rbegin(); at != changes.rend(); ++at) resources.store().revert(*at);
+  gather();
 }
 
 void EmbeddedApi::State::schedule_collection() {
@@ -179,7 +257,7 @@ void EmbeddedApi::State::schedule_collection() {
 void EmbeddedApi::State::collect() {
   collecting = false;
   resources.collect(kCollectSteps);
-  write_later(take_changes());
+  gather();
 }
 
 void EmbeddedApi::State::schedule_tick() {
@@ -191,7 +269,7 @@ void EmbeddedApi::State::schedule_tick() {
     if (state->dead) return;
     state->resources.store().send_bookmarks();
     state->resources.expire_events(state->clock.now() - state->options.event_ttl);
-    state->write_later(state->take_changes());
+    state->gather();
     state->schedule_tick();
   });
 }
@@ -225,8 +303,11 @@ EmbeddedApi::~EmbeddedApi() {
     std::lock_guard lock(state_->life);
     state_->dead = true;
   }
-  // The timer is touched on its own loop only.
-  state_->control.post([state = state_] { state->timer.cancel(); });
+  // The timers are touched on their own loop only.
+  state_->control.post([state = state_] {
+    state->timer.cancel();
+    state->flush_timer.cancel();
+  });
 }
 
 const db::Migrations& EmbeddedApi::migrations() {
@@ -254,12 +335,8 @@ Async<Object> EmbeddedApi::change(bool durable, Work work) {
                           [this, durable, &work] { return change(durable, std::ref(work)); });
   }
   Object result = work();
-  const auto changes = state_->take_changes();
-  if (durable && !changes->empty()) {
-    co_await state_->write_durably(changes);
-  } else {
-    state_->write_later(changes);
-  }
+  auto changes = state_->gather();
+  if (durable && !changes.empty()) co_await state_->write_durably(std::move(changes));
   co_return result;
 }
 
@@ -268,13 +345,28 @@ Async<> EmbeddedApi::start() {
   co_await on(state_->control.executor(), [this, &stored]() -> Async<> {
     state_->load(std::move(stored));
     state_->schedule_tick();
-    const auto changes = state_->take_changes();
-    co_await state_->write_durably(changes);
+    auto changes = state_->gather();
+    co_await state_->write_durably(std::move(changes));
   });
 }
 
 Async<> EmbeddedApi::await_written() {
-  co_await state_->database.write([](db::Connection&) {}, db::Durability::Relaxed);
+  if (state_->control.running_here()) {
+    co_await state_->await_flushed();
+  } else {
+    co_await on(state_->control.executor(), [this] { return state_->await_flushed(); });
+  }
+}
+
+Async<> EmbeddedApi::flush() {
+  co_await on(state_->control.executor(), [this]() -> Async<> {
+    // One that is under way may have begun before the last change.
+    for (int i = state_->flushing ? 0 : 1; i < 2; ++i) {
+      if (!state_->flushing) state_->flush();
+      state_->flush_ended.reset();
+      co_await state_->flush_ended.wait();
+    }
+  });
 }
 
 Async<Object> EmbeddedApi::get(const Resource& resource, std::string ns, std::string name) {
@@ -295,7 +387,7 @@ Async<List> EmbeddedApi::list(const Resource& resource, ListQuery query) {
 
 Async<Object> EmbeddedApi::create(const Resource& resource, json::object object, WriteOptions options) {
   co_return co_await change(options.durable, [&] {
-    return state_->resources.create(state_->resources.store().table(resource), std::move(object), options.dry_run);
+    return state_->resources.create(state_->resources.store().table(resource), std::move(object), options);
   });
 }
 

@@ -1,11 +1,11 @@
 // The resource store inside this process: objects in memory, owned by the control loop, and kept in SQLite.
 //
-// A change takes place on the control loop: it gets its version, watchers are told, and its row is queued for the
-// database's writer, in order with all other writes. A durable change is answered when its row is synced to disk; it
-// is seen by others before that, and nobody outside this process is told of success before. When its row cannot be
-// written (a full disk) the change is undone, as a further change that watchers see, and the caller gets the error. A
-// change that is not durable is answered at once; a row of it that could not be written is written again with the next
-// change.
+// A change takes place on the control loop: it gets its version and watchers are told. A durable change is answered when
+// its row is synced to disk; it is seen by others before that, and nobody outside this process is told of success
+// before. When its row cannot be written (a full disk) the change is undone, as a further change that watchers see, and
+// the caller gets the error. A change that is not durable is answered at once; its row is written a moment later,
+// together with others, or with the next durable change if that is sooner: of an object that comes and goes within that
+// moment the database learns nothing. Rows that could not be written are written again with the next ones.
 #pragma once
 
 #include "db/database.h"
@@ -14,9 +14,10 @@
 namespace penstock::kube {
 
 struct EmbeddedOptions {
-  size_t history = 4096;                    // events kept for watches that resume
-  std::chrono::seconds bookmark_every{60};  // for watches that want them
-  std::chrono::seconds event_ttl{3600};     // Events that last happened before are deleted
+  size_t history = 4096;                      // events kept for watches that resume
+  std::chrono::milliseconds write_delay{50};  // of changes that are not durable
+  std::chrono::seconds bookmark_every{60};    // for watches that want them
+  std::chrono::seconds event_ttl{3600};       // Events that last happened before are deleted
 };
 
 class EmbeddedApi : public Api {
@@ -33,6 +34,8 @@ class EmbeddedApi : public Api {
   Async<> start();
   // Returns when all that was changed before is with the operating system (see WriteOptions::durable).
   Async<> await_written();
+  // Tries to write all that was changed before, without the moment's delay; returns also when it cannot.
+  Async<> flush();
 
   const Kinds& kinds() const;
 

@@ -279,6 +279,37 @@ TEST_CASE("what was answered durably is in the files at that moment; the rest af
   CHECK_FALSE(two.exists(kPods, "a"));
 }
 
+TEST_CASE("an object that comes and goes before it is written leaves no trace in the database") {
+  TempDir dir;
+  Server server(dir.path / "db");
+  auto rows = [&] {
+    int64_t count = 0;
+    server.database.read_now([&](db::Connection& c) {
+      auto found = c.query("SELECT count(*), coalesce(max(body LIKE '%later%'), 0) FROM kube_objects WHERE resource = 'configmaps'");
+      found.next();
+      count = found.integer(0) * 10 + found.integer(1);
+    });
+    return count;
+  };
+  const auto before = rows();
+  server.run([&]() -> Async<> {
+    WriteOptions relaxed;
+    relaxed.durable = false;
+    DeleteOptions gone;
+    gone.durable = false;
+    co_await server.api.create(kConfigMaps, config_map("brief"), relaxed);
+    co_await server.api.remove(kConfigMaps, "default", "brief", gone);
+    const Object kept = co_await server.api.create(kConfigMaps, config_map("kept"), relaxed);
+    json::object changed = with(*kept, "data", json::object{{"a", "later"}});
+    co_await server.api.update(kConfigMaps, std::move(changed), relaxed);
+  });
+  run_on(server.elsewhere, [&] { return server.api.await_written(); });
+  CHECK(rows() == before + 11);
+  server.remove(kConfigMaps, "kept", {.durable = false});
+  run_on(server.elsewhere, [&] { return server.api.await_written(); });
+  CHECK(rows() == before);
+}
+
 TEST_CASE("a change that cannot be written is undone and reported") {
   TempDir dir;
   Server server(dir.path / "db");
@@ -294,10 +325,11 @@ TEST_CASE("a change that cannot be written is undone and reported") {
   CHECK(code_of([&] { server.remove(kConfigMaps, "a"); }) != Code::Ok);
   CHECK_FALSE(server.exists(kConfigMaps, "b"));
   CHECK(string_at(json::value(*server.get(kConfigMaps, "a")), {"data", "a"}) == "1");
-  // Not durable: stays, and is written with a later change.
+  // Not durable: stays, and is written as soon as that can be.
   server.create(kConfigMaps, config_map("c"), {.durable = false});
-  run_on(server.elsewhere, [&] { return server.api.await_written(); });
+  run_on(server.elsewhere, [&] { return server.api.flush(); });
   break_table(false);
+  run_on(server.elsewhere, [&] { return server.api.await_written(); });
   server.create(kConfigMaps, config_map("d"));
   int64_t rows = 0;
   server.database.read_now([&](db::Connection& c) {

@@ -148,7 +148,7 @@ json::object Resources::prepare_new(const Kind& kind, json::object object) {
   return object;
 }
 
-Object Resources::create(Table& table, json::object object, bool dry_run) {
+Object Resources::create(Table& table, json::object object, const WriteOptions& options) {
   const Kind& kind = *table.kind;
   check_namespace(kind, namespace_of(object));
   const bool generated = name_of(object).empty();
@@ -159,7 +159,8 @@ Object Resources::create(Table& table, json::object object, bool dry_run) {
     auto& metadata = metadata_of(object);
     metadata["name"] = get_string(metadata, "generateName").substr(0, 58) + random_suffix();
   }
-  if (dry_run) return make_object(std::move(object));
+  if (!options.uid.empty()) metadata_of(object)["uid"] = options.uid;
+  if (options.dry_run) return make_object(std::move(object));
   Entry& entry = store_.insert(table, std::move(object));
   if (find_array(*find_object(*entry.object, "metadata"), "ownerReferences") != nullptr) {
     add_garbage(uid_of(*entry.object));
@@ -209,7 +210,7 @@ Object Resources::patch(Table& table, std::string_view ns, std::string_view name
       auto& metadata = metadata_of(object);
       metadata["name"] = name;
       if (kind.resource.namespaced) metadata["namespace"] = ns;
-      return create(table, std::move(object), options.dry_run);
+      return create(table, std::move(object), options);
     }
     type = kind.strategic ? PatchType::Strategic : PatchType::Merge;
   }
@@ -323,7 +324,7 @@ void Resources::begin() {
   auto& namespaces = store_.table(kNamespaces);
   for (const std::string_view name : {"default", "kube-system", "kubeflow"}) {
     if (store_.find(namespaces, {}, name) == nullptr) {
-      create(namespaces, {{"metadata", json::object{{"name", name}}}}, false);
+      create(namespaces, {{"metadata", json::object{{"name", name}}}}, kDefaultWrite);
     }
   }
   for (auto& table : store_.tables()) {

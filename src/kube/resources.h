@@ -16,7 +16,7 @@ class Resources {
   Store& store() { return store_; }
 
   // Throw as Api says. With dry_run, what would be stored is returned and nothing changes.
-  Object create(Table& table, json::object object, bool dry_run);
+  Object create(Table& table, json::object object, const WriteOptions& options);
   Object update(Table& table, json::object object, const WriteOptions& options);
   Object patch(Table& table, std::string_view ns, std::string_view name, PatchType type, const json::value& patch,
                const WriteOptions& options);

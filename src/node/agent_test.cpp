@@ -169,7 +169,8 @@ TEST_CASE("agent: what can never start fails and says why") {
 
 TEST_CASE("agent: the given tmp folder is used and kept") {
   Fixture fixture;
-  const auto tmp = fixture.folder.path() / "tasks" / "run" / "task";
+  const auto tmp = fixture.folder.path() / "tasks" / "7";
+  std::filesystem::create_directories(tmp);
   fixture.run([&tmp](Fixture& f) -> Async<> {
     co_await f.create_pod("p", "", "", fmt::format(R"(,"annotations":{{"penstock.dev/tmp-dir":"{}"}})", tmp.string()));
     co_await f.until([&] { return f.phase("p") == "Running"; });

@@ -76,7 +76,7 @@ class File {
 namespace {
 
 fs::path log_folder(const fs::path& data, std::string_view ns, std::string_view uid) {
-  return data / "logs" / ns / uid.substr(0, 2);
+  return data / "logs" / ns / uid.substr(0, 1);
 }
 
 }  // namespace

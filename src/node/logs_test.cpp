@@ -176,7 +176,7 @@ TEST_CASE("logs: a follower that goes away is forgotten") {
 TEST_CASE("logs: paths") {
   TemporaryFolder folder;
   const auto path = log_path(folder.path(), "ns", "pod", "uid", "main");
-  CHECK(path == folder.path() / "logs" / "ns" / "ui" / "pod_uid_main.log");
+  CHECK(path == folder.path() / "logs" / "ns" / "u" / "pod_uid_main.log");
   std::filesystem::create_directories(path.parent_path());
   append(path, "x");
   remove_logs(folder.path(), "ns", "pod", "uid");

@@ -156,14 +156,15 @@ class Preparer {
       make_folder(path, 01777);
       return path;
     }
-    const auto path = fs::weakly_canonical(named);
-    if (!is_inside(path, fs::weakly_canonical(options_.data / "tasks"))) {
+    // A folder right below that of all tasks, where no task can leave a link.
+    const fs::path path = named;
+    const auto info = fs::symlink_status(path);
+    if (path.parent_path() != options_.data / "tasks" || path.filename() == ".." || info.type() != fs::file_type::directory) {
       throw Error(Code::PermissionDenied,
-                  fmt::format("the annotation {} names \"{}\", which is not inside {}", kTmpDirAnnotation, named,
+                  fmt::format("the annotation {} names \"{}\", which is no folder in {}", kTmpDirAnnotation, named,
                               (options_.data / "tasks").string()),
                   "metadata.annotations");
     }
-    fs::create_directories(path);
     return path;
   }
 

@@ -103,7 +103,7 @@ void check_config(Config& config) {
     if (home == nullptr || *home == 0) throw invalid("HOME is not set: say --data DIR");
     config.data = std::filesystem::path(home) / ".penstock";
   }
-  config.data = std::filesystem::absolute(config.data).lexically_normal();
+  config.data = std::filesystem::weakly_canonical(std::filesystem::absolute(config.data));
   const auto http = parse_endpoint(config.listen, "listen");
   const auto s3 = parse_endpoint(config.s3_listen, "s3-listen");
   if (parse_runtime(config.runtime) == Runtime::Oci) {

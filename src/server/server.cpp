@@ -140,8 +140,9 @@ struct Server::Parts {
     for (int i = 0; i < request_threads(); ++i) loops.push_back(std::make_unique<Loop>(fmt::format("http-{}", i)));
     wait_for(control, [this]() -> Async<> {
       co_await api.start();
-      co_await agent.start();
+      // Before the node: a process whose pod was not written yet when the last server died finds it made again.
       co_await runs.start();
+      co_await agent.start();
     });
     add_routes();
     const auto endpoint = parse_endpoint(config.listen, "listen");
@@ -262,6 +263,7 @@ void Server::stop(std::chrono::milliseconds grace, bool end_tasks) {
         parts.spawner->forget(process.id);
       }
     }
+    co_await parts.api.flush();
   });
   for (const auto& loop : parts.loops) loop->stop();
 }

@@ -26,11 +26,13 @@ struct Flight {
   std::shared_ptr<const engine::LaunchSpec> spec;
   std::string pod;
   std::string uid;  // of the pod, once it exists
-  std::filesystem::path folder;
+  std::filesystem::path folder;  // once the pod is made
   bool created = false;   // the pod exists, or is being made by us
   bool started = false;   // TaskStarted was sent
   bool canceled = false;  // CancelTask came
   bool over = false;      // its end is being collected or was sent
+  bool clean = true;      // no process of it runs
+  bool gone = false;      // the pod was there and is deleted
 };
 
 struct ActiveRun {
@@ -41,6 +43,7 @@ struct ActiveRun {
   engine::Engine engine;
   int64_t next_seq = 0;
   std::deque<engine::Event> inbox;
+  Time began{};  // of RunStarted; differs in a retry
   bool driving = false;
   bool durable_wanted = false;  // the next batch is synced: somebody waits for it
   bool forgotten = false;       // rows are about to be deleted: write nothing more

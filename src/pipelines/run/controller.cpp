@@ -28,7 +28,7 @@ struct RunController::Batch {
   std::vector<engine::Command> commands;
   // Removed once the end is written: until then a server that takes over may have to read it again.
   std::vector<std::string> ended_pods;
-  std::vector<std::filesystem::path> ended_folders;
+  std::vector<std::pair<std::filesystem::path, bool>> ended_folders;  // of pods that are gone; clean
 };
 
 struct RunController::Watcher {
@@ -148,7 +148,10 @@ RunController::RunController(Loop& control, kube::Api& api, kube::PodLogs& logs,
       pool_(pool),
       options_(std::move(options)),
       folders_(options_.data),
-      scope_(control.executor(), "run controller") {}
+      scope_(control.executor(), "run controller"),
+      launched_(control.executor()) {
+  launched_.set();
+}
 
 RunController::~RunController() = default;
 
@@ -175,24 +178,26 @@ Async<> RunController::start() {
     std::set<std::string, std::less<>> names = std::move(found[run.run_id]);
     co_await resume(run, std::move(names));
   }
-  remove_stale_folders();
   for (const auto& pod : pods.items) on_pod(*pod, false);
   const std::string version = pods.resource_version;
   scope_.spawn([this, version] { return watch_pods(version); });
+  co_await launched_.wait();
+  reclaim_folders(pods);
   if (!runs.empty()) spdlog::info("took up {} runs that were in progress", runs.size());
 }
 
-void RunController::remove_stale_folders() {
-  std::vector<std::filesystem::path> stale;
-  std::error_code error;
-  for (const auto& entry : std::filesystem::directory_iterator(options_.data / "tasks", error)) {
-    const std::string name = entry.path().filename().string();
-    if (!name.starts_with('.') && !active_.contains(name)) stale.push_back(entry.path());
+void RunController::reclaim_folders(const kube::List& pods) {
+  std::set<std::filesystem::path> used;
+  for (const auto& pod : pods.items) used.insert(folder_of(*pod));
+  for (const auto& [id, run] : active_) {
+    for (const auto& [key, flight] : run->flights) used.insert(flight.folder);
   }
-  if (stale.empty()) return;
-  pool_.post([stale = std::move(stale)] {
-    for (const auto& folder : stale) remove_folder(folder);
-  });
+  pool_.post([this, used = std::move(used)] { folders_.reclaim(used); });
+}
+
+void RunController::give_back(std::filesystem::path folder, bool clean) {
+  if (folder.empty()) return;
+  pool_.post([this, folder = std::move(folder), clean] { folders_.give_back(folder, clean); });
 }
 
 Async<> RunController::stop() { co_await scope_.stop(); }
@@ -224,7 +229,11 @@ Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_
     auto active = co_await load(run);
     active->found_pods = std::move(found_pods);
     const auto events = co_await store_.load_events(run_id);
-    for (const auto& text : events) active->engine.step(engine::event_from_json(parse_json(text)));
+    for (const auto& text : events) {
+      const auto event = engine::event_from_json(parse_json(text));
+      if (event.type == Event::Type::RunStarted) active->began = event.time;
+      active->engine.step(event);
+    }
     active->next_seq = static_cast<int64_t>(events.size());
     active_.emplace(run_id, active);
     if (!active->engine.started()) {
@@ -311,11 +320,9 @@ Async<> RunController::forget(std::string run_id) {
       if (active->driving) co_await active->idle.wait();
       for (const auto& [pod, key] : active->pods) {
         const std::string ns = active->engine.info().ns, name = pod;
-        scope_.spawn([this, ns, name] { return remove_pod(ns, name, 0); });
+        scope_.spawn([this, ns, name] { return remove_pod(ns, name); });
       }
     }
-    const auto folder = options_.data / "tasks" / run_id;
-    co_await pool_.run([&folder] { remove_folder(folder); });
   });
 }
 
@@ -365,7 +372,10 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch) {
       !flight->second.spec->fingerprint.empty()) {
     batch.cached.push_back({flight->second.spec->fingerprint, flight->second.spec->task_id, event.outputs});
   }
-  batch.begins = batch.begins || event.type == Event::Type::RunStarted;
+  if (event.type == Event::Type::RunStarted) {
+    batch.begins = true;
+    run.began = event.time;
+  }
   batch.cancels = batch.cancels || event.type == Event::Type::CancelRequested;
   for (auto& command : run.engine.step(event)) {
     if (auto* changed = std::get_if<engine::TaskChanged>(&command)) {
@@ -381,8 +391,11 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch) {
     case Event::Type::TaskFailed:
     case Event::Type::TaskCanceled:
       if (flight != run.flights.end()) {
-        if (flight->second.created) batch.ended_pods.push_back(flight->second.pod);
-        batch.ended_folders.push_back(flight->second.folder);
+        if (flight->second.created && !flight->second.gone) {
+          batch.ended_pods.push_back(flight->second.pod);
+        } else {
+          batch.ended_folders.emplace_back(flight->second.folder, flight->second.clean);
+        }
         run.pods.erase(flight->second.pod);
         run.flights.erase(flight);
       }
@@ -444,13 +457,9 @@ Async<> RunController::drive(RunPtr run) {
         publish(run->run.run_id, to_text(json::object{{"task", task_line(stored_record(run->run.run_id, *record))}}));
     }
     for (const auto& pod : batch->ended_pods) {
-      scope_.spawn([this, ns = run->engine.info().ns, pod] { return remove_pod(ns, pod, 0); });
+      scope_.spawn([this, ns = run->engine.info().ns, pod] { return remove_pod(ns, pod); });
     }
-    if (!batch->ended_folders.empty() && !batch->finished) {
-      pool_.post([folders = std::move(batch->ended_folders)] {
-        for (const auto& folder : folders) remove_folder(folder);
-      });
-    }
+    for (auto& [folder, clean] : batch->ended_folders) give_back(std::move(folder), clean);
     for (const auto& command : batch->commands) carry_out(run, command);
     if (batch->finished) finish(run);
   }
@@ -524,8 +533,6 @@ Async<> RunController::commit(RunPtr run, std::shared_ptr<Batch> batch) {
 void RunController::finish(const RunPtr& run) {
   const std::string run_id = run->run.run_id;
   active_.erase(run_id);
-  const auto folder = options_.data / "tasks" / run_id;
-  pool_.post([folder] { remove_folder(folder); });
   publish(run_id, to_text(json::object{{"run", run_line(run->run, run->run.state, run->run.error)}}));
   for (const auto& watcher : watchers_) {
     if (watcher->run_id != run_id) continue;

@@ -44,7 +44,7 @@ class RunController : public RunControl {
                 SpecCache& specs, const Clock& clock, BlockingPool& pool, RunOptions options);
   ~RunController() override;
 
-  // Takes up every run that was in progress.
+  // Takes up every run that was in progress; returns when the pods of all its tasks exist.
   Async<> start();
   // Stops following; tasks run on and are found again by the next start.
   Async<> stop();
@@ -86,21 +86,23 @@ class RunController : public RunControl {
     json::object pod;
     std::string failure;  // not empty: there is no pod
   };
-  // Blocks; on a pool thread.
+  // May block where needs_disk() says so. `folder` is made when it is empty.
   Prepared prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
-                       const std::filesystem::path& folder);
+                       const std::string& uid, std::filesystem::path& folder);
+  // Off this loop. Of a task whose processes may still run the folder is not `clean`.
+  void give_back(std::filesystem::path folder, bool clean);
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);
   Async<> check_cache(RunPtr run, engine::CheckCache command);
   Async<> import(RunPtr run, engine::Import command);
   Async<> cancel_task(RunPtr run, FlightKey key);
   Async<> fire_later(RunPtr run, engine::SetTimer command);
 
-  // Task folders of runs that are over: a server that was killed left them.
-  void remove_stale_folders();
+  // Task folders that no pod has: a server that was killed left them.
+  void reclaim_folders(const kube::List& pods);
   Async<> watch_pods(std::string resource_version);
   void on_pod(const json::object& pod, bool deleted);
   Async<> collect(RunPtr run, FlightKey key, PodOutcome outcome, kube::Object pod);
-  Async<> remove_pod(std::string ns, std::string name, int64_t grace);
+  Async<> remove_pod(std::string ns, std::string name);
   Async<std::string> last_words(kube::Object pod);
   std::vector<ObjectMount> mounts_of(const engine::LaunchSpec& spec) const;
   std::optional<std::filesystem::path> local_path(std::string_view uri) const;
@@ -118,6 +120,8 @@ class RunController : public RunControl {
   RunOptions options_;
   TaskFolders folders_;
   Scope scope_;
+  int launching_ = 0;
+  Signal launched_;  // set while no pod is being made
   std::unordered_map<std::string, RunPtr> active_;
   std::list<std::shared_ptr<Watcher>> watchers_;  // shared with the request that reads it
 };

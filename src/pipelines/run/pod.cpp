@@ -196,6 +196,12 @@ json::object make_pod(const PodInputs& in) {
   return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};
 }
 
+std::filesystem::path folder_of(const json::object& pod) {
+  const auto* metadata = find_object(pod, "metadata");
+  const auto* annotations = metadata ? find_object(*metadata, "annotations") : nullptr;
+  return annotations ? get_string(*annotations, kTmpAnnotation) : std::string();
+}
+
 std::string pod_name(std::string_view resource_name, engine::TaskId task, int attempt) {
   auto name = fmt::format("{}-{}", resource_name, task);
   if (attempt > 0) name += fmt::format("-r{}", attempt);

@@ -34,6 +34,9 @@ struct PodInputs {
   std::string path_map;  // JSON for tasks without mounts; empty otherwise
 };
 
+// What kTmpAnnotation says; empty when it is not there.
+std::filesystem::path folder_of(const json::object& pod);
+
 // Throws InvalidArgument for a platform setting that is malformed.
 json::object make_pod(const PodInputs& inputs);
 

@@ -66,11 +66,6 @@ std::optional<std::string> read_inside(int folder, const std::string& name) {
 
 }  // namespace
 
-std::filesystem::path task_folder(const std::filesystem::path& data, std::string_view run_id, engine::TaskId task,
-                                  int attempt) {
-  return data / "tasks" / run_id / fmt::format("{}-{}", task, attempt);
-}
-
 engine::PathMap paths_in(const std::filesystem::path& folder, const std::filesystem::path& objects, bool sandbox) {
   engine::PathMap paths;
   if (sandbox) return paths;
@@ -83,25 +78,29 @@ engine::PathMap paths_in(const std::filesystem::path& folder, const std::filesys
 
 namespace {
 
-// False when it is there already.
-bool make_folder(const std::filesystem::path& path, mode_t mode) {
-  if (::mkdir(path.c_str(), mode) == 0) return true;
-  if (errno == ENOENT) {
-    std::filesystem::create_directories(path.parent_path());
-    if (::mkdir(path.c_str(), mode) == 0) return true;
-  }
-  if (errno == EEXIST) return false;
+void make_folder(const std::filesystem::path& path, mode_t mode) {
+  if (::mkdir(path.c_str(), mode) == 0) return;
   if (errno == ENOSPC || errno == EDQUOT) {
     throw Error(Code::ResourceExhausted, fmt::format("the disk is full: cannot make {}", path.string()));
   }
   throw_errno(fmt::format("cannot make {}", path.string()));
 }
 
-// Empties `folder` but for the subfolders named by `kept` ("kfp/outputs"), which must be real folders to stay.
+// The subfolders of a folder for outputs; each is made after the one that it is in.
+const std::set<std::string> kOutputFolders{"kfp", std::string(kParameters), "kfp_outputs"};
+
+bool is_real_folder(const std::filesystem::path& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 && S_ISDIR(info.st_mode);
+}
+
+// Empties `folder` but for the subfolders named by `kept` ("kfp/outputs"), which must be real folders to stay. The task
+// that is over may have changed what is allowed on them.
 void empty_folder(const std::filesystem::path& folder, const std::set<std::string>& kept, const std::string& below) {
   for (const auto& entry : std::filesystem::directory_iterator(folder)) {
     const std::string name = below + entry.path().filename().string();
     if (kept.contains(name) && entry.symlink_status().type() == std::filesystem::file_type::directory) {
+      if (::chmod(entry.path().c_str(), 0755) != 0) throw_errno("chmod");
       empty_folder(entry.path(), kept, name + "/");
     } else {
       std::filesystem::remove_all(entry.path());
@@ -111,59 +110,62 @@ void empty_folder(const std::filesystem::path& folder, const std::set<std::strin
 
 }  // namespace
 
-TaskFolders::TaskFolders(const std::filesystem::path& data) : free_(data / "tasks" / ".free") {
-  std::filesystem::create_directories(free_);
-  for (const auto& entry : std::filesystem::directory_iterator(free_)) {
-    if (waiting_.size() < kMaxFree) waiting_.push_back(entry.path());
-    next_ = std::max<uint64_t>(next_, std::strtoull(entry.path().filename().c_str(), nullptr, 10) + 1);
-  }
+TaskFolders::TaskFolders(const std::filesystem::path& data) : root_(data / "tasks") {
+  std::filesystem::create_directories(root_);
+  for (const auto& entry : std::filesystem::directory_iterator(root_)) earlier_.insert(entry.path().filename());
 }
 
-void TaskFolders::make(const std::filesystem::path& folder, bool has_outputs) {
+std::optional<std::filesystem::path> TaskFolders::take(const std::string& name, bool for_outputs) {
+  auto folder = root_ / name;
   std::filesystem::path used;
   {
     const std::lock_guard lock(mutex_);
-    if (!waiting_.empty()) {
-      used = std::move(waiting_.back());
-      waiting_.pop_back();
-    }
+    if (earlier_.erase(name) > 0) return folder;
+    auto& free = for_outputs || plain_.empty() ? with_outputs_ : plain_;
+    if (free.empty()) return std::nullopt;
+    used = std::move(free.back());
+    free.pop_back();
   }
-  // A folder of that name was left by a server that died between this and the pod's creation.
-  if (::access(folder.c_str(), F_OK) == 0) remove_folder(folder);
-  bool made = false;
-  if (!used.empty()) {
-    made = ::rename(used.c_str(), folder.c_str()) == 0;
-    if (!made && errno == ENOENT) {
-      std::filesystem::create_directories(folder.parent_path());
-      made = ::rename(used.c_str(), folder.c_str()) == 0;
-    }
-  }
-  if (!made) make_folder(folder, 0700);
-  if (!has_outputs) return;
-  make_folder(folder / "kfp", 0755);
-  make_folder(folder / kParameters, 0755);
-  make_folder(folder / "kfp_outputs", 0755);
+  if (::rename(used.c_str(), folder.c_str()) != 0) return std::nullopt;
+  return folder;
 }
 
-void TaskFolders::give_back(const std::filesystem::path& folder) noexcept {
+std::filesystem::path TaskFolders::make(const std::string& name, bool for_outputs) {
+  auto folder = root_ / name;
+  make_folder(folder, 0700);
+  if (for_outputs) {
+    for (const auto& subfolder : kOutputFolders) make_folder(folder / subfolder, 0755);
+  }
+  return folder;
+}
+
+void TaskFolders::give_back(const std::filesystem::path& folder, bool clean) noexcept {
+  if (folder.parent_path() != root_) return;
+  if (!clean) return remove_folder(folder);
   try {
-    empty_folder(folder, {"kfp", "kfp/outputs", "kfp_outputs"}, "");
     if (::chmod(folder.c_str(), 0700) != 0) throw_errno("chmod");
-    std::filesystem::path waiting;
-    {
-      const std::lock_guard lock(mutex_);
-      if (waiting_.size() < kMaxFree) waiting = free_ / std::to_string(next_++);
-    }
-    if (waiting.empty()) {
-      remove_folder(folder);
+    empty_folder(folder, kOutputFolders, "");
+    bool for_outputs = true;
+    for (const auto& name : kOutputFolders) for_outputs = for_outputs && is_real_folder(folder / name);
+    const std::lock_guard lock(mutex_);
+    if (plain_.size() + with_outputs_.size() < kMaxFree) {
+      (for_outputs ? with_outputs_ : plain_).push_back(folder);
       return;
     }
-    std::filesystem::rename(folder, waiting);
-    const std::lock_guard lock(mutex_);
-    waiting_.push_back(std::move(waiting));
   } catch (const std::exception&) {
-    // A name that is gone already, or what cannot be emptied.
-    remove_folder(folder);
+    // It is gone already, or cannot be emptied.
+  }
+  remove_folder(folder);
+}
+
+void TaskFolders::reclaim(const std::set<std::filesystem::path>& used) noexcept {
+  std::set<std::string> names;
+  {
+    const std::lock_guard lock(mutex_);
+    names.swap(earlier_);
+  }
+  for (const auto& name : names) {
+    if (const auto folder = root_ / name; !used.contains(folder)) give_back(folder);
   }
 }
 

@@ -1,16 +1,18 @@
 // The folder of a task on this machine, and what the task left in it.
 //
-//   <data>/tasks/<run id>/<task>-<attempt>/     what the task sees as /tmp:
+//   <data>/tasks/<pod's uid>/                   what the task sees as /tmp:
 //     kfp/outputs/<name>                        one file an output parameter
 //     kfp_outputs/output_metadata.json          the executor's output
 //
 // Whatever is read here was made by the task and is not trusted: no link leads out of the folder, and sizes are
-// limited. Functions block; call them on a BlockingPool.
+// limited. Functions block, TaskFolders::take() only for a rename; call them on a BlockingPool.
 #pragma once
 
 #include <filesystem>
 #include <map>
 #include <mutex>
+#include <optional>
+#include <set>
 #include <string>
 #include <vector>
 
@@ -24,29 +26,33 @@ struct TaskResults {
   std::map<std::string, std::string> parameter_files;
 };
 
-std::filesystem::path task_folder(const std::filesystem::path& data, std::string_view run_id, engine::TaskId task,
-                                  int attempt);
-
 // The paths of a task that sees `folder` as /tmp, or, where nothing can be mounted, as itself.
 engine::PathMap paths_in(const std::filesystem::path& folder, const std::filesystem::path& objects, bool sandbox);
 
 // Gives tasks their folders and takes them back. A folder that is given back is emptied and kept, with the subfolders
-// for outputs, for a later task: on ext4, making one costs as much as starting the process. Thread-safe; blocks.
+// for outputs, for a later task: on ext4, making one costs as much as starting the process. Thread-safe.
 class TaskFolders {
  public:
-  // Folders wait in <data>/tasks/.free; those of an earlier server are used too.
+  // What an earlier server left in <data>/tasks waits for take() and reclaim().
   explicit TaskFolders(const std::filesystem::path& data);
 
-  // Makes the empty folder. Throws ResourceExhausted when the disk is full.
-  void make(const std::filesystem::path& folder, bool has_outputs);
-  void give_back(const std::filesystem::path& folder) noexcept;
+  // The folder of that name from an earlier server, as it is: its task may be running; or an empty folder that waited;
+  // or none. One for outputs has their subfolders.
+  std::optional<std::filesystem::path> take(const std::string& name, bool for_outputs);
+  // Makes one. Throws ResourceExhausted when the disk is full.
+  std::filesystem::path make(const std::string& name, bool for_outputs);
+  // A path that is no folder of tasks is left alone. A folder that is not `clean`, as processes of the task may still
+  // run, is not used again.
+  void give_back(const std::filesystem::path& folder, bool clean = true) noexcept;
+  // Takes back the folders of an earlier server but for those that are `used`.
+  void reclaim(const std::set<std::filesystem::path>& used) noexcept;
 
  private:
-  static constexpr size_t kMaxFree = 256;
-  std::filesystem::path free_;
+  static constexpr size_t kMaxFree = 1024;
+  std::filesystem::path root_;
   std::mutex mutex_;
-  std::vector<std::filesystem::path> waiting_;
-  uint64_t next_ = 0;
+  std::set<std::string> earlier_;                            // names of an earlier server
+  std::vector<std::filesystem::path> plain_, with_outputs_;  // free ones, under their last names
 };
 
 // Throws InvalidArgument when a file is larger than 64 MiB or the executor output is no JSON.

@@ -26,36 +26,37 @@ size_t count(const fs::path& folder) {
 }  // namespace
 
 TEST_CASE_FIXTURE(Fixture, "a folder that is used again holds nothing of its last task") {
-  const auto first = task_folder(data, "run", 1, 0), second = task_folder(data, "run", 2, 0);
-  folders.make(first, true);
+  CHECK_FALSE(folders.take("a", true));
+  const auto first = folders.make("a", true);
   std::ofstream(first / "kfp/outputs/a") << "old";
   std::ofstream(first / "kfp_outputs/output_metadata.json") << "{}";
   fs::create_directories(first / "deep/er");
   fs::create_symlink("/etc", first / "link");
+  fs::permissions(first / "kfp", fs::perms::none);
   folders.give_back(first);
-  CHECK_FALSE(fs::exists(first));
   CHECK(fs::exists("/etc/passwd"));
-  folders.make(second, true);
+  const auto second = folders.take("b", true).value();
+  CHECK(second == data / "tasks/b");
+  CHECK_FALSE(fs::exists(first));
   CHECK(count(second) == 2);
   CHECK(count(second / "kfp/outputs") == 0);
   CHECK(count(second / "kfp_outputs") == 0);
   CHECK(read_task_results(second, {"a"}).parameter_files.empty());
+  CHECK_FALSE(folders.take("c", false));
 }
 
 TEST_CASE_FIXTURE(Fixture, "a task cannot leave a link in the place of an output folder") {
-  const auto first = task_folder(data, "run", 1, 0), second = task_folder(data, "run", 2, 0);
-  folders.make(first, true);
+  const auto first = folders.make("a", true);
   fs::remove_all(first / "kfp");
   fs::create_symlink("/etc", first / "kfp");
   folders.give_back(first);
-  folders.make(second, true);
-  CHECK_FALSE(fs::is_symlink(second / "kfp"));
-  CHECK(fs::is_directory(second / "kfp/outputs"));
+  CHECK_FALSE(folders.take("b", true));
+  const auto second = folders.take("b", false).value();
+  CHECK(count(second) == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "outputs are read inside the folder only, and must be files") {
-  const auto folder = task_folder(data, "run", 1, 0);
-  folders.make(folder, true);
+  const auto folder = folders.make("a", true);
   fs::create_symlink("/etc/passwd", folder / "kfp/outputs/a");
   std::ofstream(folder / "kfp/outputs/b") << "value";
   const auto results = read_task_results(folder, {"a", "b", "missing"});
@@ -67,15 +68,35 @@ TEST_CASE_FIXTURE(Fixture, "outputs are read inside the folder only, and must be
   CHECK_THROWS_AS(read_task_results(folder, {}), Error);
 }
 
-TEST_CASE_FIXTURE(Fixture, "what a dead server left under the name of a task is replaced") {
-  const auto folder = task_folder(data, "run", 1, 0);
-  fs::create_directories(folder);
-  std::ofstream(folder / "rest") << "x";
-  folders.make(folder, false);
-  CHECK(count(folder) == 0);
-  folders.give_back(folder);
+TEST_CASE_FIXTURE(Fixture, "a folder whose task may still run is not used again") {
+  const auto folder = folders.make("a", false);
+  folders.give_back(folder, false);
+  CHECK_FALSE(fs::exists(folder));
+  CHECK_FALSE(folders.take("b", false));
+}
+
+TEST_CASE_FIXTURE(Fixture, "only folders of tasks are taken back") {
+  const auto other = data / "other";
+  fs::create_directories(other / "kept");
+  folders.give_back(other);
+  folders.give_back(data / "tasks/../other");
+  CHECK(fs::exists(other / "kept"));
+  CHECK_FALSE(folders.take("a", false));
+}
+
+TEST_CASE_FIXTURE(Fixture, "a task finds its folder of an earlier server; what no task has is used again") {
+  const auto running = folders.make("running", true), found = folders.make("found", true);
+  const auto left = folders.make("left", true);
+  std::ofstream(found / "kfp/outputs/a") << "kept";
+  std::ofstream(left / "rest") << "x";
   TaskFolders next(data);
-  next.make(folder, false);
-  CHECK(count(folder) == 0);
-  CHECK(count(data / "tasks/.free") == 0);
+  CHECK_FALSE(next.take("other", true));
+  CHECK(next.take("found", true) == found);
+  next.reclaim({running});
+  CHECK(read_task_results(found, {"a"}).parameter_files.at("a") == "kept");
+  const auto again = next.take("again", true).value();
+  CHECK_FALSE(fs::exists(left));
+  CHECK(count(again) == 2);
+  CHECK_FALSE(next.take("more", true));
+  CHECK(fs::exists(running));
 }

@@ -12,6 +12,9 @@ using engine::Event;
 namespace {
 
 constexpr std::string_view kMinio = "minio://";
+// Seconds. Not 0: a pod that still runs stays until its processes are gone, and with it its folder. One that is over
+// goes at once.
+constexpr int64_t kGrace = 1;
 
 // Collects a log's end for an error message.
 class TailWriter : public http::BodyWriter {
@@ -23,6 +26,20 @@ class TailWriter : public http::BodyWriter {
   }
   std::string text_;
 };
+
+// The same for the same task of the same run when a server that takes over makes it anew: the node finds the process
+// that it was by it.
+std::string pod_uid(const ActiveRun& run, const engine::LaunchSpec& spec) {
+  return uuid_from(fmt::format("{}/{}/{}/{}", run.run.run_id, to_micros(run.began), spec.path, spec.attempt));
+}
+
+// Artifacts are looked for and their folders are made.
+bool needs_disk(const engine::LaunchSpec& spec) {
+  if (spec.component != nullptr && !spec.component->output_artifacts.empty()) return true;
+  const auto* inputs = find_object(spec.executor_input, "inputs");
+  const auto* artifacts = inputs ? find_object(*inputs, "artifacts") : nullptr;
+  return artifacts != nullptr && !artifacts->empty();
+}
 
 bool declares_outputs(const engine::LaunchSpec& spec) {
   return spec.component != nullptr &&
@@ -37,9 +54,10 @@ void RunController::carry_out(const RunPtr& run, const engine::Command& command)
     auto& flight = run->flights[key];
     flight.spec = launch_command->spec;
     flight.pod = pod_name(run->engine.info().resource_name, key.first, key.second);
-    flight.folder = task_folder(options_.data, run->run.run_id, key.first, key.second);
     flight.created = run->found_pods.erase(flight.pod) > 0;
     run->pods[flight.pod] = key;
+    ++launching_;
+    launched_.reset();
     scope_.spawn([this, run, c = *launch_command] { return launch(run, c); });
   } else if (const auto* check = std::get_if<engine::CheckCache>(&command)) {
     scope_.spawn([this, run, c = *check] { return check_cache(run, c); });
@@ -94,7 +112,8 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
 }
 
 RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spec, const std::string& pod,
-                                                   const std::string& ns, const std::filesystem::path& folder) {
+                                                   const std::string& ns, const std::string& uid,
+                                                   std::filesystem::path& folder) {
   Prepared prepared;
   const auto& component = *spec.component;
   if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
@@ -103,8 +122,8 @@ RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spe
     return prepared;
   }
   try {
+    if (folder.empty()) folder = folders_.make(uid, declares_outputs(spec));
     const auto resolved = engine::resolve(spec, paths_in(folder, options_.objects, options_.sandbox));
-    folders_.make(folder, declares_outputs(spec));
     if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
     PodInputs inputs;
     inputs.name = pod;
@@ -128,15 +147,27 @@ RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spe
 
 Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const auto spec = run->flights.at(key).spec;
-  const auto folder = run->flights.at(key).folder;
   const auto pod = run->flights.at(key).pod;
   const std::string ns = run->engine.info().ns;
-  Prepared prepared = co_await pool_.run([&] { return prepare_pod(*spec, pod, ns, folder); });
-  if (!prepared.failure.empty()) co_return prepared.failure;
+  const auto uid = pod_uid(*run, *spec);
+  auto folder = folders_.take(uid, declares_outputs(*spec)).value_or(std::filesystem::path());
+  Prepared prepared;
+  if (folder.empty() || needs_disk(*spec)) {
+    const auto work = [&] { return prepare_pod(*spec, pod, ns, uid, folder); };
+    prepared = co_await pool_.run(work);
+  } else {
+    prepared = prepare_pod(*spec, pod, ns, uid, folder);
+  }
   auto flight = run->flights.find(key);
-  if (flight == run->flights.end() || flight->second.canceled) co_return std::string();
+  const bool wanted = prepared.failure.empty() && flight != run->flights.end() && !flight->second.canceled;
+  if (!wanted) {
+    give_back(std::move(folder), true);
+    co_return prepared.failure;
+  }
+  flight->second.folder = folder;
   kube::WriteOptions options;
   options.durable = false;
+  options.uid = uid;
   bool exists = false;
   std::string failure;
   kube::Object created;
@@ -145,6 +176,10 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   } catch (const Error& error) {
     exists = error.code() == Code::AlreadyExists;
     if (!exists) failure = fmt::format("the task cannot be started: {}", error.message());
+  }
+  if (created == nullptr) {
+    give_back(std::move(folder), true);
+    if (flight = run->flights.find(key); flight != run->flights.end()) flight->second.folder.clear();
   }
   if (exists) {
     // From before a crash: it is ours if it says so.
@@ -161,6 +196,12 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
 }
 
 Async<> RunController::launch(RunPtr run, engine::Launch command) {
+  struct Leave {
+    RunController& controller;
+    ~Leave() {
+      if (--controller.launching_ == 0) controller.launched_.set();
+    }
+  } leave{*this};
   const FlightKey key{command.task, command.attempt};
   const auto kept = run->kept.find(command.spec->path);
   if (kept != run->kept.end()) {
@@ -294,7 +335,7 @@ Async<> RunController::watch_pods(std::string resource_version) {
     for (const auto& [id, run] : active_) {
       for (auto& [key, flight] : run->flights) {
         if (flight.over || !flight.created || present.contains(flight.pod)) continue;
-        flight.over = true;
+        flight.over = flight.gone = true;
         post(run, flight.canceled ? Event::task_canceled(key.first, key.second, clock_.now())
                                   : Event::task_failed(key.first, key.second, clock_.now(), 1, "its pod was deleted"));
       }
@@ -310,18 +351,23 @@ void RunController::on_pod(const json::object& pod, bool deleted) {
   const bool known = run_it != active_.end() && run_it->second->pods.contains(name);
   if (!known) {
     // Of a run that is over or gone. Pods that end are removed once their end is written.
-    if (!deleted && !kube::is_deleting(pod)) {
-      scope_.spawn([this, ns, pod_name = std::string(name)] { return remove_pod(ns, pod_name, 0); });
+    if (deleted) {
+      give_back(folder_of(pod), outcome_of(pod).finished);
+    } else if (!kube::is_deleting(pod)) {
+      scope_.spawn([this, ns, pod_name = std::string(name)] { return remove_pod(ns, pod_name); });
     }
     return;
   }
   auto run = run_it->second;
   const FlightKey key = run->pods.find(name)->second;
   const auto flight_it = run->flights.find(key);
-  if (flight_it == run->flights.end() || flight_it->second.over) return;
+  if (flight_it == run->flights.end()) return;
   auto& flight = flight_it->second;
+  flight.gone = flight.gone || deleted;
+  if (flight.over) return;
   flight.created = true;
   flight.uid = kube::uid_of(pod);
+  if (flight.folder.empty()) flight.folder = folder_of(pod);
   PodOutcome outcome = outcome_of(pod);
   if (outcome.started && !flight.started) {
     flight.started = true;
@@ -330,6 +376,7 @@ void RunController::on_pod(const json::object& pod, bool deleted) {
   }
   if (!outcome.finished && !deleted) return;
   flight.over = true;
+  flight.clean = outcome.finished;
   if (deleted && !outcome.finished) {
     const Time now = clock_.now();
     post(run, flight.canceled ? Event::task_canceled(key.first, key.second, now)
@@ -394,10 +441,10 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
   post(run, std::move(event));
 }
 
-Async<> RunController::remove_pod(std::string ns, std::string name, int64_t grace) {
+Async<> RunController::remove_pod(std::string ns, std::string name) {
   try {
     kube::DeleteOptions options;
-    options.grace_period_seconds = grace;
+    options.grace_period_seconds = kGrace;
     options.durable = false;
     co_await api_.remove(kube::kPods, ns, name, options);
   } catch (const Error& error) {
