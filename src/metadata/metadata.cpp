@@ -128,6 +128,7 @@ int64_t put_artifact(db::Connection& c, const Artifact& artifact) {
   db::Rows rows = c.query(
       "INSERT INTO artifacts (artifact_id, uuid, name, description, type, type_version, uri, created_at, namespace, "
       "run_id, task_id, producer_key, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT (artifact_id) DO UPDATE SET artifact_id = artifact_id "
       "ON CONFLICT (uuid) DO UPDATE SET name = excluded.name, uri = excluded.uri, type = excluded.type, "
       "type_version = excluded.type_version, metadata = excluded.metadata RETURNING artifact_id",
       id, uuid, artifact.name, artifact.description, artifact.type, artifact.type_version, artifact.uri,

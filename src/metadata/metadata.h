@@ -49,7 +49,8 @@ struct Link {
   int64_t iteration = -1;  // of the loop that the task stands in, -1 outside of any
 };
 
-// Inserts the artifact, or replaces name, uri, type and metadata of the one with its uuid. Returns its id.
+// Inserts the artifact, or replaces name, uri, type and metadata of the one with its uuid. One with its id stays as it
+// is. Returns its id.
 int64_t put_artifact(db::Connection& connection, const Artifact& artifact);
 // Does nothing when the same link is there.
 void put_link(db::Connection& connection, const Link& link);
@@ -73,6 +74,11 @@ class Store {
 
   // For artifacts whose id must be known before they are written. Thread-safe; a number that is not used is lost.
   int64_t next_artifact_id() { return next_id_.fetch_add(1); }
+  // One that was taken before a restart.
+  void reserve_artifact_id(int64_t id) {
+    for (auto next = next_id_.load(); next <= id && !next_id_.compare_exchange_weak(next, id + 1);) {
+    }
+  }
 
   struct Page {
     std::vector<Artifact> items;

@@ -11,13 +11,10 @@
 
 #include "base/async.h"
 #include "pipelines/engine/engine.h"
+#include "pipelines/run/run_rows.h"
 #include "pipelines/store/records.h"
 
 namespace penstock::pipelines {
-
-// {"parameters", "artifacts"} as the store keeps a task's outputs, and back.
-json::object outputs_json(const engine::Outputs& outputs);
-engine::Outputs outputs_from(const json::object& object);
 
 using FlightKey = std::pair<engine::TaskId, int>;  // task, attempt
 
@@ -44,6 +41,9 @@ struct ActiveRun {
   int64_t next_seq = 0;
   std::deque<engine::Event> inbox;
   Time began{};  // of RunStarted; differs in a retry
+  RunRows rows;                 // that are not written yet
+  bool rows_scheduled = false;  // to become due
+  bool rows_due = false;        // they go with the next batch
   bool driving = false;
   bool durable_wanted = false;  // the next batch is synced: somebody waits for it
   bool forgotten = false;       // rows are about to be deleted: write nothing more

@@ -6,25 +6,18 @@
 namespace penstock::pipelines {
 
 using engine::Event;
-using engine::TaskState;
 
-// What one transaction writes.
+namespace {
+
+// Long beside a short task, so that many events share a transaction; short for somebody who watches.
+constexpr std::chrono::milliseconds kRowsDelay{20};
+
+}  // namespace
+
+// What one transaction writes, and what is done after it.
 struct RunController::Batch {
   std::vector<Event> events;
-  std::vector<std::shared_ptr<const engine::TaskRecord>> records;
-  std::vector<metadata::Artifact> artifacts;
-  std::vector<metadata::Link> links;
-  struct Cached {
-    std::string fingerprint;
-    std::string task_id;
-    engine::Outputs outputs;
-  };
-  std::vector<Cached> cached;
-  // task id → pod name and uid: what its log is found by
-  std::map<std::string, std::pair<std::string, std::string>> pods;
-  std::optional<engine::RunFinished> finished;
-  bool begins = false;
-  bool cancels = false;
+  std::optional<RunRows> rows;
   std::vector<engine::Command> commands;
   // Removed once the end is written: until then a server that takes over may have to read it again.
   std::vector<std::string> ended_pods;
@@ -35,105 +28,10 @@ struct RunController::Watcher {
   Watcher(std::string id, Executor ex) : run_id(std::move(id)), executor(ex), ready(ex) {}
   std::string run_id;
   Executor executor;
-  std::deque<std::string> lines;  // touched on `executor` only, as is `ready`
+  std::string lines;  // touched on `executor` only, as is `ready`
   Signal ready;
   bool done = false;
 };
-
-json::object outputs_json(const engine::Outputs& outputs) {
-  json::object object;
-  if (!outputs.parameters.empty()) object["parameters"] = outputs.parameters;
-  if (!outputs.artifacts.empty()) object["artifacts"] = outputs.artifacts;
-  return object;
-}
-
-engine::Outputs outputs_from(const json::object& object) {
-  engine::Outputs outputs;
-  if (const auto* parameters = find_object(object, "parameters")) outputs.parameters = *parameters;
-  if (const auto* artifacts = find_object(object, "artifacts")) outputs.artifacts = *artifacts;
-  return outputs;
-}
-
-namespace {
-
-RunState run_state_of(TaskState state) {
-  switch (state) {
-    case TaskState::Succeeded: return RunState::Succeeded;
-    case TaskState::Canceled: return RunState::Canceled;
-    case TaskState::Skipped: return RunState::Skipped;
-    default: return RunState::Failed;
-  }
-}
-
-// {"value", "source", "producer"} of the engine as the API's {"value", "type", "producer": {"task_name"}}.
-json::object stored_io(const json::object& inputs) {
-  json::object stored;
-  for (const auto& [group, members] : inputs) {
-    if (!members.is_object()) continue;
-    auto& target = stored[group].emplace_object();
-    for (const auto& [name, member] : members.get_object()) {
-      const auto* object = member.if_object();
-      if (object == nullptr) {
-        target.emplace(name, member);
-        continue;
-      }
-      json::object entry;
-      for (const auto& [key, value] : *object) {
-        if (key == "source") {
-          entry["type"] = value;
-        } else if (key == "producer") {
-          entry["producer"] = {{"task_name", value}};
-        } else {
-          entry.emplace(key, value);
-        }
-      }
-      target.emplace(name, std::move(entry));
-    }
-  }
-  return stored;
-}
-
-TaskRecord stored_record(const std::string& run_id, const engine::TaskRecord& from) {
-  TaskRecord record;
-  record.run_id = run_id;
-  record.task_id = from.task_id;
-  record.parent_task_id = from.parent_task_id;
-  record.position = from.task;
-  record.name = from.name;
-  record.display_name = from.display_name;
-  record.type = engine::name_of(from.type);
-  record.state = engine::name_of(from.state);
-  record.scope_path = from.path;
-  record.create_time = from.create_time;
-  record.start_time = from.start_time;
-  record.end_time = from.end_time;
-  if (from.inputs) record.inputs = stored_io(*from.inputs);
-  if (from.outputs) record.outputs = outputs_json(*from.outputs);
-  record.error = {from.error.code, from.error.message};
-  record.attempt = from.attempt;
-  record.iteration_index = static_cast<int32_t>(from.iteration_index);
-  record.iteration_count = static_cast<int32_t>(from.iteration_count);
-  record.fingerprint = from.fingerprint;
-  return record;
-}
-
-json::object task_line(const TaskRecord& record) {
-  json::object task{{"task_id", record.task_id}, {"name", record.name}, {"display_name", record.display_name},
-                    {"path", record.scope_path}, {"type", record.type}, {"state", record.state},
-                    {"attempt", record.attempt}};
-  if (record.start_time != Time{}) task["start_time"] = format_time(record.start_time, true);
-  if (record.end_time != Time{}) task["end_time"] = format_time(record.end_time, true);
-  if (!record.error.empty()) task["error"] = {{"code", record.error.code}, {"message", record.error.message}};
-  return task;
-}
-
-json::object run_line(const Run& run, RunState state, const Status& error) {
-  json::object line{{"run_id", run.run_id}, {"display_name", run.display_name}, {"state", to_string(state)}};
-  if (!error.empty()) line["error"] = {{"code", error.code}, {"message", error.message}};
-  return line;
-}
-
-}  // namespace
 
 RunController::RunController(Loop& control, kube::Api& api, kube::PodLogs& logs, Store& store,
                              metadata::Store& metadata, SpecCache& specs, const Clock& clock, BlockingPool& pool,
@@ -149,7 +47,8 @@ RunController::RunController(Loop& control, kube::Api& api, kube::PodLogs& logs,
       options_(std::move(options)),
       folders_(options_.data),
       scope_(control.executor(), "run controller"),
-      launched_(control.executor()) {
+      launched_(control.executor()),
+      any_rows_(control.executor()) {
   launched_.set();
 }
 
@@ -181,6 +80,7 @@ Async<> RunController::start() {
   for (const auto& pod : pods.items) on_pod(*pod, false);
   const std::string version = pods.resource_version;
   scope_.spawn([this, version] { return watch_pods(version); });
+  scope_.spawn([this] { return rows_loop(); });
   co_await launched_.wait();
   reclaim_folders(pods);
   if (!runs.empty()) spdlog::info("took up {} runs that were in progress", runs.size());
@@ -228,14 +128,10 @@ Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_
   try {
     auto active = co_await load(run);
     active->found_pods = std::move(found_pods);
-    const auto events = co_await store_.load_events(run_id);
-    for (const auto& text : events) {
-      const auto event = engine::event_from_json(parse_json(text));
-      if (event.type == Event::Type::RunStarted) active->began = event.time;
-      active->engine.step(event);
-    }
-    active->next_seq = static_cast<int64_t>(events.size());
+    const auto log = co_await store_.load_events(run_id);
+    replay(*active, log);
     active_.emplace(run_id, active);
+    if (!active->rows.empty()) schedule_rows(active);
     if (!active->engine.started()) {
       post(active, Event::run_started(clock_.now()));
     } else if (active->engine.finished()) {
@@ -255,6 +151,20 @@ Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_
     co_await store_.set_run_state(run_id, RunState::Failed,
                                   {static_cast<int>(Code::Internal), "the run cannot go on: " + failure}, clock_.now());
   }
+}
+
+void RunController::replay(ActiveRun& run, const store::EventLog& log) {
+  for (size_t i = 0; i < log.events.size(); ++i) {
+    if (i == static_cast<size_t>(log.in_rows)) run.rows = {};
+    Batch batch;  // was carried out by the former server; what is still to be done, resume_commands() tells
+    auto event = engine::event_from_json(parse_json(log.events[i]));
+    take_in(run, event, batch, true);
+    for (const auto& command : batch.commands) {
+      if (const auto* launched = std::get_if<engine::Launch>(&command)) note_flight(run, *launched);
+    }
+  }
+  if (log.in_rows >= static_cast<int64_t>(log.events.size())) run.rows = {};
+  run.next_seq = static_cast<int64_t>(log.events.size());
 }
 
 Async<> RunController::start(std::string run_id) {
@@ -329,14 +239,19 @@ Async<> RunController::forget(std::string run_id) {
 void RunController::post(const RunPtr& run, Event event) {
   if (run->forgotten) return;
   run->inbox.push_back(std::move(event));
+  kick(run);
+}
+
+void RunController::kick(const RunPtr& run) {
   run->idle.reset();
   if (run->driving) return;
   run->driving = true;
   scope_.spawn([this, run] { return drive(run); });
 }
 
-void RunController::take_in(ActiveRun& run, Event& event, Batch& batch) {
+void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool replayed) {
   const auto flight = run.flights.find({event.task, event.attempt});
+  const bool produces = event.type == Event::Type::TaskSucceeded || event.type == Event::Type::ImportFinished;
   // Artifacts get their ids before the engine sees them, so that consumers can be linked to them.
   for (auto& [name, list] : event.outputs.artifacts) {
     if (!list.is_array()) continue;
@@ -347,6 +262,11 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch) {
       if (fresh) {
         id = metadata_.next_artifact_id();
         artifact["id"] = std::to_string(id);
+      } else if (replayed) {
+        metadata_.reserve_artifact_id(id);
+      }
+      // In a replay it may be there or not; what is there stays.
+      if (fresh || (replayed && produces)) {
         metadata::Artifact row;
         row.artifact_id = id;
         row.name = get_string(artifact, "name", name);
@@ -361,27 +281,27 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch) {
         row.name_space = run.run.name_space;
         row.producer_key = name;
         if (flight != run.flights.end()) row.task_id = flight->second.spec->task_id;
-        batch.artifacts.push_back(std::move(row));
+        run.rows.add(std::move(row));
       }
     }
   }
   if (flight != run.flights.end() && !flight->second.uid.empty()) {
-    batch.pods[flight->second.spec->task_id] = {flight->second.pod, flight->second.uid};
+    run.rows.set_pod(flight->second.spec->task_id, flight->second.pod, flight->second.uid);
   }
   if (event.type == Event::Type::TaskSucceeded && flight != run.flights.end() &&
       !flight->second.spec->fingerprint.empty()) {
-    batch.cached.push_back({flight->second.spec->fingerprint, flight->second.spec->task_id, event.outputs});
+    run.rows.add_cached(flight->second.spec->fingerprint, flight->second.spec->task_id, event.outputs);
   }
   if (event.type == Event::Type::RunStarted) {
-    batch.begins = true;
+    run.rows.begin();
     run.began = event.time;
   }
-  batch.cancels = batch.cancels || event.type == Event::Type::CancelRequested;
+  if (event.type == Event::Type::CancelRequested) run.rows.cancel();
   for (auto& command : run.engine.step(event)) {
     if (auto* changed = std::get_if<engine::TaskChanged>(&command)) {
-      batch.records.push_back(std::move(changed->record));
+      run.rows.add(run.run.run_id, std::move(changed->record));
     } else if (auto* finished = std::get_if<engine::RunFinished>(&command)) {
-      batch.finished = std::move(*finished);
+      run.rows.finish(std::move(*finished));
     } else {
       batch.commands.push_back(std::move(command));
     }
@@ -404,106 +324,76 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch) {
   }
 }
 
-namespace {
-
-// INPUT and OUTPUT links of a record that has just been launched or ended.
-void link_artifacts(const std::string& run_id, const engine::TaskRecord& record, std::vector<metadata::Link>& links) {
-  auto add = [&](const json::object& artifacts, bool input) {
-    for (const auto& [key, member] : artifacts) {
-      const json::value* list = &member;
-      if (const auto* object = member.if_object()) list = object->if_contains("artifacts");
-      if (list == nullptr || !list->is_array()) continue;
-      for (const auto& artifact : list->get_array()) {
-        const auto id = artifact.is_object() ? get_int(artifact.get_object(), "id") : 0;
-        if (id == 0) continue;
-        metadata::Link link;
-        link.artifact_id = id;
-        link.run_id = run_id;
-        link.task_id = record.task_id;
-        link.direction = input ? metadata::Direction::Input : metadata::Direction::Output;
-        link.key = key;
-        links.push_back(std::move(link));
-      }
-    }
-  };
-  const bool runs = record.type == engine::TaskType::Runtime || record.type == engine::TaskType::Importer;
-  if (!runs) return;
-  if (record.inputs && (record.state == TaskState::Running || record.state == TaskState::Cached)) {
-    if (const auto* artifacts = find_object(*record.inputs, "artifacts")) add(*artifacts, true);
-  }
-  if (record.outputs && (record.state == TaskState::Succeeded || record.state == TaskState::Cached)) {
-    add(record.outputs->artifacts, false);
-  }
-}
-
-}  // namespace
-
 Async<> RunController::drive(RunPtr run) {
-  while (!run->inbox.empty()) {
-    auto events = std::move(run->inbox);
-    run->inbox.clear();
+  while (!run->inbox.empty() || run->rows_due) {
+    auto events = std::exchange(run->inbox, {});
     auto batch = std::make_shared<Batch>();  // the writer thread may still hold it when we are cancelled
     for (auto& event : events) {
-      take_in(*run, event, *batch);
+      take_in(*run, event, *batch, false);
       batch->events.push_back(std::move(event));
     }
-    for (const auto& record : batch->records) {
-      link_artifacts(run->run.run_id, *record, batch->links);
+    if (run->rows_due || run->durable_wanted || run->rows.finished()) {
+      batch->rows = std::exchange(run->rows, {});
+      run->rows_due = false;
+    } else if (!run->rows.empty()) {
+      schedule_rows(run);
     }
     co_await commit(run, batch);
     if (run->forgotten) break;
-    for (const auto& record : batch->records) {
-      if (!watchers_.empty())
-        publish(run->run.run_id, to_text(json::object{{"task", task_line(stored_record(run->run.run_id, *record))}}));
-    }
     for (const auto& pod : batch->ended_pods) {
       scope_.spawn([this, ns = run->engine.info().ns, pod] { return remove_pod(ns, pod); });
     }
     for (auto& [folder, clean] : batch->ended_folders) give_back(std::move(folder), clean);
     for (const auto& command : batch->commands) carry_out(run, command);
-    if (batch->finished) finish(run);
+    if (batch->rows) written(run, *batch->rows);
   }
   run->driving = false;
   run->idle.set();
 }
 
-void RunController::write_batch(db::Connection& c, const Run& run, const Batch& batch, int64_t first_seq, Time now) {
-  std::vector<std::string> events;
-  events.reserve(batch.events.size());
-  for (const auto& event : batch.events) events.push_back(to_text(engine::to_json(event)));
-  store::write_events(c, run.run_id, first_seq, events);
-  std::vector<TaskRecord> records;
-  records.reserve(batch.records.size());
-  for (const auto& record : batch.records) {
-    records.push_back(stored_record(run.run_id, *record));
-    if (const auto pod = batch.pods.find(record->task_id); pod != batch.pods.end()) {
-      records.back().pod_name = pod->second.first;
-      records.back().pod_uid = pod->second.second;
+// The rows are in the database.
+void RunController::written(const RunPtr& run, const RunRows& rows) {
+  if (const auto state = rows.state()) {
+    run->run.state = *state;
+    run->run.error = rows.error();
+  }
+  if (rows.finished()) active_.erase(run->run.run_id);
+  publish(run->run, rows);
+}
+
+void RunController::schedule_rows(const RunPtr& run) {
+  if (std::exchange(run->rows_scheduled, true)) return;
+  with_rows_.push_back(run);
+  any_rows_.set();
+}
+
+Async<> RunController::rows_loop() {
+  while (true) {
+    co_await any_rows_.wait();
+    co_await sleep_for(kRowsDelay);
+    any_rows_.reset();
+    for (const auto& run : std::exchange(with_rows_, {})) {
+      run->rows_scheduled = false;
+      if (run->forgotten || run->rows.empty()) continue;
+      run->rows_due = true;
+      kick(run);
     }
-  }
-  store::write_tasks(c, records);
-  for (const auto& artifact : batch.artifacts) metadata::put_artifact(c, artifact);
-  for (const auto& link : batch.links) metadata::put_link(c, link);
-  for (const auto& cached : batch.cached) {
-    store::put_cached(c, run.pipeline_name, cached.fingerprint,
-                      {run.run_id, cached.task_id, outputs_json(cached.outputs)}, now);
-  }
-  if (batch.begins) store::set_run_state(c, run.run_id, RunState::Running, {}, now);
-  if (batch.cancels && !batch.finished) store::set_run_state(c, run.run_id, RunState::Canceling, {}, now);
-  if (batch.finished) {
-    store::set_run_state(c, run.run_id, run_state_of(batch.finished->state),
-                         {batch.finished->error.code, batch.finished->error.message}, batch.finished->time);
   }
 }
 
 Async<> RunController::commit(RunPtr run, std::shared_ptr<Batch> batch) {
-  const std::string run_id = run->run.run_id;
   const auto first_seq = run->next_seq;
   const auto durability = run->durable_wanted ? db::Durability::Synced : db::Durability::Relaxed;
   const Time now = clock_.now();
   std::chrono::milliseconds pause(100);
   // Named, and `batch` held by it: g++ 12 destroys captures twice of a closure that is written inside a co_await.
-  const auto write = [&, batch](db::Connection& c) { write_batch(c, run->run, *batch, first_seq, now); };
+  const auto write = [&, batch](db::Connection& c) {
+    std::vector<std::string> events;
+    events.reserve(batch->events.size());
+    for (const auto& event : batch->events) events.push_back(to_text(engine::to_json(event)));
+    store::write_events(c, run->run.run_id, first_seq, events);
+    if (batch->rows) batch->rows->write(c, run->run, first_seq + static_cast<int64_t>(events.size()), now);
+  };
   while (!run->forgotten) {
     std::string failure;
     try {
@@ -513,41 +403,22 @@ Async<> RunController::commit(RunPtr run, std::shared_ptr<Batch> batch) {
     }
     if (failure.empty()) break;
     // Nothing may happen that isn't written: the run waits until it can be (a full disk, most likely).
-    spdlog::error("run {} waits: its progress cannot be written: {}", run_id, failure);
+    spdlog::error("run {} waits: its progress cannot be written: {}", run->run.run_id, failure);
     co_await sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::milliseconds(5000));
   }
   run->next_seq += static_cast<int64_t>(batch->events.size());
   run->durable_wanted = false;
-  if (batch->begins) run->run.state = RunState::Running;
-  if (batch->cancels) run->run.state = RunState::Canceling;
-  if (batch->begins || batch->cancels) {
-    publish(run_id, to_text(json::object{{"run", run_line(run->run, run->run.state, {})}}));
-  }
-  if (batch->finished) {
-    run->run.state = run_state_of(batch->finished->state);
-    run->run.error = {batch->finished->error.code, batch->finished->error.message};
-  }
 }
 
-void RunController::finish(const RunPtr& run) {
-  const std::string run_id = run->run.run_id;
-  active_.erase(run_id);
-  publish(run_id, to_text(json::object{{"run", run_line(run->run, run->run.state, run->run.error)}}));
+void RunController::publish(const Run& run, const RunRows& rows) {
+  std::shared_ptr<const std::string> lines;  // shared by the watchers
   for (const auto& watcher : watchers_) {
-    if (watcher->run_id != run_id) continue;
-    asio::post(watcher->executor, [watcher] {
-      watcher->done = true;
-      watcher->ready.set();
-    });
-  }
-}
-
-void RunController::publish(const std::string& run_id, const std::string& line) {
-  for (const auto& watcher : watchers_) {
-    if (watcher->run_id != run_id) continue;
-    asio::post(watcher->executor, [watcher, line] {
-      watcher->lines.push_back(line);
+    if (watcher->run_id != run.run_id) continue;
+    if (lines == nullptr) lines = std::make_shared<const std::string>(rows.lines(run));
+    asio::post(watcher->executor, [watcher, lines, last = rows.finished().has_value()] {
+      watcher->lines += *lines;
+      watcher->done = watcher->done || last;
       watcher->ready.set();
     });
   }
@@ -563,18 +434,15 @@ Async<> RunController::watch(std::string run_id, http::BodyWriter& out) {
   std::exception_ptr failure;
   try {
     const Run run = co_await store_.get_run(run_id);
-    for (const auto& task : co_await store_.list_tasks(run_id)) {
-      const std::string text = to_text(json::object{{"task", task_line(task)}}) + "\n";
-      co_await out.write(text);
-    }
-    const std::string text = to_text(json::object{{"run", run_line(run, run.state, run.error)}}) + "\n";
-    co_await out.write(text);
+    std::string present;
+    for (const auto& task : co_await store_.list_tasks(run_id)) present += task_line(task);
+    present += run_line(run);
+    co_await out.write(present);
     if (is_final(run.state)) watcher->done = true;
     while (true) {
       while (!watcher->lines.empty()) {
-        const std::string line = watcher->lines.front() + "\n";
-        watcher->lines.pop_front();
-        co_await out.write(line);
+        const std::string lines = std::exchange(watcher->lines, {});
+        co_await out.write(lines);
       }
       if (watcher->done) break;
       watcher->ready.reset();

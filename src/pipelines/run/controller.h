@@ -75,11 +75,15 @@ class RunController : public RunControl {
   void post(const RunPtr& run, engine::Event event);
   Async<> drive(RunPtr run);
   Async<> commit(RunPtr run, std::shared_ptr<Batch> batch);
-  // On the writer thread.
-  static void write_batch(db::Connection& c, const Run& run, const Batch& batch, int64_t first_seq, Time now);
-  void take_in(ActiveRun& run, engine::Event& event, Batch& batch);
-  void finish(const RunPtr& run);
+  // `replayed`: from the log, after a restart.
+  void take_in(ActiveRun& run, engine::Event& event, Batch& batch, bool replayed);
+  void replay(ActiveRun& run, const store::EventLog& log);
+  void kick(const RunPtr& run);
+  void schedule_rows(const RunPtr& run);
+  Async<> rows_loop();
+  void written(const RunPtr& run, const RunRows& rows);
 
+  static Flight& note_flight(ActiveRun& run, const engine::Launch& command);
   void carry_out(const RunPtr& run, const engine::Command& command);
   Async<> launch(RunPtr run, engine::Launch command);
   struct Prepared {
@@ -107,7 +111,7 @@ class RunController : public RunControl {
   std::vector<ObjectMount> mounts_of(const engine::LaunchSpec& spec) const;
   std::optional<std::filesystem::path> local_path(std::string_view uri) const;
 
-  void publish(const std::string& run_id, const std::string& line);
+  void publish(const Run& run, const RunRows& rows);
 
   Loop& control_;
   kube::Api& api_;
@@ -122,6 +126,8 @@ class RunController : public RunControl {
   Scope scope_;
   int launching_ = 0;
   Signal launched_;  // set while no pod is being made
+  std::vector<RunPtr> with_rows_;  // that wait to be written
+  Signal any_rows_;
   std::unordered_map<std::string, RunPtr> active_;
   std::list<std::shared_ptr<Watcher>> watchers_;  // shared with the request that reads it
 };

@@ -48,14 +48,20 @@ bool declares_outputs(const engine::LaunchSpec& spec) {
 
 }  // namespace
 
+Flight& RunController::note_flight(ActiveRun& run, const engine::Launch& command) {
+  const FlightKey key{command.task, command.attempt};
+  auto& flight = run.flights[key];
+  flight.spec = command.spec;
+  flight.pod = pod_name(run.engine.info().resource_name, key.first, key.second);
+  flight.uid = pod_uid(run, *command.spec);
+  run.pods[flight.pod] = key;
+  return flight;
+}
+
 void RunController::carry_out(const RunPtr& run, const engine::Command& command) {
   if (const auto* launch_command = std::get_if<engine::Launch>(&command)) {
-    const FlightKey key{launch_command->task, launch_command->attempt};
-    auto& flight = run->flights[key];
-    flight.spec = launch_command->spec;
-    flight.pod = pod_name(run->engine.info().resource_name, key.first, key.second);
+    auto& flight = note_flight(*run, *launch_command);
     flight.created = run->found_pods.erase(flight.pod) > 0;
-    run->pods[flight.pod] = key;
     ++launching_;
     launched_.reset();
     scope_.spawn([this, run, c = *launch_command] { return launch(run, c); });
@@ -149,7 +155,7 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const auto spec = run->flights.at(key).spec;
   const auto pod = run->flights.at(key).pod;
   const std::string ns = run->engine.info().ns;
-  const auto uid = pod_uid(*run, *spec);
+  const auto uid = run->flights.at(key).uid;
   auto folder = folders_.take(uid, declares_outputs(*spec)).value_or(std::filesystem::path());
   Prepared prepared;
   if (folder.empty() || needs_disk(*spec)) {
@@ -190,8 +196,6 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
       failure = fmt::format("the task cannot be started: a pod named {} belongs to another run", pod);
     }
   }
-  flight = run->flights.find(key);
-  if (failure.empty() && flight != run->flights.end()) flight->second.uid = kube::uid_of(*created);
   co_return failure;
 }
 

@@ -155,7 +155,9 @@ CREATE TABLE cached_tasks (
 }  // namespace
 
 const db::Migrations& Store::migrations() {
-  static const db::Migrations kMigrations{"pipelines", {kTables}};
+  static const db::Migrations kMigrations{
+      "pipelines",
+      {kTables, "CREATE TABLE run_progress (run_id TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID;"}};
   return kMigrations;
 }
 

@@ -130,7 +130,7 @@ struct TaskRecord {
   int32_t iteration_index = -1;  // -1: not an iteration
   int32_t iteration_count = -1;  // -1: not a loop
   std::string fingerprint;       // of the cache; empty when caching is off
-  // Kept by the store: each write that changes `state` adds an entry. Ignored when written.
+  // Kept by the store. When written: the changes since the last write; one to `state` when there is none.
   std::vector<StateChange> state_history;
 };
 

@@ -32,7 +32,12 @@ void set_run_state(db::Connection& connection, std::string_view run_id, RunState
 // so that two writers cannot both continue a log.
 void write_events(db::Connection& connection, std::string_view run_id, int64_t first_seq,
                   std::span<const std::string> events);
-std::vector<std::string> read_events(db::Connection& connection, std::string_view run_id);
+struct EventLog {
+  std::vector<std::string> events;
+  int64_t in_rows = 0;  // how many of them the tables of tasks and artifacts and the run's own row reflect
+};
+EventLog read_events(db::Connection& connection, std::string_view run_id);
+void write_progress(db::Connection& connection, std::string_view run_id, int64_t events);
 void delete_events(db::Connection& connection, std::string_view run_id);
 
 // Inserts or replaces rows by (run_id, task_id). A change of `state` is added to the row's state history, with the
@@ -114,7 +119,7 @@ class Store {
 
   // --- a run's tasks, events and the cache ---
   Async<> append_events(std::string run_id, int64_t first_seq, std::vector<std::string> events);  // Relaxed
-  Async<std::vector<std::string>> load_events(std::string run_id);
+  Async<store::EventLog> load_events(std::string run_id);
   Async<> upsert_tasks(std::vector<TaskRecord> tasks);  // Relaxed
   Async<std::vector<TaskRecord>> list_tasks(std::string run_id);
   // `parent_task_id` restricts to the children of a task when given.

@@ -173,9 +173,9 @@ TEST_CASE_FIXTURE(StoreFixture, "events continue a log and never fork it") {
   wait(store.append_events("r", 0, {"a", "b"}));
   wait(store.append_events("r", 2, {"c"}));
   wait(store.append_events("other", 0, {"x"}));
-  CHECK(wait(store.load_events("r")) == std::vector<std::string>{"a", "b", "c"});
+  CHECK(wait(store.load_events("r")).events == std::vector<std::string>{"a", "b", "c"});
   CHECK_THROWS_AS(wait(store.append_events("r", 2, {"d"})), Error);
-  CHECK(wait(store.load_events("r")).size() == 3);
+  CHECK(wait(store.load_events("r")).events.size() == 3);
 }
 
 TEST_CASE_FIXTURE(StoreFixture, "cached tasks: the newest for a pipeline and fingerprint") {

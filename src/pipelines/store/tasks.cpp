@@ -15,7 +15,8 @@ constexpr std::string_view kUpsertTask =
     "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (run_id, task_id) DO UPDATE SET parent_task_id = excluded.parent_task_id, "
     "name = excluded.name, display_name = excluded.display_name, type = excluded.type, "
-    "state_history = state_history || CASE WHEN state = excluded.state THEN '' ELSE excluded.state_history END, "
+    // The first change is no change when the row has that state; then only the later ones are added.
+    "state_history = state_history || CASE WHEN state = ?24 THEN ?25 ELSE excluded.state_history END, "
     "state = excluded.state, scope_path = excluded.scope_path, create_time = excluded.create_time, "
     "start_time = excluded.start_time, end_time = excluded.end_time, error_code = excluded.error_code, "
     "error_message = excluded.error_message, "
@@ -30,12 +31,22 @@ std::string object_text(const json::object& object) { return object.empty() ? st
 
 void write_tasks(db::Connection& c, std::span<const TaskRecord> tasks) {
   for (const TaskRecord& task : tasks) {
-    const Time at = std::max({task.create_time, task.start_time, task.end_time});
+    std::string first, later;
+    std::string_view first_state = task.state;
+    if (task.state_history.empty()) {
+      first = history_entry(std::max({task.create_time, task.start_time, task.end_time}), task.state);
+    } else {
+      first_state = task.state_history[0].state;
+      first = history_entry(task.state_history[0].update_time, first_state);
+    }
+    for (size_t i = 1; i < task.state_history.size(); ++i) {
+      later += history_entry(task.state_history[i].update_time, task.state_history[i].state);
+    }
     c.execute(kUpsertTask, task.run_id, task.task_id, task.parent_task_id, task.position, task.name, task.display_name,
               task.type, task.state, task.scope_path, to_micros(task.create_time), to_micros(task.start_time),
               to_micros(task.end_time), task.error.code, task.error.message, task.pod_name, task.attempt,
-              task.iteration_index, task.iteration_count, task.fingerprint, history_entry(at, task.state),
-              object_text(task.inputs), object_text(task.outputs), task.pod_uid);
+              task.iteration_index, task.iteration_count, task.fingerprint, first + later,
+              object_text(task.inputs), object_text(task.outputs), task.pod_uid, first_state, later);
   }
 }
 
@@ -49,15 +60,24 @@ void write_events(db::Connection& c, std::string_view run_id, int64_t first_seq,
   }
 }
 
-std::vector<std::string> read_events(db::Connection& c, std::string_view run_id) {
-  std::vector<std::string> events;
-  db::Rows rows = c.query("SELECT event FROM run_events WHERE run_id = ? ORDER BY seq", run_id);
-  while (rows.next()) events.push_back(rows.string(0));
-  return events;
+EventLog read_events(db::Connection& c, std::string_view run_id) {
+  EventLog log;
+  {
+    db::Rows rows = c.query("SELECT event FROM run_events WHERE run_id = ? ORDER BY seq", run_id);
+    while (rows.next()) log.events.push_back(rows.string(0));
+  }
+  db::Rows rows = c.query("SELECT events FROM run_progress WHERE run_id = ?", run_id);
+  if (rows.next()) log.in_rows = rows.integer(0);
+  return log;
+}
+
+void write_progress(db::Connection& c, std::string_view run_id, int64_t events) {
+  c.execute("INSERT OR REPLACE INTO run_progress (run_id, events) VALUES (?, ?)", run_id, events);
 }
 
 void delete_events(db::Connection& c, std::string_view run_id) {
   c.execute("DELETE FROM run_events WHERE run_id = ?", run_id);
+  c.execute("DELETE FROM run_progress WHERE run_id = ?", run_id);
 }
 
 void put_cached(db::Connection& c, std::string_view pipeline_name, std::string_view fingerprint, const CachedTask& task,
@@ -85,7 +105,7 @@ Async<> Store::append_events(std::string run_id, int64_t first_seq, std::vector<
                            db::Durability::Relaxed);
 }
 
-Async<std::vector<std::string>> Store::load_events(std::string run_id) {
+Async<store::EventLog> Store::load_events(std::string run_id) {
   co_return co_await database_.read([&](db::Connection& c) { return store::read_events(c, run_id); });
 }
 
