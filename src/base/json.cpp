@@ -296,6 +296,11 @@ void write_text(const json::value& value, std::string& out) {
 
 }  // namespace
 
+json::object compact_copy(const json::object& object) {
+  constexpr size_t kFirstBlock = 4096;
+  return json::object(object, json::make_shared_resource<json::monotonic_resource>(kFirstBlock));
+}
+
 std::string to_text(const json::value& value) {
   std::string out;
   write_text(value, out);

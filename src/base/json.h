@@ -39,6 +39,10 @@ std::string string_at(const json::value& value, std::initializer_list<std::strin
 inline std::string to_std(const json::string& text) { return std::string(text.data(), text.size()); }
 inline std::string_view to_view(const json::string& text) { return {text.data(), text.size()}; }
 
+// A copy whose members lie in few blocks of memory of its own: quick to make and to drop, for objects that are not
+// changed much afterwards.
+json::object compact_copy(const json::object& object);
+
 // One-line JSON text.
 std::string to_text(const json::value& value);
 std::string to_text(const json::object& object);

@@ -166,7 +166,7 @@ Object Store::replace(Entry& entry, json::object object) {
 Object Store::erase(Entry& entry) {
   Object before = entry.object;
   Table& table = *entry.table;
-  json::object last = *before;
+  json::object last = compact_copy(*before);
   stamp(last);
   Object now = make_object(std::move(last));
   changes_.push_back({entry.row, &table, before, nullptr});

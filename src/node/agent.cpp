@@ -142,7 +142,11 @@ void Agent::State::recover(const kube::List& list) {
   std::error_code error;
   for (const auto& entry : fs::directory_iterator(options.data / "pods", error)) {
     const auto uid = entry.path().filename().string();
-    if (!uids.contains(uid)) remove_folder(uid);
+    if (uids.contains(uid)) {
+      left_folders.insert(uid);
+    } else {
+      remove_folder(uid);
+    }
   }
 }
 
@@ -235,7 +239,7 @@ void Agent::State::add(const kube::Object& object) {
     any_queued.set();
     return decide_soon();
   }
-  pod->bound = true;
+  pod->bound = pod->has_folder = true;
   pod->gpus = saved_gpus(pod->uid);
   scheduler.adopt(pod->uid, request.request, pod->gpus);
   for (const auto& process : processes) {
@@ -248,7 +252,10 @@ void Agent::State::add(const kube::Object& object) {
 void Agent::State::deleted(const json::object& object) {
   const std::string uid(kube::uid_of(object));
   const auto known = pods.find(uid);
-  if (known == pods.end()) return remove_folder(uid);
+  if (known == pods.end()) {
+    if (left_folders.erase(uid) > 0) remove_folder(uid);
+    return;
+  }
   const auto pod = known->second;
   pod->erased = true;
   apply(pod, pod->life.remove(std::chrono::seconds(0), clock.now()));
@@ -325,7 +332,10 @@ void Agent::State::decide() {
     const auto pod = known->second;
     pod->bound = true;
     pod->gpus = placement.gpus;
-    if (!pod->gpus.empty()) save_gpus(*pod);
+    if (!pod->gpus.empty()) {
+      pod->has_folder = true;
+      save_gpus(*pod);
+    }
     apply(pod, pod->life.bind(now));
   }
 }

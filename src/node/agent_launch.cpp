@@ -67,6 +67,7 @@ Async<Agent::State::Launchable> Agent::State::prepare(PodPtr pod, Launch wanted)
     } else {
       files = prepare_files(*object, objects, context, volume_options);
     }
+    pod->has_folder = pod->has_folder || files.own_folder;
     auto env = container_env(*object, *container, objects, context, base_env(*pod, files));
     result.process = process_of(*pod, *container, wanted, files);
     result.process.mounts = container_mounts(*container, files, env);

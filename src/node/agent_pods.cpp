@@ -71,7 +71,7 @@ json::object Agent::State::next_object(const AgentPod& pod, kube::WriteOptions& 
     return next;
   }
   write_options.whole = true;
-  json::object next = now;
+  json::object next = compact_copy(now);
   next["status"] = pod.life.status();
   if (bind) next["spec"].get_object()["nodeName"] = place.node_name;
   if (annotate) {
@@ -160,6 +160,7 @@ void Agent::State::erase_if_done(const PodPtr& pod) {
   forget(std::exchange(pod->processes, {}));
   if (pod->wake) wakes.erase({*pod->wake, pod->uid});
   pod->wake.reset();
+  if (pod->has_folder) left_folders.insert(pod->uid);
   pods.erase(pod->uid);
 }
 
@@ -169,7 +170,8 @@ void Agent::State::erase(const PodPtr& pod) {
   pod->wake.reset();
   const auto waiters = config_waiters.find(pod->ns);
   if (waiters != config_waiters.end()) waiters->second.erase(pod->uid);
-  if (pods.erase(pod->uid) > 0) remove_folder(pod->uid);
+  left_folders.erase(pod->uid);
+  if (pods.erase(pod->uid) > 0 && pod->has_folder) remove_folder(pod->uid);
 }
 
 }  // namespace penstock::node

@@ -27,6 +27,7 @@ struct AgentPod {
   PodLifecycle life;
   std::vector<int> gpus;
   bool bound = false;
+  bool has_folder = false;     // there may be a folder of its own
   bool dirty = false;          // life's status is to be written
   bool writing = false;        // a coroutine does so
   bool late = false;           // it is among State::late
@@ -120,6 +121,8 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   bool stopping = false;
 
   std::unordered_map<std::string, PodPtr> pods;  // by uid
+  // Uids of ended pods that are no longer in `pods` and may have a folder, which goes when they are deleted.
+  std::set<std::string> left_folders;
   // While starting: what the spawner told, by uid and process id.
   bool recovering = false;
   std::unordered_map<std::string, std::map<std::string, ProcessStatus>> known_processes;

@@ -134,6 +134,7 @@ class Preparer {
   PodFiles run() {
     PodFiles files;
     files.tmp = tmp_folder();
+    files.own_folder = made_;
     const auto* volumes = find_array(pod_.at("spec").get_object(), "volumes");
     if (!volumes) return files;
     for (size_t i = 0; i < volumes->size(); ++i) {
@@ -144,6 +145,7 @@ class Preparer {
       field_ = fmt::format("spec.volumes[{}]", i);
       files.volumes[name] = make(volume, name);
     }
+    files.own_folder = made_;
     return files;
   }
 

@@ -36,6 +36,7 @@ struct PodVolume {
 struct PodFiles {
   std::filesystem::path tmp;
   std::map<std::string, PodVolume> volumes;
+  bool own_folder = false;  // pod_folder() exists
 };
 
 std::filesystem::path pod_folder(const std::filesystem::path& data, std::string_view uid);

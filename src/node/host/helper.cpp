@@ -1,5 +1,6 @@
 #include "node/host/helper.h"
 
+#include <algorithm>
 #include <cerrno>
 #include <climits>
 #include <csignal>
@@ -28,6 +29,7 @@ namespace {
 // How long a helper waits for the server that started it.
 constexpr int kFirstClientMillis = 20'000;
 constexpr int kReadyFile = 3;
+constexpr std::chrono::milliseconds kHoldBack{5};
 
 void require(bool done, std::string_view what) {
   if (!done) throw_errno(what);
@@ -73,7 +75,9 @@ Helper::Helper(const HelperOptions& options) {
   watch_folder(folder);
   tasks_ = std::make_unique<HelperTasks>(options.data, [this](const ProcessStatus& status) {
     for (Client& client : clients_) {
-      if (client.greeted) write_status(client.out, status);
+      if (!client.greeted) continue;
+      write_status(client.out, status);
+      client.urgent = client.urgent || !status.running;
     }
   });
   set_timer(kFirstClientMillis);
@@ -149,7 +153,10 @@ void Helper::set_timer(int millis) {
 int Helper::run() {
   while (!ending_) {
     epoll_event events[16];
-    int count = epoll_wait(epoll_, events, 16, -1);
+    int count = epoll_wait(epoll_, events, 16, hold_back());
+    if (count == 0) {
+      for (Client& client : clients_) client.urgent = true;
+    }
     for (int i = 0; i < count; ++i) {
       int file = events[i].data.fd;
       if (file == listener_) {
@@ -179,6 +186,21 @@ int Helper::run() {
     ending_ = ending_ || (had_client_ && clients_.empty() && tasks_->idle());
   }
   return 0;
+}
+
+// Milliseconds for which nothing needs to be sent; -1: there is nothing. A process that has just started is told of a
+// moment late: by then it may have ended, and the server wakes once.
+int Helper::hold_back() {
+  const bool held = std::any_of(clients_.begin(), clients_.end(),
+                                [](const Client& client) { return !client.out.empty() && !client.waits_to_write; });
+  if (!held) {
+    held_since_ = {};
+    return -1;
+  }
+  const auto now = std::chrono::steady_clock::now();
+  if (held_since_ == std::chrono::steady_clock::time_point{}) held_since_ = now;
+  const auto left = held_since_ + kHoldBack - now;
+  return std::max<int>(0, static_cast<int>(std::chrono::ceil<std::chrono::milliseconds>(left).count()));
 }
 
 void Helper::take_signals() {
@@ -241,6 +263,7 @@ void Helper::handle(Client& client, std::string_view body) {
 }
 
 void Helper::greet(Client& client, FrameReader& frame) {
+  client.urgent = true;
   uint64_t version = frame.number();
   if (version == kHelperProtocol) {
     HelperOptions options;
@@ -260,6 +283,7 @@ void Helper::greet(Client& client, FrameReader& frame) {
 }
 
 void Helper::flush(Client& client) {
+  if (!client.urgent && !client.waits_to_write) return;
   while (!client.closed && !client.out.empty()) {
     ssize_t count = send(client.file, client.out.data(), client.out.size(), MSG_NOSIGNAL);
     if (count < 0) {
@@ -272,6 +296,7 @@ void Helper::flush(Client& client) {
   }
   if (client.waits_to_write && !client.closed) observe(client.file, EPOLLIN, false);
   client.waits_to_write = false;
+  client.urgent = false;
 }
 
 void Helper::drop_closed() {

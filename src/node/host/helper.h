@@ -33,6 +33,7 @@ class Helper {
     bool greeted = false;
     bool closed = false;
     bool waits_to_write = false;
+    bool urgent = false;  // `out` is not to be held back
     std::string in, out;
   };
 
@@ -48,10 +49,12 @@ class Helper {
   void greet(Client& client, FrameReader& frame);
   void flush(Client& client);
   void drop_closed();
+  int hold_back();
   void set_timer(int millis);
 
   std::string socket_path_;
   int lock_ = -1, listener_ = -1, epoll_ = -1, signals_ = -1, timer_ = -1, removals_ = -1;
+  std::chrono::steady_clock::time_point held_since_{};
   bool timer_runs_ = false;
   bool had_client_ = false;
   bool ending_ = false;

@@ -9,8 +9,8 @@ using engine::Event;
 
 namespace {
 
-// Long beside a short task, so that many events share a transaction; short for somebody who watches.
-constexpr std::chrono::milliseconds kRowsDelay{20};
+// What need not be done at once is done together. Long beside a short task; short for somebody who watches.
+constexpr std::chrono::milliseconds kLater{20};
 
 }  // namespace
 
@@ -48,7 +48,7 @@ RunController::RunController(Loop& control, kube::Api& api, kube::PodLogs& logs,
       folders_(options_.data),
       scope_(control.executor(), "run controller"),
       launched_(control.executor()),
-      any_rows_(control.executor()) {
+      any_later_(control.executor()) {
   launched_.set();
 }
 
@@ -80,7 +80,7 @@ Async<> RunController::start() {
   for (const auto& pod : pods.items) on_pod(*pod, false);
   const std::string version = pods.resource_version;
   scope_.spawn([this, version] { return watch_pods(version); });
-  scope_.spawn([this] { return rows_loop(); });
+  scope_.spawn([this] { return later_loop(); });
   co_await launched_.wait();
   reclaim_folders(pods);
   if (!runs.empty()) spdlog::info("took up {} runs that were in progress", runs.size());
@@ -97,7 +97,8 @@ void RunController::reclaim_folders(const kube::List& pods) {
 
 void RunController::give_back(std::filesystem::path folder, bool clean) {
   if (folder.empty()) return;
-  pool_.post([this, folder = std::move(folder), clean] { folders_.give_back(folder, clean); });
+  returned_.emplace_back(std::move(folder), clean);
+  any_later_.set();
 }
 
 Async<> RunController::stop() { co_await scope_.stop(); }
@@ -364,14 +365,19 @@ void RunController::written(const RunPtr& run, const RunRows& rows) {
 void RunController::schedule_rows(const RunPtr& run) {
   if (std::exchange(run->rows_scheduled, true)) return;
   with_rows_.push_back(run);
-  any_rows_.set();
+  any_later_.set();
 }
 
-Async<> RunController::rows_loop() {
+Async<> RunController::later_loop() {
   while (true) {
-    co_await any_rows_.wait();
-    co_await sleep_for(kRowsDelay);
-    any_rows_.reset();
+    co_await any_later_.wait();
+    co_await sleep_for(kLater);
+    any_later_.reset();
+    if (!returned_.empty()) {
+      pool_.post([this, folders = std::exchange(returned_, {})] {
+        for (const auto& [folder, clean] : folders) folders_.give_back(folder, clean);
+      });
+    }
     for (const auto& run : std::exchange(with_rows_, {})) {
       run->rows_scheduled = false;
       if (run->forgotten || run->rows.empty()) continue;

@@ -80,7 +80,7 @@ class RunController : public RunControl {
   void replay(ActiveRun& run, const store::EventLog& log);
   void kick(const RunPtr& run);
   void schedule_rows(const RunPtr& run);
-  Async<> rows_loop();
+  Async<> later_loop();
   void written(const RunPtr& run, const RunRows& rows);
 
   static Flight& note_flight(ActiveRun& run, const engine::Launch& command);
@@ -93,7 +93,7 @@ class RunController : public RunControl {
   // May block where needs_disk() says so. `folder` is made when it is empty.
   Prepared prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
                        const std::string& uid, std::filesystem::path& folder);
-  // Off this loop. Of a task whose processes may still run the folder is not `clean`.
+  // A moment later, off this loop. Of a task whose processes may still run the folder is not `clean`.
   void give_back(std::filesystem::path folder, bool clean);
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);
   Async<> check_cache(RunPtr run, engine::CheckCache command);
@@ -127,7 +127,8 @@ class RunController : public RunControl {
   int launching_ = 0;
   Signal launched_;  // set while no pod is being made
   std::vector<RunPtr> with_rows_;  // that wait to be written
-  Signal any_rows_;
+  std::vector<std::pair<std::filesystem::path, bool>> returned_;  // folders to give back; clean
+  Signal any_later_;              // either is not empty
   std::unordered_map<std::string, RunPtr> active_;
   std::list<std::shared_ptr<Watcher>> watchers_;  // shared with the request that reads it
 };
