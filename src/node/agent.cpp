@@ -1,8 +1,9 @@
 #include "node/agent.h"
 
-#include <unistd.h>
-
 #include <csignal>
+
+#include <fcntl.h>
+#include <unistd.h>
 
 #include "node/agent_state.h"
 #include "node/capacity.h"
@@ -307,6 +308,23 @@ void Agent::State::process_changed(const ProcessStatus& status) {
   apply(pod, pod->life.process_changed(change, clock.now()));
 }
 
+// A pod that is given without a status, as it is gone, has.
+bool Agent::State::has_started(const json::object& pod, std::string_view container) const {
+  if (const auto known = pods.find(std::string(kube::uid_of(pod))); known != pods.end()) {
+    return known->second->life.started(container);
+  }
+  const auto* status = find_object(pod, "status");
+  if (status == nullptr) return true;
+  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
+    const auto* statuses = find_array(*status, list);
+    if (statuses == nullptr) continue;
+    for (const auto& item : *statuses) {
+      if (string_at(item, {"name"}) == container) return find_path(item, {"state", "waiting"}) == nullptr;
+    }
+  }
+  return false;
+}
+
 void Agent::State::decide_soon() {
   if (deciding) return;
   deciding = true;
@@ -436,8 +454,21 @@ Async<> Agent::read(const json::object& pod, kube::LogOptions options, http::Bod
     throw not_found("pod \"{}\" has no container \"{}\"", name, options.container);
   }
   const auto path = log_path(state_->options.data, ns, name, uid, options.container);
-  if (!fs::exists(path)) {
-    throw not_found("container \"{}\" of pod \"{}\" has no log: it has not started", options.container, name);
+  const bool exists = fs::exists(path);
+  if (!exists) {
+    // Before its first output a container has no file.
+    const auto look = [state = state_, &pod, &options]() -> Async<bool> {
+      co_return state->has_started(pod, options.container);
+    };
+    const bool started = co_await on(state_->control.executor(), look);
+    if (!started) {
+      throw not_found("container \"{}\" of pod \"{}\" has no log: it has not started", options.container, name);
+    }
+    if (!options.follow) co_return;
+    // Something to watch. Whose first output comes at this moment finds it, or is found.
+    const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
+    if (fd < 0) throw_errno(fmt::format("cannot make {}", path.string()));
+    ::close(fd);
   }
   const auto is_live = [state = state_, uid, container = options.container] {
     const auto known = state->pods.find(uid);

@@ -54,6 +54,7 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   void add(const kube::Object& object);
   void deleted(const json::object& object);
   void process_changed(const ProcessStatus& status);
+  bool has_started(const json::object& pod, std::string_view container) const;
   void decide_soon();
   void decide();
   void tick();

@@ -121,6 +121,14 @@ bool PodLifecycle::live(std::string_view name) const {
   return false;
 }
 
+bool PodLifecycle::started(std::string_view name) const {
+  for (const auto& container : containers_) {
+    if (container.name != name) continue;
+    return is_live(container) || container.restart > 0 || (container.end && container.end->reason != "ContainerCannotRun");
+  }
+  return false;
+}
+
 bool PodLifecycle::wants(const Launch& launch) const {
   return std::any_of(containers_.begin(), containers_.end(), [&](const auto& c) {
     return c.name == launch.container && c.restart == launch.restart && c.state == State::Preparing;

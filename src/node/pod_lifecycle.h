@@ -76,6 +76,7 @@ class PodLifecycle {
   bool wants(const Launch& launch) const;       // its launch is still to be carried out
   bool live() const;                            // a process runs, or may run
   bool live(std::string_view container) const;  // it runs, or will run again
+  bool started(std::string_view container) const;  // it has run, if only for a moment
   bool terminal() const { return terminal_; }
   bool stopping() const { return stopping_; }
   json::object status() const;

@@ -79,6 +79,9 @@ Helper::Helper(const HelperOptions& options) {
       write_status(client.out, status);
       client.urgent = client.urgent || !status.running;
     }
+  }, [this](int file, bool add) {
+    if (add) return observe(file, EPOLLIN, true);
+    epoll_ctl(epoll_, EPOLL_CTL_DEL, file, nullptr);
   });
   set_timer(kFirstClientMillis);
 }
@@ -172,6 +175,7 @@ int Helper::run() {
         had_client_ = true;
         tasks_->watch();
       } else {
+        tasks_->take_output(file);
         for (Client& client : clients_) {
           if (client.file == file && events[i].events & (EPOLLIN | EPOLLHUP | EPOLLERR)) read_client(client);
         }

@@ -87,7 +87,7 @@ void HelperTasks::prepare(Task& task) {
   if (task.status.sandboxed) prepare_mounts(task);
   prepare_limits(task);
   task.plan.input = null_;
-  task.plan.output = open_log(task);
+  make_log_pipe(task);
 }
 
 void HelperTasks::prepare_command(Task& task) {
@@ -173,14 +173,6 @@ int HelperTasks::counted_threads(bool sandboxed) const {
     inside.insert(inside.end(), tree.begin(), tree.end());
   }
   return threads_of(inside);
-}
-
-int HelperTasks::open_log(const Task& task) {
-  const fs::path& log = task.spec.log;
-  const char* path = log.empty() ? "/dev/null" : log.c_str();
-  int file = open(path, O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
-  if (file < 0) throw internal("open the log {}: {}", path, std::strerror(errno));
-  return file;
 }
 
 }  // namespace penstock::node

@@ -5,6 +5,7 @@
 #include <csignal>
 #include <cstring>
 #include <fcntl.h>
+#include <limits>
 #include <sched.h>
 #include <sstream>
 #include <sys/mman.h>
@@ -25,7 +26,6 @@ namespace {
 
 constexpr char kMark[] = "PENSTOCK_PROCESS";
 constexpr size_t kKeptStacks = 16;
-constexpr char kCutNote[] = "\n[penstock: this log is over its limit; its middle part is left out here]\n";
 
 Time now() { return std::chrono::time_point_cast<std::chrono::microseconds>(std::chrono::system_clock::now()); }
 
@@ -40,8 +40,8 @@ void forward_signal(int init, int number) {
 
 }  // namespace
 
-HelperTasks::HelperTasks(const fs::path& data, OnStatus on_status)
-    : data_(data), on_status_(std::move(on_status)), mark_(mark_of(data)), cgroups_("penstock-" + mark_) {
+HelperTasks::HelperTasks(const fs::path& data, OnStatus on_status, Observe observe)
+    : data_(data), on_status_(std::move(on_status)), observe_(std::move(observe)), mark_(mark_of(data)), cgroups_("penstock-" + mark_) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   end_leftovers();
   null_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
@@ -117,6 +117,7 @@ void HelperTasks::start(ProcessSpec spec) {
     prepare(*task);
   } catch (const Error& error) {
     cgroups_.remove(task->group);
+    if (task->log_pipe >= 0) close(task->log_pipe);
     failed(task->spec, error.message(), 126);
     return;
   }
@@ -136,6 +137,7 @@ void HelperTasks::launch(std::unique_ptr<Task> task) {
   Cgroups::close_join(task->group);
   if (pid < 0) {
     give_stacks(task->stacks);
+    if (task->log_pipe >= 0) close(task->log_pipe);
     cgroups_.remove(task->group);
     failed(task->spec, fmt::format("no process: {}", std::strerror(-pid)), 126);
     return;
@@ -145,7 +147,11 @@ void HelperTasks::launch(std::unique_ptr<Task> task) {
   status.pid = pid;
   status.started_at = now();
   if (!status.sandboxed) ++plain_running_;
-  if (task->watch_memory || task->spec.log_limit != 0) ++watched_;
+  if (task->watch_memory) ++watched_;
+  if (task->log_pipe >= 0) {
+    outputs_[task->log_pipe] = task.get();
+    observe_(task->log_pipe, true);
+  }
   pids_[status.id] = pid;
   statuses_[status.id] = status;
   on_status_(status);
@@ -182,7 +188,13 @@ bool HelperTasks::reap() {
     }
     int wait_status = 0;
     waitpid(pid, &wait_status, 0);
-    if (task != nullptr) ended(*task, wait_status);
+    if (task != nullptr) {
+      ended(*task, wait_status);
+      give_stacks(task->stacks);
+    } else if (auto left = leaving_.find(pid); left != leaving_.end()) {
+      give_stacks(left->second->stacks);
+      leaving_.erase(left);
+    }
     if (sandbox_ != nullptr && pid == sandbox_->maker_pid()) return false;
   }
 }
@@ -200,11 +212,11 @@ void HelperTasks::ended(Task& task, int wait_status) {
     status.message = fmt::format("{} \"{}\": {}", plan.error_step, plan.error_name, std::strerror(plan.error));
   }
   status.oom_killed = task.killed_for_memory || (status.exit_code != 0 && Cgroups::out_of_memory(task.group));
-  if (task.spec.log_limit != 0) check_log(task);
-  if (task.watch_memory || task.spec.log_limit != 0) --watched_;
+  if (task.log_pipe >= 0) copy_output(task, std::numeric_limits<size_t>::max());
+  close_log(task);
+  if (task.watch_memory) --watched_;
   cgroups_.remove(task.group);
   untidy_ = !cgroups_.tidy();
-  give_stacks(task.stacks);
   pids_.erase(status.id);
   statuses_[status.id] = status;
   on_status_(status);
@@ -222,7 +234,7 @@ std::vector<int> HelperTasks::strays_of(const Task& task, bool last) {
   }
   std::istringstream pids(text);
   for (int pid; pids >> pid;) {
-    if (pid == task.status.pid || running_.contains(pid)) continue;
+    if (pid == task.status.pid || running_.contains(pid) || leaving_.contains(pid)) continue;
     if (sandbox_ != nullptr && pid == sandbox_->maker_pid()) continue;
     bool its = getsid(pid) == task.status.pid || environment_of(pid, kMark) == mark_ + ":" + task.spec.id;
     if (its || (last && plain_running_ == 0)) strays.push_back(pid);
@@ -273,7 +285,6 @@ void HelperTasks::forget(const std::string& id) {
 void HelperTasks::watch() {
   for (auto& [pid, task] : running_) {
     if (task->watch_memory) check_memory(*task);
-    if (task->spec.log_limit != 0) check_log(*task);
   }
   if (untidy_) untidy_ = !cgroups_.tidy();
 }
@@ -283,33 +294,6 @@ void HelperTasks::check_memory(Task& task) {
   if (memory_of(tree_of(task), task.spec.memory_limit) <= task.spec.memory_limit) return;
   task.killed_for_memory = true;
   signal(task.spec.id, SIGKILL);
-}
-
-// The task goes on writing at the end of its file; the middle of the file gives its blocks back to the disk. What stays
-// is the first quarter of the limit, a note, and the last part; readers see zero bytes between.
-void HelperTasks::check_log(Task& task) {
-  int file = open(task.spec.log.c_str(), O_WRONLY | O_CLOEXEC);
-  if (file < 0) return;
-  constexpr int64_t kBlock = 4096;
-  struct stat info = {};
-  fstat(file, &info);
-  int64_t limit = static_cast<int64_t>(task.spec.log_limit);
-  if (info.st_blocks * 512 > limit && info.st_size > limit) {
-    int64_t head = std::max(kBlock, limit / 4 / kBlock * kBlock);
-    int64_t tail = (info.st_size - limit / 2) / kBlock * kBlock;
-    std::string_view note = kCutNote;
-    if (tail > head) {
-      if (!task.log_cut && pwrite(file, note.data(), note.size(), head - static_cast<int64_t>(note.size())) > 0) {
-        task.log_cut = true;
-      }
-      // Where a file system cannot make holes, the log starts anew: its writers append.
-      if (fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, head, tail - head) != 0 &&
-          ftruncate(file, 0) == 0) {
-        task.log_cut = pwrite(file, note.data(), note.size(), 0) > 0;
-      }
-    }
-  }
-  close(file);
 }
 
 char* HelperTasks::take_stacks() {

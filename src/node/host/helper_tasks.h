@@ -29,16 +29,22 @@ struct Task {
   Group group;
   bool watch_memory = false;
   bool killed_for_memory = false;
+  int log_pipe = -1;  // what the process prints comes here
+  int log_file = -1;  // opened by the first output
+  bool log_failed = false;
   bool log_cut = false;
+  uint64_t log_unchecked = 0;  // bytes written since the limit was looked at
   char* stacks = nullptr;
 };
 
 class HelperTasks {
  public:
   using OnStatus = std::function<void(const ProcessStatus&)>;
+  // To be told, or not any more, when a file can be read: take_output() is called then.
+  using Observe = std::function<void(int file, bool add)>;
 
   // `data` must be canonical. Ends what processes an earlier helper of the same data folder left behind.
-  HelperTasks(const std::filesystem::path& data, OnStatus on_status);
+  HelperTasks(const std::filesystem::path& data, OnStatus on_status, Observe observe);
   ~HelperTasks();
   HelperTasks(const HelperTasks&) = delete;
   HelperTasks& operator=(const HelperTasks&) = delete;
@@ -49,9 +55,11 @@ class HelperTasks {
   void start(ProcessSpec spec);
   void signal(const std::string& id, int number);
   void forget(const std::string& id);
+  // What a process printed, into its log.
+  void take_output(int file);
   // Takes in every child that has ended. False when the sandbox's maker is gone, without which nothing works.
   bool reap();
-  // To be called every kWatchMillis while needs_watch(): memory and log limits that the kernel does not hold by itself.
+  // To be called every kWatchMillis while needs_watch(): memory limits that the kernel does not hold by itself.
   void watch();
   bool needs_watch() const { return watched_ > 0 || untidy_; }
   // Nothing runs and every result has been recorded.
@@ -66,7 +74,10 @@ class HelperTasks {
   void prepare_command(Task& task);
   void prepare_mounts(Task& task);
   void prepare_limits(Task& task);
-  int open_log(const Task& task);
+  void make_log_pipe(Task& task);
+  bool copy_output(Task& task, size_t most);
+  void write_log(Task& task, std::string_view bytes);
+  void close_log(Task& task);
   void launch(std::unique_ptr<Task> task);
   void failed(const ProcessSpec& spec, std::string message, int exit_code);
   void ended(Task& task, int wait_status);
@@ -84,17 +95,22 @@ class HelperTasks {
   bool configured_ = false;
   HelperOptions options_;
   OnStatus on_status_;
+  Observe observe_;
   std::string mark_;  // begins the PENSTOCK_PROCESS variable of plain processes
   Cgroups cgroups_;
   std::unique_ptr<Sandbox> sandbox_;
   std::string problem_;
   std::unordered_map<int, std::unique_ptr<Task>> running_;  // by pid
-  std::unordered_map<std::string, int> pids_;               // of running processes
+  // Inits whose tasks have ended, on their own way out: their stacks are still in use.
+  std::unordered_map<int, std::unique_ptr<Task>> leaving_;
+  std::unordered_map<int, Task*> outputs_;     // running ones by log_pipe
+  std::unordered_map<std::string, int> pids_;  // of running processes
   std::map<std::string, ProcessStatus> statuses_;           // running, and ended but not forgotten
   std::vector<char*> free_stacks_;
   char* plain_stack_ = nullptr;
   int null_ = -1;
   int children_ = -1;  // /proc/…/children of this process
+  std::vector<char> buffer_;
   size_t plain_running_ = 0;
   int watched_ = 0;
   bool untidy_ = false;

@@ -338,7 +338,9 @@ UNINSTRUMENTED int run_sandbox_init(void* argument) {
   // rt_sigtimedwait.
   long task = raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, plan.init_stack + 2 * kStackSize, run_sandbox_task, &plan);
   if (task < 0) return failed(plan, "start", "a process", task);
-  raw_syscall(SYS_close_range, 0, UINT_MAX, 0);
+  // But for the output, which it closes when nothing runs here any more: the helper learns of the end by that.
+  if (plan.output > 0) raw_syscall(SYS_close_range, 0, plan.output - 1, 0);
+  raw_syscall(SYS_close_range, plan.output + 1, UINT_MAX, 0);
   uint64_t awaited = 1ull << (SIGCHLD - 1) | 1ull << (kForwardSignal - 1);
   while (true) {
     siginfo_t info;
@@ -349,8 +351,12 @@ UNINSTRUMENTED int run_sandbox_init(void* argument) {
     for (long pid; (pid = raw_syscall(SYS_wait4, -1, pointer(&wait_status), WNOHANG, 0)) > 0;) {
       if (pid != task) continue;
       plan.wait_status = wait_status;
+      raw_syscall(SYS_kill, -1, SIGKILL);
+      while (raw_syscall(SYS_wait4, -1, 0, __WALL, 0) > 0) {
+      }
       plan.ended = true;
-      return 0;  // the end of an init ends all that is left in its namespace
+      raw_syscall(SYS_close, plan.output);
+      return 0;
     }
   }
 }

@@ -61,7 +61,8 @@ struct LaunchPlan {
   const char* error_step = nullptr;
   const char* error_name = "";
   int error = 0;
-  bool ended = false;  // the init saw the task end, with wait_status
+  // The init saw the task end, with wait_status, and killed all that was left; set before it closes `output`.
+  std::atomic<bool> ended{false};
   int wait_status = 0;
   char* init_stack = nullptr;  // two stacks of kStackSize: the init's, the task's
 };

@@ -34,7 +34,7 @@ struct ProcessSpec {
   std::vector<std::string> argv;
   std::vector<std::string> env;  // "NAME=value"; nothing else is inherited
   std::string cwd = "/";         // inside the sandbox
-  std::filesystem::path log;     // stdout and stderr, appended
+  std::filesystem::path log;     // stdout and stderr, appended; made by the first output
   // The folder on the host that the process sees as /tmp (also /var/tmp); empty: a tmpfs of its own.
   std::filesystem::path tmp;
   std::vector<Mount> mounts;
@@ -42,7 +42,7 @@ struct ProcessSpec {
   uint64_t memory_limit = 0;  // bytes of the whole process tree; 0: none
   double cpu_limit = 0;       // cores; 0: none
   int pids_limit = 0;         // processes and threads; 0: none
-  // Bytes on disk that the log may hold (about; looked at ten times a second); 0: any. Past it the file keeps its first
+  // Bytes on disk that the log may hold (about: to a MiB); 0: any. Past it the file keeps its first
   // quarter, a note and its last half; the middle becomes a hole that reads as zero bytes, so that offsets stay true.
   uint64_t log_limit = 0;
   std::vector<std::string> devices;  // extra device files ("/dev/nvidia0")
