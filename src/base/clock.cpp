@@ -1,7 +1,6 @@
 #include "base/clock.h"
 
 #include <charconv>
-#include <cstring>
 #include <random>
 
 #include <boost/uuid/name_generator_sha1.hpp>
@@ -84,16 +83,9 @@ std::string new_uuid() {
 }
 
 std::string uuid_from(std::string_view seed) {
-  // RFC 4122, version 5, in the namespace of object ids.
-  std::string text(reinterpret_cast<const char*>(boost::uuids::ns::oid().data), 16);
-  text += seed;
-  unsigned char digest[SHA_DIGEST_LENGTH];
-  SHA1(reinterpret_cast<const unsigned char*>(text.data()), text.size(), digest);
-  boost::uuids::uuid id;
-  std::memcpy(id.data, digest, 16);
-  id.data[6] = static_cast<uint8_t>((id.data[6] & 0x0f) | 0x50);
-  id.data[8] = static_cast<uint8_t>((id.data[8] & 0x3f) | 0x80);
-  return boost::uuids::to_string(id);
+  static const boost::uuids::uuid space = boost::uuids::ns::oid();
+  boost::uuids::name_generator_sha1 generator(space);
+  return boost::uuids::to_string(generator(seed.data(), seed.size()));
 }
 
 std::string random_suffix(int length) {

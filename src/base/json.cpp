@@ -297,7 +297,7 @@ void write_text(const json::value& value, std::string& out) {
 }  // namespace
 
 json::object compact_copy(const json::object& object) {
-  constexpr size_t kFirstBlock = 4096;
+  constexpr size_t kFirstBlock = 2048;
   return json::object(object, json::make_shared_resource<json::monotonic_resource>(kFirstBlock));
 }
 

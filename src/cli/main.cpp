@@ -2,6 +2,7 @@
 #include <csignal>
 #include <cstdio>
 #include <cstring>
+#include <malloc.h>
 
 #include <CLI/CLI.hpp>
 
@@ -110,6 +111,8 @@ int run_command(int argc, char** argv) {
 
 int main(int argc, char** argv) {
   if (argc > 1 && std::strcmp(argv[1], "node-helper") == 0) return server::helper_main(argc, argv);
+  // Work comes in waves: memory that one wave gives back, the next one wants.
+  mallopt(M_TRIM_THRESHOLD, 8 << 20);
   // Blocked before any thread starts: they are waited for.
   sigset_t set;
   sigemptyset(&set);

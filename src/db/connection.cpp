@@ -43,7 +43,7 @@ struct Connection::Cache {
 Connection::Connection(const std::filesystem::path& path, bool read_only) : cache_(std::make_unique<Cache>()) {
   const int flags =
       SQLITE_OPEN_NOMUTEX | (read_only ? SQLITE_OPEN_READONLY : SQLITE_OPEN_READWRITE | SQLITE_OPEN_CREATE);
-  const int result = sqlite3_open_v2(path.c_str(), &handle_, flags, nullptr);
+  const int result = sqlite3_open_v2(path.c_str(), &handle_, flags, "unix-excl");
   if (result != SQLITE_OK) {
     const std::string message = handle_ ? sqlite3_errmsg(handle_) : sqlite3_errstr(result);
     sqlite3_close_v2(handle_);

@@ -185,7 +185,7 @@ std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& inst
   spec->task = instance.id;
   spec->attempt = instance.attempt;
   spec->path = path_of(state, instance);
-  spec->task_id = uuid_from(state.info.run_id + "/" + spec->path);
+  spec->task_id = task_id_of(state, instance);
   spec->parent_task_id = task_id_of(state, state.at(instance.parent));
   spec->task_name = instance.task->name;
   spec->display_name = display_name_of(instance);
@@ -199,9 +199,11 @@ std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& inst
   spec->scheduled_at = format_time(state.info.scheduled_at);
   spec->pipeline = state.pipeline;
   spec->component = instance.component;
-  spec->output_prefix =
-      fmt::format("{}/{}/{}/{}/{}", state.info.pipeline_root, path_segment(state.info.pipeline_name),
-                  path_segment(state.info.run_id), path_segment(instance.task->name), output_uuid(state, instance));
+  if (!spec->component->output_artifacts.empty()) {
+    spec->output_prefix =
+        fmt::format("{}/{}/{}/{}/{}", state.info.pipeline_root, path_segment(state.info.pipeline_name),
+                    path_segment(state.info.run_id), path_segment(instance.task->name), output_uuid(state, instance));
+  }
   spec->image = get_string(container, "image");
   spec->command = values_of(find_array(container, "command"));
   spec->args = values_of(find_array(container, "args"));
@@ -226,7 +228,7 @@ std::shared_ptr<ImportSpec> make_import(const State& state, const Instance& inst
   auto spec = std::make_shared<ImportSpec>();
   const json::object& importer = *instance.component->executor->spec;
   spec->path = path_of(state, instance);
-  spec->task_id = uuid_from(state.info.run_id + "/" + spec->path);
+  spec->task_id = task_id_of(state, instance);
   spec->task_name = instance.task->name;
   const auto& outputs = instance.component->output_artifacts;
   if (outputs.empty()) throw invalid("the importer declares no output artifact");

@@ -14,13 +14,18 @@ std::string prefix_of(const State& state, const Instance& parent) {
 
 }  // namespace
 
-std::string path_of(const State& state, const Instance& instance) {
-  if (instance.parent == kNoTask) return "root";
-  return prefix_of(state, state.at(instance.parent)) + path_segment(name_of(instance));
+const std::string& path_of(const State& state, const Instance& instance) {
+  auto& path = instance.path;
+  if (!path.empty()) return path;
+  path = instance.parent == kNoTask ? "root"
+                                    : prefix_of(state, state.at(instance.parent)) + path_segment(name_of(instance));
+  return path;
 }
 
-std::string task_id_of(const State& state, const Instance& instance) {
-  return uuid_from(state.info.run_id + "/" + path_of(state, instance));
+const std::string& task_id_of(const State& state, const Instance& instance) {
+  auto& id = instance.task_id;
+  if (id.empty()) id = uuid_from(state.info.run_id + "/" + path_of(state, instance));
+  return id;
 }
 
 std::string output_uuid(const State& state, const Instance& instance) {
@@ -57,7 +62,7 @@ TaskRecord record_of(const State& state, const Instance& instance) {
   record.task = instance.id;
   record.parent = instance.parent;
   record.path = path_of(state, instance);
-  record.task_id = uuid_from(state.info.run_id + "/" + record.path);
+  record.task_id = task_id_of(state, instance);
   if (instance.parent != kNoTask) record.parent_task_id = task_id_of(state, state.at(instance.parent));
   record.name = instance.iteration >= 0 ? instance.task->name : name_of(instance);
   record.display_name = display_name_of(instance);

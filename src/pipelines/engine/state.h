@@ -82,6 +82,7 @@ struct Instance {
   std::shared_ptr<const ImportSpec> import;  // while importing
   std::unique_ptr<DagState> dag;
   std::unique_ptr<LoopState> loop;
+  mutable std::string path, task_id;  // kept by path_of() and task_id_of() once they were asked for
 
   bool is_loop() const { return task != nullptr && task->iterator && iteration < 0; }
   bool is_leaf() const { return !is_loop() && component->executor != nullptr; }
@@ -111,8 +112,8 @@ struct State {
 };
 
 // names.cpp
-std::string path_of(const State& state, const Instance& instance);
-std::string task_id_of(const State& state, const Instance& instance);
+const std::string& path_of(const State& state, const Instance& instance);
+const std::string& task_id_of(const State& state, const Instance& instance);
 std::string output_uuid(const State& state, const Instance& instance);
 std::string name_of(const Instance& instance);
 std::string display_name_of(const Instance& instance);
