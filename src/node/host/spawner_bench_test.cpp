@@ -60,14 +60,14 @@ double helper_cpu(const std::filesystem::path& data) {
   return sum * 1e6 / static_cast<double>(sysconf(_SC_CLK_TCK));
 }
 
-// Runs `start` kTasks times with two at a time.
+// Runs `start` kTasks times, at most `parallel` at a time.
 template <class Start>
-Cost two_at_a_time(Start start) {
+Cost side_by_side(int parallel, Start start) {
   auto began = Clock::now();
   double cpu = own_cpu();
   int running = 0;
   for (int i = 0; i < kTasks; ++i) {
-    if (running == 2) {
+    if (running == parallel) {
       wait(nullptr);
       --running;
     }
@@ -83,26 +83,15 @@ Cost two_at_a_time(Start start) {
 char* const kArguments[] = {const_cast<char*>("/bin/true"), nullptr};
 char* const kEnvironment[] = {nullptr};
 
-Cost bare_spawn() {
-  SpawnerRig rig(false);
-  int next = 0;
-  return two_at_a_time([&] {
-    std::string log = rig.folder() / "logs" / std::to_string(next++);
-    posix_spawn_file_actions_t files;
-    posix_spawn_file_actions_init(&files);
-    posix_spawn_file_actions_addopen(&files, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0644);
-    posix_spawn_file_actions_adddup2(&files, 1, 2);
+Cost bare_spawn(int parallel) {
+  return side_by_side(parallel, [&] {
     pid_t pid;
-    posix_spawn(&pid, "/bin/true", &files, nullptr, kArguments, kEnvironment);
-    posix_spawn_file_actions_destroy(&files);
+    posix_spawn(&pid, "/bin/true", nullptr, nullptr, kArguments, kEnvironment);
   });
 }
 
-// The least that a sandbox does: a log, namespaces, a private /tmp, /proc and /dev/shm, a read-only root.
-int sandbox_child(void* log) {
-  int file = open(static_cast<const char*>(log), O_WRONLY | O_CREAT | O_APPEND | O_CLOEXEC, 0644);
-  dup2(file, 1);
-  dup2(file, 2);
+// The least that a sandbox does: namespaces, a private /tmp, /proc and /dev/shm, a read-only root.
+int sandbox_child(void*) {
   mount(nullptr, "/", nullptr, MS_REC | MS_PRIVATE, nullptr);
   mount("tmpfs", "/tmp", "tmpfs", 0, nullptr);
   mount("/tmp", "/var/tmp", nullptr, MS_BIND, nullptr);
@@ -115,17 +104,14 @@ int sandbox_child(void* log) {
   _exit(127);
 }
 
-Cost bare_clone() {
+Cost bare_clone(int parallel) {
   static char stack[256 << 10];
-  SpawnerRig rig(false);
-  int next = 0;
-  return two_at_a_time([&] {
-    std::string log = rig.folder() / "logs" / std::to_string(next++);
-    clone(sandbox_child, stack + sizeof stack, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | SIGCHLD, log.data());
+  return side_by_side(parallel, [&] {
+    clone(sandbox_child, stack + sizeof stack, CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC | SIGCHLD, nullptr);
   });
 }
 
-Cost through_spawner(bool sandbox) {
+Cost through_spawner(int parallel, bool sandbox) {
   Loop loop("bench");
   SpawnerRig rig(sandbox);
   std::mutex mutex;
@@ -152,8 +138,7 @@ Cost through_spawner(bool sandbox) {
   auto began = Clock::now();
   double cpu = own_cpu() + helper_cpu(rig.data());
   loop.post([&] {
-    start_next();
-    start_next();
+    for (int i = 0; i < parallel; ++i) start_next();
   });
   std::unique_lock lock(mutex);
   changed.wait(lock, [&] { return ended == kTasks; });
@@ -171,12 +156,13 @@ static void print(const char* name, Cost cost, Cost bare) {
 }
 
 TEST_CASE("bench: processes" * doctest::skip()) {
-  for (int round = 0; round < 3; ++round) {
-    Cost spawn = bare_spawn();
+  for (int parallel : {2, 1, 2, 1}) {
+    std::printf("%d at a time\n", parallel);
+    Cost spawn = bare_spawn(parallel);
     print("posix_spawn", spawn, spawn);
-    print("spawner, plain", through_spawner(false), spawn);
-    Cost clone = geteuid() == 0 ? bare_clone() : spawn;
+    print("spawner, plain", through_spawner(parallel, false), spawn);
+    Cost clone = geteuid() == 0 ? bare_clone(parallel) : spawn;
     print("clone with mounts", clone, clone);
-    print("spawner, sandboxed", through_spawner(true), clone);
+    print("spawner, sandboxed", through_spawner(parallel, true), clone);
   }
 }

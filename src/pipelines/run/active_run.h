@@ -5,6 +5,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <vector>
@@ -18,18 +19,34 @@ namespace penstock::pipelines {
 
 using FlightKey = std::pair<engine::TaskId, int>;  // task, attempt
 
+struct PreparedPod {
+  json::object pod;
+  std::string failure;  // not empty: there is no pod
+};
+
 // A task that was launched and whose end has not been taken in.
 struct Flight {
   std::shared_ptr<const engine::LaunchSpec> spec;
   std::string pod;
   std::string uid;  // of the pod, once it exists
-  std::filesystem::path folder;  // once the pod is made
+  std::filesystem::path folder;         // once the pod is prepared
+  std::optional<PreparedPod> prepared;  // until the pod is made
   bool created = false;   // the pod exists, or is being made by us
   bool started = false;   // TaskStarted was sent
   bool canceled = false;  // CancelTask came
   bool over = false;      // its end is being collected or was sent
   bool clean = true;      // no process of it runs
   bool gone = false;      // the pod was there and is deleted
+};
+
+// What one transaction writes, and what is done after it.
+struct Batch {
+  std::vector<engine::Event> events;
+  std::optional<RunRows> rows;
+  std::vector<engine::Command> commands;
+  // Removed once the end is written: until then a server that takes over may have to read it again.
+  std::vector<std::string> ended_pods;
+  std::vector<std::pair<std::filesystem::path, bool>> ended_folders;  // of pods that are gone; clean
 };
 
 struct ActiveRun {

@@ -14,16 +14,6 @@ constexpr std::chrono::milliseconds kLater{20};
 
 }  // namespace
 
-// What one transaction writes, and what is done after it.
-struct RunController::Batch {
-  std::vector<Event> events;
-  std::optional<RunRows> rows;
-  std::vector<engine::Command> commands;
-  // Removed once the end is written: until then a server that takes over may have to read it again.
-  std::vector<std::string> ended_pods;
-  std::vector<std::pair<std::filesystem::path, bool>> ended_folders;  // of pods that are gone; clean
-};
-
 struct RunController::Watcher {
   Watcher(std::string id, Executor ex) : run_id(std::move(id)), executor(ex), ready(ex) {}
   std::string run_id;
@@ -229,6 +219,9 @@ Async<> RunController::forget(std::string run_id) {
       active->inbox.clear();
       active_.erase(it);
       if (active->driving) co_await active->idle.wait();
+      for (auto& [key, flight] : active->flights) {
+        if (!flight.created) give_back(std::move(flight.folder), true);
+      }
       for (const auto& [pod, key] : active->pods) {
         const std::string ns = active->engine.info().ns, name = pod;
         scope_.spawn([this, ns, name] { return remove_pod(ns, name); });
@@ -339,13 +332,14 @@ Async<> RunController::drive(RunPtr run) {
     } else if (!run->rows.empty()) {
       schedule_rows(run);
     }
+    // While the writer works.
+    control_.post([this, run, batch] { prepare_early(*run, *batch); });
     co_await commit(run, batch);
     if (run->forgotten) break;
-    for (const auto& pod : batch->ended_pods) {
-      scope_.spawn([this, ns = run->engine.info().ns, pod] { return remove_pod(ns, pod); });
-    }
-    for (auto& [folder, clean] : batch->ended_folders) give_back(std::move(folder), clean);
     for (const auto& command : batch->commands) carry_out(run, command);
+    for (auto& pod : batch->ended_pods) ended_pods_.emplace_back(run->engine.info().ns, std::move(pod));
+    if (!ended_pods_.empty()) any_later_.set();
+    for (auto& [folder, clean] : batch->ended_folders) give_back(std::move(folder), clean);
     if (batch->rows) written(run, *batch->rows);
   }
   run->driving = false;
@@ -373,6 +367,9 @@ Async<> RunController::later_loop() {
     co_await any_later_.wait();
     co_await sleep_for(kLater);
     any_later_.reset();
+    for (const auto& [ns, pod] : std::exchange(ended_pods_, {})) {
+      scope_.spawn([this, ns, pod] { return remove_pod(ns, pod); });
+    }
     if (!returned_.empty()) {
       pool_.post([this, folders = std::exchange(returned_, {})] {
         for (const auto& [folder, clean] : folders) folders_.give_back(folder, clean);

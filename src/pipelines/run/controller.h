@@ -65,7 +65,6 @@ class RunController : public RunControl {
 
  private:
   using RunPtr = std::shared_ptr<ActiveRun>;  // shared with the coroutines that act for the run
-  struct Batch;
   struct Watcher;
 
   Async<> on_control(std::function<Async<>()> make);
@@ -86,15 +85,13 @@ class RunController : public RunControl {
   static Flight& note_flight(ActiveRun& run, const engine::Launch& command);
   void carry_out(const RunPtr& run, const engine::Command& command);
   Async<> launch(RunPtr run, engine::Launch command);
-  struct Prepared {
-    json::object pod;
-    std::string failure;  // not empty: there is no pod
-  };
   // May block where needs_disk() says so. `folder` is made when it is empty.
-  Prepared prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
+  PreparedPod prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
                        const std::string& uid, std::filesystem::path& folder);
   // A moment later, off this loop. Of a task whose processes may still run the folder is not `clean`.
   void give_back(std::filesystem::path folder, bool clean);
+  // The pods of a batch's launches, as far as that does not block.
+  void prepare_early(ActiveRun& run, const Batch& batch);
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);
   Async<> check_cache(RunPtr run, engine::CheckCache command);
   Async<> import(RunPtr run, engine::Import command);
@@ -127,8 +124,9 @@ class RunController : public RunControl {
   int launching_ = 0;
   Signal launched_;  // set while no pod is being made
   std::vector<RunPtr> with_rows_;  // that wait to be written
+  std::vector<std::pair<std::string, std::string>> ended_pods_;   // to be removed: namespace and name
   std::vector<std::pair<std::filesystem::path, bool>> returned_;  // folders to give back; clean
-  Signal any_later_;              // either is not empty
+  Signal any_later_;              // one of these is not empty
   std::unordered_map<std::string, RunPtr> active_;
   std::list<std::shared_ptr<Watcher>> watchers_;  // shared with the request that reads it
 };

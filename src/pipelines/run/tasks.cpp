@@ -117,10 +117,9 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
   return mounts;
 }
 
-RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spec, const std::string& pod,
-                                                   const std::string& ns, const std::string& uid,
-                                                   std::filesystem::path& folder) {
-  Prepared prepared;
+PreparedPod RunController::prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
+                                       const std::string& uid, std::filesystem::path& folder) {
+  PreparedPod prepared;
   const auto& component = *spec.component;
   if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
     prepared.failure =
@@ -151,14 +150,32 @@ RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spe
   return prepared;
 }
 
+void RunController::prepare_early(ActiveRun& run, const Batch& batch) {
+  if (run.forgotten) return;
+  for (const auto& command : batch.commands) {
+    const auto* launched = std::get_if<engine::Launch>(&command);
+    if (launched == nullptr || needs_disk(*launched->spec) || run.kept.contains(launched->spec->path)) continue;
+    auto& flight = note_flight(run, *launched);
+    if (flight.created || flight.prepared) continue;
+    auto folder = folders_.take(flight.uid, declares_outputs(*launched->spec));
+    if (!folder) continue;
+    flight.folder = std::move(*folder);
+    flight.prepared = prepare_pod(*launched->spec, flight.pod, run.engine.info().ns, flight.uid, flight.folder);
+  }
+}
+
 Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const auto spec = run->flights.at(key).spec;
   const auto pod = run->flights.at(key).pod;
   const std::string ns = run->engine.info().ns;
   const auto uid = run->flights.at(key).uid;
-  auto folder = folders_.take(uid, declares_outputs(*spec)).value_or(std::filesystem::path());
-  Prepared prepared;
-  if (folder.empty() || needs_disk(*spec)) {
+  auto folder = run->flights.at(key).folder;
+  if (folder.empty()) folder = folders_.take(uid, declares_outputs(*spec)).value_or(std::filesystem::path());
+  PreparedPod prepared;
+  if (auto& early = run->flights.at(key).prepared) {
+    prepared = std::move(*early);
+    early.reset();
+  } else if (folder.empty() || needs_disk(*spec)) {
     const auto work = [&] { return prepare_pod(*spec, pod, ns, uid, folder); };
     prepared = co_await pool_.run(work);
   } else {
@@ -167,6 +184,7 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   auto flight = run->flights.find(key);
   const bool wanted = prepared.failure.empty() && flight != run->flights.end() && !flight->second.canceled;
   if (!wanted) {
+    if (flight != run->flights.end()) flight->second.folder.clear();
     give_back(std::move(folder), true);
     co_return prepared.failure;
   }
