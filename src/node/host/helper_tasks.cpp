@@ -54,14 +54,14 @@ void HelperTasks::configure(const HelperOptions& options) {
   configured_ = true;
   options_ = options;
   problem_ = options.sandbox ? "" : "sandbox: turned off";
-  sandbox_.reset();
+  drop_sandbox();
   if (!options.sandbox) return;
   // As the maker of the sandbox writes to files of its own below /proc.
   prctl(PR_SET_DUMPABLE, 1);
   sandbox_ = std::make_unique<Sandbox>(data_, options_.shared_mounts);
   problem_ = sandbox_->problem();
   if (problem_.empty()) probe_sandbox();
-  if (!problem_.empty()) sandbox_.reset();
+  if (!problem_.empty()) drop_sandbox();
   // Tasks of the same user must not look into this memory, which the inits of sandboxes share.
   prctl(PR_SET_DUMPABLE, 0);
 }
@@ -88,10 +88,11 @@ void HelperTasks::probe_sandbox() {
   task.spec.log = "/dev/null";
   prepare_command(task);
   task.proc_covers = sandbox_->prepare(task.plan);
-  task.plan.init_stack = take_stacks();
   task.plan.input = null_;
   task.plan.output = null_;
-  int pid = sandbox_->launch(task.plan);
+  sandbox_->make_spare(take_stacks());
+  task.sandbox = sandbox_->launch(task.plan);
+  int pid = task.sandbox->pid;
   if (pid < 0) {
     problem_ = fmt::format("sandbox: no process in it: {}", std::strerror(-pid));
   } else {
@@ -102,7 +103,8 @@ void HelperTasks::probe_sandbox() {
           fmt::format("sandbox: {} {}: {}", task.plan.error_step, task.plan.error_name, std::strerror(task.plan.error));
     }
   }
-  give_stacks(task.plan.init_stack);
+  give_stacks(task);
+  if (problem_.empty()) sandbox_->make_spare(take_stacks());
 }
 
 void HelperTasks::start(ProcessSpec spec) {
@@ -127,8 +129,10 @@ void HelperTasks::start(ProcessSpec spec) {
 void HelperTasks::launch(std::unique_ptr<Task> task) {
   int pid;
   if (task->status.sandboxed) {
-    task->stacks = task->plan.init_stack = take_stacks();
-    pid = sandbox_->launch(task->plan);
+    if (!sandbox_->has_spare()) sandbox_->make_spare(take_stacks());
+    task->sandbox = sandbox_->launch(task->plan);
+    pid = task->sandbox->pid;
+    if (pid > 0) sandbox_->make_spare(take_stacks());
   } else {
     pid = static_cast<int>(
         raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, plain_stack_ + kStackSize, run_plain_task, &task->plan));
@@ -136,7 +140,7 @@ void HelperTasks::launch(std::unique_ptr<Task> task) {
   close(task->plan.output);
   Cgroups::close_join(task->group);
   if (pid < 0) {
-    give_stacks(task->stacks);
+    give_stacks(*task);
     if (task->log_pipe >= 0) close(task->log_pipe);
     cgroups_.remove(task->group);
     failed(task->spec, fmt::format("no process: {}", std::strerror(-pid)), 126);
@@ -190,9 +194,11 @@ bool HelperTasks::reap() {
     waitpid(pid, &wait_status, 0);
     if (task != nullptr) {
       ended(*task, wait_status);
-      give_stacks(task->stacks);
+      give_stacks(*task);
+    } else if (sandbox_ != nullptr && pid == sandbox_->spare_pid()) {
+      give_stacks(sandbox_->drop_spare(true));
     } else if (auto left = leaving_.find(pid); left != leaving_.end()) {
-      give_stacks(left->second->stacks);
+      give_stacks(*left->second);
       leaving_.erase(left);
     }
     if (sandbox_ != nullptr && pid == sandbox_->maker_pid()) return false;
@@ -235,7 +241,7 @@ std::vector<int> HelperTasks::strays_of(const Task& task, bool last) {
   std::istringstream pids(text);
   for (int pid; pids >> pid;) {
     if (pid == task.status.pid || running_.contains(pid) || leaving_.contains(pid)) continue;
-    if (sandbox_ != nullptr && pid == sandbox_->maker_pid()) continue;
+    if (sandbox_ != nullptr && (pid == sandbox_->maker_pid() || pid == sandbox_->spare_pid())) continue;
     bool its = getsid(pid) == task.status.pid || environment_of(pid, kMark) == mark_ + ":" + task.spec.id;
     if (its || (last && plain_running_ == 0)) strays.push_back(pid);
   }
@@ -294,6 +300,15 @@ void HelperTasks::check_memory(Task& task) {
   if (memory_of(tree_of(task), task.spec.memory_limit) <= task.spec.memory_limit) return;
   task.killed_for_memory = true;
   signal(task.spec.id, SIGKILL);
+}
+
+void HelperTasks::drop_sandbox() {
+  if (sandbox_ != nullptr) give_stacks(sandbox_->drop_spare());
+  sandbox_.reset();
+}
+
+void HelperTasks::give_stacks(const Task& task) {
+  if (task.sandbox != nullptr) give_stacks(task.sandbox->stacks);
 }
 
 char* HelperTasks::take_stacks() {

@@ -34,7 +34,7 @@ struct Task {
   bool log_failed = false;
   bool log_cut = false;
   uint64_t log_unchecked = 0;  // bytes written since the limit was looked at
-  char* stacks = nullptr;
+  std::unique_ptr<SpareSandbox> sandbox;
 };
 
 class HelperTasks {
@@ -82,6 +82,8 @@ class HelperTasks {
   void failed(const ProcessSpec& spec, std::string message, int exit_code);
   void ended(Task& task, int wait_status);
   void probe_sandbox();
+  void drop_sandbox();
+  void give_stacks(const Task& task);
   void end_leftovers();
   std::vector<int> strays_of(const Task& task, bool last);
   std::vector<int> tree_of(const Task& task);

@@ -89,6 +89,7 @@ Sandbox::Sandbox(const std::filesystem::path& data, const std::vector<Mount>& sh
 }
 
 Sandbox::~Sandbox() {
+  drop_spare();
   if (maker_ > 0) {
     kill(maker_, SIGKILL);
     waitpid(maker_, nullptr, 0);
@@ -133,35 +134,70 @@ void Sandbox::build() {
 }
 
 void Sandbox::serve() {
-  constexpr unsigned long kFlags = CLONE_VM | CLONE_PARENT | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
+  constexpr unsigned long kFlags = CLONE_VM | CLONE_FILES | CLONE_PARENT | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
   while (true) {
     while (turn_.load() == 0) futex_wait(turn_, 0, nullptr);
-    LaunchPlan& plan = *next_;
-    plan.pid = static_cast<int>(raw_clone(kFlags, plan.init_stack + kStackSize, run_sandbox_init, &plan));
+    SpareSandbox& spare = *spare_;
+    spare.pid = static_cast<int>(raw_clone(kFlags, spare.stacks + kStackSize, run_sandbox_init, &spare));
     turn_ = 0;
     futex_wake(turn_);
   }
 }
 
-int Sandbox::launch(LaunchPlan& plan) {
-  next_ = &plan;
+void Sandbox::make_spare(char* stacks) {
+  spare_ = std::make_unique<SpareSandbox>();
+  spare_->proc_covers = proc_covers_->data();
+  spare_->helper_alive = helper_alive_;
+  spare_->stacks = stacks;
   turn_ = 1;
   futex_wake(turn_);
+}
+
+void Sandbox::await_maker() {
   timespec second = {1, 0};
   while (turn_.load() == 1) {
     futex_wait(turn_, 1, &second);
-    if (turn_.load() == 1 && kill(maker_, 0) != 0) return -ESRCH;
+    if (turn_.load() == 1 && kill(maker_, 0) != 0) {
+      spare_->pid = -ESRCH;
+      return;
+    }
   }
-  return plan.pid;
+}
+
+char* Sandbox::drop_spare(bool ended) {
+  if (spare_ == nullptr) return nullptr;
+  await_maker();
+  if (spare_->pid > 0 && !ended) {
+    kill(spare_->pid, SIGKILL);
+    waitpid(spare_->pid, nullptr, 0);
+  }
+  char* stacks = spare_->stacks;
+  spare_.reset();
+  return stacks;
+}
+
+std::unique_ptr<SpareSandbox> Sandbox::launch(LaunchPlan& plan) {
+  await_maker();
+  auto spare = std::move(spare_);
+  if (spare->pid < 0) return spare;
+  spare->plan = &plan;
+  spare->given = 1;
+  futex_wake(spare->given);
+  timespec second = {1, 0};
+  while (spare->taken.load() == 0) {
+    futex_wait(spare->taken, 0, &second);
+    // Somebody killed it: it will be waited for as a task that did not start.
+    siginfo_t info = {};
+    if (waitid(P_PID, static_cast<id_t>(spare->pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0) break;
+  }
+  return spare;
 }
 
 ProcCovers Sandbox::prepare(LaunchPlan& plan) const {
   plan.var_tmp = var_tmp_;
-  plan.proc_covers = proc_covers_->data();
   plan.drop_capabilities = true;
   plan.keep_capabilities = root_ ? kRootCapabilities : 0;
   plan.last_capability = last_capability_;
-  plan.helper_alive = helper_alive_;
   return proc_covers_;
 }
 

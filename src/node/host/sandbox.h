@@ -1,8 +1,9 @@
 // The helper's half of the sandbox: a template of mounts that is built once, and a maker that clones tasks from it.
 //
 // The maker is a process that shares the helper's memory and files and lives in the template's namespaces: as root in a
-// mount namespace of its own, otherwise in a user namespace that maps the user to itself. It makes each task with one
-// clone; the task is the helper's own child. So the helper stays in the host's namespaces, where it starts plain
+// mount namespace of its own, otherwise in a user namespace that maps the user to itself. It makes each sandbox with one
+// clone, the helper's own child, and always one before its task is known: a task then waits for its own mounts only. So
+// the helper stays in the host's namespaces, where it starts plain
 // processes and opens logs, and a sandboxed task costs no copy of any memory.
 #pragma once
 
@@ -38,9 +39,15 @@ class Sandbox {
   // Where `source` is reached in the template: sets root, source and from_skeleton. The text of `relative` must outlive
   // the plan. Throws NotFound when it does not exist, InvalidArgument when it is not absolute.
   void locate(const std::filesystem::path& source, MountPlan& mount, std::string& relative) const;
-  // Clones a process that runs run_sandbox_init(plan). Returns its pid or -errno. The plan and its stacks must stay
-  // until it has been waited for.
-  int launch(LaunchPlan& plan);
+  // Has the next task's sandbox made, with two stacks for it; does not wait for that.
+  void make_spare(char* stacks);
+  bool has_spare() const { return spare_ != nullptr; }
+  int spare_pid() const { return spare_ ? spare_->pid.load() : -1; }
+  // Ends it, unless it has been waited for, and gives back its stacks; null: there is none.
+  char* drop_spare(bool ended = false);
+  // Gives `plan` to the spare, which must be there. The result's pid is that of its init, or -errno. Result, plan and
+  // stacks must stay until that has been waited for; the plan's files may be closed.
+  [[nodiscard]] std::unique_ptr<SpareSandbox> launch(LaunchPlan& plan);
   // Shared mounts that a task's own /tmp, /var/tmp or /dev/shm covers: to be made for each task.
   const std::vector<Mount>& shared_below_tmp() const { return shared_below_tmp_; }
 
@@ -60,9 +67,11 @@ class Sandbox {
   bool var_tmp_ = false;
   int last_capability_ = 40;
   ProcCovers proc_covers_;
-  // 1: a plan waits for the maker. 0: it has been launched.
+  void await_maker();
+
+  std::unique_ptr<SpareSandbox> spare_;
+  // 1: the maker is to make the spare. 0: it has.
   std::atomic<uint32_t> turn_{0};
-  LaunchPlan* next_ = nullptr;
 };
 
 // Builds the template in the calling process, which must be alone in its mount namespace with the right to mount, and

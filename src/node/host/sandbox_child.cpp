@@ -5,6 +5,7 @@
 #include <csignal>
 #include <dirent.h>
 #include <fcntl.h>
+#include <linux/futex.h>
 #include <linux/capability.h>
 #include <linux/openat2.h>
 #include <poll.h>
@@ -251,7 +252,30 @@ UNINSTRUMENTED int mount_tmp(LaunchPlan& plan) {
   return static_cast<int>(result);
 }
 
-// The namespace's own mounts, from the copy of the template that it starts with. 0, or an exit status.
+// What all tasks have. Null, or the place where it failed, with `error`.
+UNINSTRUMENTED const char* make_common_mounts(const SpareSandbox& spare, long& error) {
+  error = mount_call("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC);
+  if (error < 0) return "/proc";
+  for (const char* const* cover = spare.proc_covers; *cover != nullptr; cover += 2) {
+    error = mount_call(cover[0], cover[1], nullptr, MS_BIND);
+    if (error < 0) return cover[1];
+  }
+  error = mount_call("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
+  return error < 0 ? "/dev/shm" : nullptr;
+}
+
+// Takes the plan, when it comes. 0, or -errno.
+UNINSTRUMENTED long take_plan(SpareSandbox& spare) {
+  while (spare.given.load() == 0) {
+    raw_syscall(SYS_futex, pointer(&spare.given), FUTEX_WAIT_PRIVATE, 0, 0);
+  }
+  long result = raw_syscall(SYS_unshare, CLONE_FILES);
+  spare.taken = 1;
+  raw_syscall(SYS_futex, pointer(&spare.taken), FUTEX_WAKE_PRIVATE, 1);
+  return result;
+}
+
+// The task's own mounts, beside the template's and those that all have. 0, or an exit status.
 UNINSTRUMENTED int make_sandbox(LaunchPlan& plan) {
   for (int i = 0; i < plan.mount_count; ++i) {
     int opened = detach_source(plan.mounts[i]);
@@ -264,14 +288,6 @@ UNINSTRUMENTED int make_sandbox(LaunchPlan& plan) {
   }
   long result = mount_tmp(plan);
   if (result < 0) return failed(plan, "mount at", "/tmp", result);
-  result = mount_call("proc", "/proc", "proc", MS_NOSUID | MS_NODEV | MS_NOEXEC);
-  if (result < 0) return failed(plan, "mount at", "/proc", result);
-  for (const char* const* cover = plan.proc_covers; *cover != nullptr; cover += 2) {
-    result = mount_call(cover[0], cover[1], nullptr, MS_BIND);
-    if (result < 0) return failed(plan, "mount at", cover[1], result);
-  }
-  result = mount_call("shm", "/dev/shm", "tmpfs", MS_NOSUID | MS_NODEV, "mode=1777");
-  if (result < 0) return failed(plan, "mount at", "/dev/shm", result);
   // From here on no path and no symbolic link in a volume leads to the hidden folders.
   result = mount_call(kHiddenNone, kHidden, nullptr, MS_BIND);
   if (result < 0) return failed(plan, "mount at", kHidden, result);
@@ -327,16 +343,23 @@ UNINSTRUMENTED int run_plain_task(void* argument) {
 }
 
 UNINSTRUMENTED int run_sandbox_init(void* argument) {
-  LaunchPlan& plan = *static_cast<LaunchPlan*>(argument);
+  SpareSandbox& spare = *static_cast<SpareSandbox*>(argument);
   raw_syscall(SYS_prctl, PR_SET_PDEATHSIG, SIGKILL, 0, 0, 0);
-  pollfd helper = {plan.helper_alive, POLLIN, 0};
+  pollfd helper = {spare.helper_alive, POLLIN, 0};
   timespec at_once = {};
   if (raw_syscall(SYS_ppoll, pointer(&helper), 1, pointer(&at_once), 0, 8) != 0) return kNotStarted;
+  long error = 0;
+  const char* failed_at = make_common_mounts(spare, error);
+  long taken = take_plan(spare);
+  LaunchPlan& plan = *spare.plan;
+  char* task_stack = spare.stacks + 2 * kStackSize;
+  if (failed_at != nullptr) return failed(plan, "mount at", failed_at, error);
+  if (taken < 0) return failed(plan, "copy", "open files", taken);
   int status = make_sandbox(plan);
   if (status != 0) return status;
   // All signals stay blocked here, as in the helper: what is sent to an init with them blocked waits for
   // rt_sigtimedwait.
-  long task = raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, plan.init_stack + 2 * kStackSize, run_sandbox_task, &plan);
+  long task = raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, task_stack, run_sandbox_task, &plan);
   if (task < 0) return failed(plan, "start", "a process", task);
   // But for the output, which it closes when nothing runs here any more: the helper learns of the end by that.
   if (plan.output > 0) raw_syscall(SYS_close_range, 0, plan.output - 1, 0);

@@ -50,30 +50,38 @@ struct LaunchPlan {
   int mount_count = 0;
   const char* tmp = nullptr;  // seen as /tmp and /var/tmp; null: a tmpfs
   bool var_tmp = false;
-  const char* const* proc_covers = nullptr;  // pairs (hidden source, target), ended by null
   bool drop_capabilities = false;
   uint64_t keep_capabilities = 0;
   int last_capability = 40;
-  int helper_alive = -1;  // a pidfd of the helper
 
   // The result. error_step is null when the program was started.
-  std::atomic<int> pid{0};  // of the clone, or -errno
   const char* error_step = nullptr;
   const char* error_name = "";
   int error = 0;
   // The init saw the task end, with wait_status, and killed all that was left; set before it closes `output`.
   std::atomic<bool> ended{false};
   int wait_status = 0;
-  char* init_stack = nullptr;  // two stacks of kStackSize: the init's, the task's
+};
+
+// A sandbox that is made before its task is known: new namespaces, and of the mounts those that all tasks have. Its init
+// shares the helper's files until it is given a plan.
+struct SpareSandbox {
+  const char* const* proc_covers = nullptr;  // pairs (hidden source, target), ended by null
+  int helper_alive = -1;          // a pidfd of the helper
+  char* stacks = nullptr;         // two of kStackSize: the init's, the task's
+  std::atomic<int> pid{0};        // of the clone, or -errno
+  LaunchPlan* plan = nullptr;     // set before `given`
+  std::atomic<uint32_t> given{0};  // futexes: the init is given the plan,
+  std::atomic<uint32_t> taken{0};  // and has taken it, with copies of its files
 };
 
 inline constexpr size_t kStackSize = 32 << 10;
 // The init passes si_value of this signal on to every process of its namespace.
 inline constexpr int kForwardSignal = 42;
 
-// Entry points for clone(): `plan` is a LaunchPlan*. The result is the exit status.
-int run_plain_task(void* plan);    // becomes the task
-int run_sandbox_init(void* plan);  // pid 1 of a new namespace: mounts, starts the task, waits for it
+// Entry points for clone(). The result is the exit status.
+int run_plain_task(void* plan);     // LaunchPlan: becomes the task
+int run_sandbox_init(void* spare);  // SpareSandbox: pid 1 of a new namespace; mounts, starts the task, waits for it
 
 // Mounts `mount.tree` (a detached tree) on `mount.target`, which is made if missing. Changes no file of the host: below
 // a read-only folder, that folder is replaced with a tmpfs that holds the same entries. Returns 0 or -errno. `root` is
