@@ -12,6 +12,7 @@
 
 #include "base/async.h"
 #include "pipelines/engine/engine.h"
+#include "pipelines/run/journal.h"
 #include "pipelines/run/run_rows.h"
 #include "pipelines/store/records.h"
 
@@ -19,18 +20,12 @@ namespace penstock::pipelines {
 
 using FlightKey = std::pair<engine::TaskId, int>;  // task, attempt
 
-struct PreparedPod {
-  json::object pod;
-  std::string failure;  // not empty: there is no pod
-};
-
 // A task that was launched and whose end has not been taken in.
 struct Flight {
   std::shared_ptr<const engine::LaunchSpec> spec;
   std::string pod;
   std::string uid;  // of the pod, once it exists
-  std::filesystem::path folder;         // once the pod is prepared
-  std::optional<PreparedPod> prepared;  // until the pod is made
+  std::filesystem::path folder;  // once the pod is prepared
   bool created = false;   // the pod exists, or is being made by us
   bool started = false;   // TaskStarted was sent
   bool canceled = false;  // CancelTask came
@@ -55,7 +50,9 @@ struct ActiveRun {
   }
   Run run;
   engine::Engine engine;
-  int64_t next_seq = 0;
+  int64_t next_seq = 0;                   // of the first event that is not in the database
+  std::vector<std::string> unsaved;       // events from there on
+  std::vector<Journal::Place> journaled;  // where they are
   std::deque<engine::Event> inbox;
   Time began{};  // of RunStarted; differs in a retry
   RunRows rows;                 // that are not written yet

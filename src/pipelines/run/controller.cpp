@@ -36,6 +36,7 @@ RunController::RunController(Loop& control, kube::Api& api, kube::PodLogs& logs,
       pool_(pool),
       options_(std::move(options)),
       folders_(options_.data),
+      journal_(options_.data / "journal"),
       scope_(control.executor(), "run controller"),
       launched_(control.executor()),
       any_later_(control.executor()) {
@@ -57,8 +58,8 @@ Async<> RunController::start() {
   // Runs first, so that the pods which the watch tells of find theirs.
   kube::ListQuery query;
   query.label_selector = kRunLabel;
-  const kube::List pods = co_await api_.list(kube::kPods, query);
-  std::vector<RunPtr> resumed;
+  kube::List pods = co_await api_.list(kube::kPods, query);
+  co_await save_journaled(runs);
   std::map<std::string, std::set<std::string, std::less<>>> found;
   for (const auto& pod : pods.items) {
     found[std::string(kube::label_of(*pod, kRunLabel))].insert(std::string(kube::name_of(*pod)));
@@ -67,13 +68,31 @@ Async<> RunController::start() {
     std::set<std::string, std::less<>> names = std::move(found[run.run_id]);
     co_await resume(run, std::move(names));
   }
+  co_await launched_.wait();
+  // Of tasks whose end is written nothing needs to stay.
+  for (const auto& pod : pods.items) {
+    if (outcome_of(*pod).finished && !is_known(*pod)) {
+      co_await remove_pod(std::string(kube::namespace_of(*pod)), std::string(kube::name_of(*pod)));
+    }
+  }
+  pods = co_await api_.list(kube::kPods, query);
+  reclaim_folders(pods);
   for (const auto& pod : pods.items) on_pod(*pod, false);
   const std::string version = pods.resource_version;
   scope_.spawn([this, version] { return watch_pods(version); });
   scope_.spawn([this] { return later_loop(); });
-  co_await launched_.wait();
-  reclaim_folders(pods);
   if (!runs.empty()) spdlog::info("took up {} runs that were in progress", runs.size());
+}
+
+// What a former server wrote to the journal and not to the database.
+Async<> RunController::save_journaled(const std::vector<Run>& runs) {
+  for (const auto& run : runs) {
+    const auto log = co_await store_.load_events(run.run_id);
+    const auto first = static_cast<int64_t>(log.events.size());
+    auto events = journal_.found(run.run_id, first);
+    if (!events.empty()) co_await store_.append_events(run.run_id, first, std::move(events));
+  }
+  journal_.drop_found();
 }
 
 void RunController::reclaim_folders(const kube::List& pods) {
@@ -194,6 +213,10 @@ Async<> RunController::retry(std::string run_id) {
     }
     const auto tasks = co_await store_.list_tasks(run_id);
     auto active = co_await load(std::move(run));
+    // Before its events are deleted, so that those in the journal are not taken for them.
+    if (!journal_.append_reset(run_id, active->journaled)) {
+      throw Error(Code::Unavailable, fmt::format("run {} cannot be retried now: the journal has no room", run_id));
+    }
     for (const auto& task : tasks) {
       if (task.type == "RUNTIME" && (task.state == "SUCCEEDED" || task.state == "CACHED")) {
         active->kept[task.scope_path] = task.outputs;
@@ -219,9 +242,7 @@ Async<> RunController::forget(std::string run_id) {
       active->inbox.clear();
       active_.erase(it);
       if (active->driving) co_await active->idle.wait();
-      for (auto& [key, flight] : active->flights) {
-        if (!flight.created) give_back(std::move(flight.folder), true);
-      }
+      journal_.saved(active->journaled);
       for (const auto& [pod, key] : active->pods) {
         const std::string ns = active->engine.info().ns, name = pod;
         scope_.spawn([this, ns, name] { return remove_pod(ns, name); });
@@ -329,12 +350,11 @@ Async<> RunController::drive(RunPtr run) {
     if (run->rows_due || run->durable_wanted || run->rows.finished()) {
       batch->rows = std::exchange(run->rows, {});
       run->rows_due = false;
-    } else if (!run->rows.empty()) {
+    } else {
       schedule_rows(run);
     }
-    // While the writer works.
-    control_.post([this, run, batch] { prepare_early(*run, *batch); });
-    co_await commit(run, batch);
+    const bool journaled = !batch->rows && write_ahead(*run, batch->events);
+    if (!journaled) co_await commit(run, batch);
     if (run->forgotten) break;
     for (const auto& command : batch->commands) carry_out(run, command);
     for (auto& pod : batch->ended_pods) ended_pods_.emplace_back(run->engine.info().ns, std::move(pod));
@@ -377,25 +397,36 @@ Async<> RunController::later_loop() {
     }
     for (const auto& run : std::exchange(with_rows_, {})) {
       run->rows_scheduled = false;
-      if (run->forgotten || run->rows.empty()) continue;
+      if (run->forgotten || (run->rows.empty() && run->unsaved.empty())) continue;
       run->rows_due = true;
       kick(run);
     }
   }
 }
 
+// Into the journal; false: they must go to the database.
+bool RunController::write_ahead(ActiveRun& run, const std::vector<Event>& events) {
+  std::vector<std::string> texts;
+  texts.reserve(events.size());
+  for (const auto& event : events) texts.push_back(to_text(engine::to_json(event)));
+  const auto next = run.next_seq + static_cast<int64_t>(run.unsaved.size());
+  const bool written = journal_.append(run.run.run_id, next, texts, run.journaled);
+  if (written) std::move(texts.begin(), texts.end(), std::back_inserter(run.unsaved));
+  return written;
+}
+
+// Into the database, with what is only in the journal so far.
 Async<> RunController::commit(RunPtr run, std::shared_ptr<Batch> batch) {
   const auto first_seq = run->next_seq;
+  for (const auto& event : batch->events) run->unsaved.push_back(to_text(engine::to_json(event)));
+  const auto count = static_cast<int64_t>(run->unsaved.size());
   const auto durability = run->durable_wanted ? db::Durability::Synced : db::Durability::Relaxed;
   const Time now = clock_.now();
   std::chrono::milliseconds pause(100);
   // Named, and `batch` held by it: g++ 12 destroys captures twice of a closure that is written inside a co_await.
   const auto write = [&, batch](db::Connection& c) {
-    std::vector<std::string> events;
-    events.reserve(batch->events.size());
-    for (const auto& event : batch->events) events.push_back(to_text(engine::to_json(event)));
-    store::write_events(c, run->run.run_id, first_seq, events);
-    if (batch->rows) batch->rows->write(c, run->run, first_seq + static_cast<int64_t>(events.size()), now);
+    store::write_events(c, run->run.run_id, first_seq, run->unsaved);
+    if (batch->rows) batch->rows->write(c, run->run, first_seq + count, now);
   };
   while (!run->forgotten) {
     std::string failure;
@@ -410,7 +441,9 @@ Async<> RunController::commit(RunPtr run, std::shared_ptr<Batch> batch) {
     co_await sleep_for(pause);
     pause = std::min(pause * 2, std::chrono::milliseconds(5000));
   }
-  run->next_seq += static_cast<int64_t>(batch->events.size());
+  run->next_seq += count;
+  run->unsaved.clear();
+  journal_.saved(run->journaled);
   run->durable_wanted = false;
 }
 

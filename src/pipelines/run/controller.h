@@ -2,9 +2,9 @@
 // pods' ends into its events.
 //
 // Lives on the control loop. For each run, one coroutine at a time takes the waiting events in: it steps the engine,
-// commits the events with the rows that follow from them in one transaction, and only then acts. The commit of the
-// engine's own progress is relaxed: it outlives the server's death; after a loss of power a task that ended in the last
-// instant may run again.
+// writes the events to the journal, and only then acts. The events and the rows that follow from them go to the database
+// a moment later, many in one transaction; the end of a run, and what a client waits for, at once. The journal outlives
+// the server's death; after a loss of power a task that ended in the last instant may run again.
 #pragma once
 
 #include <filesystem>
@@ -22,6 +22,7 @@
 #include "metadata/metadata.h"
 #include "pipelines/api/api.h"
 #include "pipelines/run/active_run.h"
+#include "pipelines/run/journal.h"
 #include "pipelines/run/pod.h"
 #include "pipelines/run/task_files.h"
 #include "pipelines/store/spec_cache.h"
@@ -73,6 +74,7 @@ class RunController : public RunControl {
   Async<RunPtr> load(Run run);
   void post(const RunPtr& run, engine::Event event);
   Async<> drive(RunPtr run);
+  bool write_ahead(ActiveRun& run, const std::vector<engine::Event>& events);
   Async<> commit(RunPtr run, std::shared_ptr<Batch> batch);
   // `replayed`: from the log, after a restart.
   void take_in(ActiveRun& run, engine::Event& event, Batch& batch, bool replayed);
@@ -85,13 +87,15 @@ class RunController : public RunControl {
   static Flight& note_flight(ActiveRun& run, const engine::Launch& command);
   void carry_out(const RunPtr& run, const engine::Command& command);
   Async<> launch(RunPtr run, engine::Launch command);
+  struct Prepared {
+    json::object pod;
+    std::string failure;  // not empty: there is no pod
+  };
   // May block where needs_disk() says so. `folder` is made when it is empty.
-  PreparedPod prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
+  Prepared prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
                        const std::string& uid, std::filesystem::path& folder);
   // A moment later, off this loop. Of a task whose processes may still run the folder is not `clean`.
   void give_back(std::filesystem::path folder, bool clean);
-  // The pods of a batch's launches, as far as that does not block.
-  void prepare_early(ActiveRun& run, const Batch& batch);
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);
   Async<> check_cache(RunPtr run, engine::CheckCache command);
   Async<> import(RunPtr run, engine::Import command);
@@ -100,8 +104,10 @@ class RunController : public RunControl {
 
   // Task folders that no pod has: a server that was killed left them.
   void reclaim_folders(const kube::List& pods);
+  Async<> save_journaled(const std::vector<Run>& runs);
   Async<> watch_pods(std::string resource_version);
   void on_pod(const json::object& pod, bool deleted);
+  bool is_known(const json::object& pod) const;  // of a task in flight
   Async<> collect(RunPtr run, FlightKey key, PodOutcome outcome, kube::Object pod);
   Async<> remove_pod(std::string ns, std::string name);
   Async<std::string> last_words(kube::Object pod);
@@ -120,6 +126,7 @@ class RunController : public RunControl {
   BlockingPool& pool_;
   RunOptions options_;
   TaskFolders folders_;
+  Journal journal_;
   Scope scope_;
   int launching_ = 0;
   Signal launched_;  // set while no pod is being made

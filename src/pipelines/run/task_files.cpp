@@ -79,7 +79,7 @@ engine::PathMap paths_in(const std::filesystem::path& folder, const std::filesys
 namespace {
 
 void make_folder(const std::filesystem::path& path, mode_t mode) {
-  if (::mkdir(path.c_str(), mode) == 0) return;
+  if (::mkdir(path.c_str(), mode) == 0 || errno == EEXIST) return;
   if (errno == ENOSPC || errno == EDQUOT) {
     throw Error(Code::ResourceExhausted, fmt::format("the disk is full: cannot make {}", path.string()));
   }
@@ -88,6 +88,10 @@ void make_folder(const std::filesystem::path& path, mode_t mode) {
 
 // The subfolders of a folder for outputs; each is made after the one that it is in.
 const std::set<std::string> kOutputFolders{"kfp", std::string(kParameters), "kfp_outputs"};
+
+void make_output_folders(const std::filesystem::path& folder) {
+  for (const auto& name : kOutputFolders) make_folder(folder / name, 0755);
+}
 
 bool is_real_folder(const std::filesystem::path& path) {
   struct stat info {};
@@ -118,29 +122,48 @@ TaskFolders::TaskFolders(const std::filesystem::path& data) : root_(data / "task
 std::optional<std::filesystem::path> TaskFolders::take(const std::string& name, bool for_outputs) {
   auto folder = root_ / name;
   std::filesystem::path used;
+  bool earlier = false;
   {
     const std::lock_guard lock(mutex_);
-    if (earlier_.erase(name) > 0) return folder;
+    earlier = earlier_.erase(name) > 0;
+    if (earlier) lent_.insert(name);
+  }
+  if (earlier) {
+    // That server may have died between the folder and its subfolders.
+    if (for_outputs) make_output_folders(folder);
+    return folder;
+  }
+  {
+    const std::lock_guard lock(mutex_);
     auto& free = for_outputs || plain_.empty() ? with_outputs_ : plain_;
     if (free.empty()) return std::nullopt;
     used = std::move(free.back());
     free.pop_back();
+    lent_.insert(name);
   }
-  if (::rename(used.c_str(), folder.c_str()) != 0) return std::nullopt;
-  return folder;
+  if (::rename(used.c_str(), folder.c_str()) == 0) return folder;
+  const std::lock_guard lock(mutex_);
+  lent_.erase(name);
+  return std::nullopt;
 }
 
 std::filesystem::path TaskFolders::make(const std::string& name, bool for_outputs) {
   auto folder = root_ / name;
   make_folder(folder, 0700);
-  if (for_outputs) {
-    for (const auto& subfolder : kOutputFolders) make_folder(folder / subfolder, 0755);
+  {
+    const std::lock_guard lock(mutex_);
+    lent_.insert(name);
   }
+  if (for_outputs) make_output_folders(folder);
   return folder;
 }
 
 void TaskFolders::give_back(const std::filesystem::path& folder, bool clean) noexcept {
   if (folder.parent_path() != root_) return;
+  {
+    const std::lock_guard lock(mutex_);
+    if (lent_.erase(folder.filename()) == 0 && earlier_.erase(folder.filename()) == 0) return;
+  }
   if (!clean) return remove_folder(folder);
   try {
     if (::chmod(folder.c_str(), 0700) != 0) throw_errno("chmod");
@@ -162,7 +185,7 @@ void TaskFolders::reclaim(const std::set<std::filesystem::path>& used) noexcept 
   std::set<std::string> names;
   {
     const std::lock_guard lock(mutex_);
-    names.swap(earlier_);
+    names = earlier_;
   }
   for (const auto& name : names) {
     if (const auto folder = root_ / name; !used.contains(folder)) give_back(folder);

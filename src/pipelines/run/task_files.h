@@ -41,7 +41,7 @@ class TaskFolders {
   std::optional<std::filesystem::path> take(const std::string& name, bool for_outputs);
   // Makes one. Throws ResourceExhausted when the disk is full.
   std::filesystem::path make(const std::string& name, bool for_outputs);
-  // A path that is no folder of tasks is left alone. A folder that is not `clean`, as processes of the task may still
+  // A path that is no folder of tasks, or was given back before, is left alone. A folder that is not `clean`, as processes of the task may still
   // run, is not used again.
   void give_back(const std::filesystem::path& folder, bool clean = true) noexcept;
   // Takes back the folders of an earlier server but for those that are `used`.
@@ -52,6 +52,7 @@ class TaskFolders {
   std::filesystem::path root_;
   std::mutex mutex_;
   std::set<std::string> earlier_;                            // names of an earlier server
+  std::set<std::string> lent_;                               // names that are with tasks
   std::vector<std::filesystem::path> plain_, with_outputs_;  // free ones, under their last names
 };
 

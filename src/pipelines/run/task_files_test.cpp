@@ -43,6 +43,10 @@ TEST_CASE_FIXTURE(Fixture, "a folder that is used again holds nothing of its las
   CHECK(count(second / "kfp_outputs") == 0);
   CHECK(read_task_results(second, {"a"}).parameter_files.empty());
   CHECK_FALSE(folders.take("c", false));
+  folders.give_back(second);
+  folders.give_back(second);
+  CHECK(folders.take("c", true));
+  CHECK_FALSE(folders.take("d", true));
 }
 
 TEST_CASE_FIXTURE(Fixture, "a task cannot leave a link in the place of an output folder") {
@@ -89,9 +93,11 @@ TEST_CASE_FIXTURE(Fixture, "a task finds its folder of an earlier server; what n
   const auto left = folders.make("left", true);
   std::ofstream(found / "kfp/outputs/a") << "kept";
   std::ofstream(left / "rest") << "x";
+  fs::remove_all(found / "kfp_outputs");  // as if that server had died before it made it
   TaskFolders next(data);
   CHECK_FALSE(next.take("other", true));
   CHECK(next.take("found", true) == found);
+  CHECK(fs::is_directory(found / "kfp_outputs"));
   next.reclaim({running});
   CHECK(read_task_results(found, {"a"}).parameter_files.at("a") == "kept");
   const auto again = next.take("again", true).value();

@@ -117,9 +117,10 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
   return mounts;
 }
 
-PreparedPod RunController::prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
-                                       const std::string& uid, std::filesystem::path& folder) {
-  PreparedPod prepared;
+RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spec, const std::string& pod,
+                                                   const std::string& ns, const std::string& uid,
+                                                   std::filesystem::path& folder) {
+  Prepared prepared;
   const auto& component = *spec.component;
   if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
     prepared.failure =
@@ -150,32 +151,14 @@ PreparedPod RunController::prepare_pod(const engine::LaunchSpec& spec, const std
   return prepared;
 }
 
-void RunController::prepare_early(ActiveRun& run, const Batch& batch) {
-  if (run.forgotten) return;
-  for (const auto& command : batch.commands) {
-    const auto* launched = std::get_if<engine::Launch>(&command);
-    if (launched == nullptr || needs_disk(*launched->spec) || run.kept.contains(launched->spec->path)) continue;
-    auto& flight = note_flight(run, *launched);
-    if (flight.created || flight.prepared) continue;
-    auto folder = folders_.take(flight.uid, declares_outputs(*launched->spec));
-    if (!folder) continue;
-    flight.folder = std::move(*folder);
-    flight.prepared = prepare_pod(*launched->spec, flight.pod, run.engine.info().ns, flight.uid, flight.folder);
-  }
-}
-
 Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const auto spec = run->flights.at(key).spec;
   const auto pod = run->flights.at(key).pod;
   const std::string ns = run->engine.info().ns;
   const auto uid = run->flights.at(key).uid;
-  auto folder = run->flights.at(key).folder;
-  if (folder.empty()) folder = folders_.take(uid, declares_outputs(*spec)).value_or(std::filesystem::path());
-  PreparedPod prepared;
-  if (auto& early = run->flights.at(key).prepared) {
-    prepared = std::move(*early);
-    early.reset();
-  } else if (folder.empty() || needs_disk(*spec)) {
+  auto folder = folders_.take(uid, declares_outputs(*spec)).value_or(std::filesystem::path());
+  Prepared prepared;
+  if (folder.empty() || needs_disk(*spec)) {
     const auto work = [&] { return prepare_pod(*spec, pod, ns, uid, folder); };
     prepared = co_await pool_.run(work);
   } else {
@@ -366,12 +349,16 @@ Async<> RunController::watch_pods(std::string resource_version) {
   }
 }
 
+bool RunController::is_known(const json::object& pod) const {
+  const auto run = active_.find(std::string(kube::label_of(pod, kRunLabel)));
+  return run != active_.end() && run->second->pods.contains(kube::name_of(pod));
+}
+
 void RunController::on_pod(const json::object& pod, bool deleted) {
   const auto run_it = active_.find(std::string(kube::label_of(pod, kRunLabel)));
   const auto name = kube::name_of(pod);
   const auto ns = std::string(kube::namespace_of(pod));
-  const bool known = run_it != active_.end() && run_it->second->pods.contains(name);
-  if (!known) {
+  if (!is_known(pod)) {
     // Of a run that is over or gone. Pods that end are removed once their end is written.
     if (deleted) {
       give_back(folder_of(pod), outcome_of(pod).finished);
