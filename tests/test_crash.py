@@ -1,4 +1,5 @@
 """kill -9 of the server at any point, and other ends and starts: no run is lost, no task runs twice."""
+import json
 import os
 import random
 import select
@@ -208,6 +209,21 @@ def fan_of(width, depth):
     return spec
 
 
+def wait_until_no_pods(server):
+    listed = server.get('/api/v1/pods').json
+    present = {pod['metadata']['uid'] for pod in listed['items']}
+    version = listed['metadata']['resourceVersion']
+    if not present:
+        return
+    with urllib.request.urlopen(f'{server.url}/api/v1/pods?watch=1&resourceVersion={version}', timeout=60) as stream:
+        for line in stream:
+            event = json.loads(line)
+            if event['type'] == 'DELETED':
+                present.discard(event['object']['metadata']['uid'])
+            if not present:
+                return
+
+
 @pytest.mark.parametrize('seed', [1, 2])
 def test_killed_at_random_moments(new_server, seed):
     one = new_server()
@@ -244,6 +260,9 @@ def test_killed_at_random_moments(new_server, seed):
         assert traces(tasks[name][0]) == traces(task)
     # What a killed server left in the task folders goes with the next one: they wait for other tasks.
     restart(one)
+    wait_until_no_pods(one)
+    one.stop()
+    one.start()
     one.stop()
     left = [path for path in (one.data / 'tasks').rglob('*') if not path.is_dir()]
     assert left == []

@@ -208,7 +208,8 @@ void Agent::State::seen(const kube::Object& object) {
   const bool finished = is_finished(*object);
   const auto known = pods.find(std::string(kube::uid_of(*object)));
   if (known == pods.end()) {
-    if (!finished) add(object);
+    // One that is over needs nothing more, unless a former server did not come to remove it.
+    if (!finished || kube::is_deleting(*object)) add(object);
     return;
   }
   const auto pod = known->second;

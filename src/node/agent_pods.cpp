@@ -26,10 +26,13 @@ void Agent::State::settle(const PodPtr& pod) {
   scheduler.remove(pod->uid);
   decide_soon();
   if (pod->erased) return erase(pod);
-  if (life.terminal()) return erase_if_done(pod);
-  if (!pod->removing && kube::is_deleting(*pod->object)) {
+  if (kube::is_deleting(*pod->object)) {
+    // Also one whose processes ended by themselves meanwhile; once that is written, as somebody may want to know.
+    if (pod->removing || pod->dirty || pod->writing) return;
     pod->removing = true;
     scope.spawn([this, pod] { return remove(pod); });
+  } else if (life.terminal()) {
+    erase_if_done(pod);
   }
 }
 
@@ -132,7 +135,8 @@ Async<bool> Agent::State::refresh(PodPtr pod) {
 }
 
 void Agent::State::begin_removal(const PodPtr& pod) {
-  if (pod->erased || pod->life.terminal()) return;
+  if (pod->erased) return;
+  if (pod->life.terminal()) return settle(pod);
   const auto& metadata = pod->object->at("metadata").get_object();
   const std::chrono::seconds grace(get_int(metadata, "deletionGracePeriodSeconds", 30));
   apply(pod, pod->life.remove(grace, clock.now()));

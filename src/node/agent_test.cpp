@@ -311,6 +311,33 @@ TEST_CASE("agent: a process that ends while the server starts is not taken for r
   });
 }
 
+TEST_CASE("agent: a pod that is over goes when it is deleted, whenever that was") {
+  Fixture fixture;
+  fixture.run([](Fixture& f) -> Async<> {
+    for (const char* name : {"ended", "over"}) co_await f.create_pod(name);
+    co_await f.until([&] { return f.phase("ended") == "Running" && f.phase("over") == "Running"; });
+  });
+  run_on(fixture.loop, [&]() -> Async<> {
+    // The process of one ended by itself; of the other that is recorded, and nobody came to remove it.
+    auto& f = fixture;
+    f.spawner.finish(f.id("ended"), 0);
+    f.spawner.finish(f.id("over"), 0);
+    f.spawner.forget(f.id("over"));
+    kube::DeleteOptions later;
+    later.grace_period_seconds = 100;
+    for (const char* name : {"ended", "over"}) co_await f.api.remove(kube::kPods, "default", name, later);
+    json::object over = *f.api.find(kube::kPods, "over");
+    over["status"] = json::object{{"phase", "Succeeded"}};
+    kube::WriteOptions status;
+    status.subresource = "status";
+    co_await f.api.update(kube::kPods, std::move(over), status);
+  });
+  fixture.run([](Fixture& f) -> Async<> {
+    co_await f.until([&] { return !f.api.find(kube::kPods, "ended") && !f.api.find(kube::kPods, "over"); });
+    CHECK(f.agent->used().pods == 0);
+  });
+}
+
 TEST_CASE("agent: claims are bound, used, and emptied when they are deleted") {
   Fixture fixture;
   const auto file = fixture.folder.path() / "volumes" / "default" / "data" / "sub" / "x";
