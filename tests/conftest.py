@@ -3,8 +3,10 @@ import json
 import os
 import pathlib
 import re
+import select
 import shutil
 import signal
+import socket
 import subprocess
 import sys
 import tempfile
@@ -244,3 +246,43 @@ def new_server():
         one.destroy()
     for folder in folders:
         shutil.rmtree(folder, ignore_errors=True)
+
+
+class Gate:
+    """Holds tasks up: each says that it is there and waits until the gate opens. Sandboxed tasks share no folder with
+    us, but they do share the machine's network."""
+
+    def __init__(self):
+        self.listener = socket.create_server(('127.0.0.1', 0), backlog=64)
+        self.port = self.listener.getsockname()[1]
+        self.waiting = []
+
+    def command(self, then, say='echo arrived; '):
+        return (f'bash -c "exec 3<>/dev/tcp/127.0.0.1/{self.port}; {say}read -u 3 word; [ \\"\\$word\\" = go ]" '
+                f'&& {then}')
+
+    def arrive(self, timeout=60):
+        self.listener.settimeout(timeout)
+        self.waiting.append(self.listener.accept()[0])
+
+    def open(self):
+        for connection in self.waiting:
+            connection.sendall(b'go\n')
+            connection.close()
+        self.waiting.clear()
+
+    def empty(self):
+        """Nobody else has come."""
+        return not select.select([self.listener], [], [], 0)[0]
+
+    def close(self):
+        for connection in self.waiting:
+            connection.close()
+        self.listener.close()
+
+
+@pytest.fixture
+def gate():
+    one = Gate()
+    yield one
+    one.close()

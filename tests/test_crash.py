@@ -34,46 +34,6 @@ def traces(task):
     return {key: task.get(key) for key in ('task_id', 'pods', 'start_time', 'end_time', 'outputs', 'state')}
 
 
-class Gate:
-    """Holds tasks up: each says that it is there and waits until the gate opens. Sandboxed tasks share no folder with
-    us, but they do share the machine's network."""
-
-    def __init__(self):
-        self.listener = socket.create_server(('127.0.0.1', 0), backlog=64)
-        self.port = self.listener.getsockname()[1]
-        self.waiting = []
-
-    def command(self, then):
-        return (f'bash -c "exec 3<>/dev/tcp/127.0.0.1/{self.port}; echo arrived; read -u 3 word; [ \\"\\$word\\" = go ]" '
-                f'&& {then}')
-
-    def arrive(self, timeout=60):
-        self.listener.settimeout(timeout)
-        self.waiting.append(self.listener.accept()[0])
-
-    def open(self):
-        for connection in self.waiting:
-            connection.sendall(b'go\n')
-            connection.close()
-        self.waiting.clear()
-
-    def empty(self):
-        """Nobody else has come."""
-        return not select.select([self.listener], [], [], 0)[0]
-
-    def close(self):
-        for connection in self.waiting:
-            connection.close()
-        self.listener.close()
-
-
-@pytest.fixture
-def gate():
-    one = Gate()
-    yield one
-    one.close()
-
-
 def test_killed_before_the_first_task(new_server):
     one = new_server()
     run_id = one.submit(shell('echo first', 'echo second'))

@@ -85,8 +85,9 @@ Async<> await_external(std::function<void(ExternalDone)> start) {
   Outcome outcome(executor);
   // The work refers to the caller's frame, so a cancellation must not unwind it before the work is over.
   co_await asio::this_coro::throw_if_cancelled(false);
-  start([&outcome, executor, guard = asio::make_work_guard(executor)](std::exception_ptr error) {
-    asio::post(executor, [&outcome, error = std::move(error)] {
+  start([&outcome, executor, guard = asio::make_work_guard(executor)](std::exception_ptr error) mutable {
+    // The guard goes along: once the caller is resumed, its loop may end at any moment.
+    asio::post(executor, [&outcome, error = std::move(error), guard = std::move(guard)] {
       outcome.error = error;
       outcome.finished = true;
       outcome.wake.cancel();

@@ -224,7 +224,8 @@ Async<> EmbeddedApi::State::await_flushed() {
 Async<> EmbeddedApi::State::write_durably(std::vector<RowChange> own) {
   // What is pending goes along, so that the database sees changes in their order.
   const auto changes = take_pending();
-  const auto to_undo = std::make_shared<const std::vector<RowChange>>(std::move(own));  // shared with the write that is queued
+  const auto to_undo =
+      std::make_shared<const std::vector<RowChange>>(std::move(own));  // shared with the write that is queued
   // Named, not written inside the co_await: g++ 12 destroys the captures of such a temporary twice.
   std::function<void(ExternalDone)> start = [this, changes, to_undo](ExternalDone done) {
     database.queue_write(

@@ -1,7 +1,7 @@
 // The resource store inside this process: objects in memory, owned by the control loop, and kept in SQLite.
 //
-// A change takes place on the control loop: it gets its version and watchers are told. A durable change is answered when
-// its row is synced to disk; it is seen by others before that, and nobody outside this process is told of success
+// A change takes place on the control loop: it gets its version and watchers are told. A durable change is answered
+// when its row is synced to disk; it is seen by others before that, and nobody outside this process is told of success
 // before. When its row cannot be written (a full disk) the change is undone, as a further change that watchers see, and
 // the caller gets the error. A change that is not durable is answered at once; its row is written a moment later,
 // together with others, or with the next durable change if that is sooner: of an object that comes and goes within that

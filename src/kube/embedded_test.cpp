@@ -285,7 +285,8 @@ TEST_CASE("an object that comes and goes before it is written leaves no trace in
   auto rows = [&] {
     int64_t count = 0;
     server.database.read_now([&](db::Connection& c) {
-      auto found = c.query("SELECT count(*), coalesce(max(body LIKE '%later%'), 0) FROM kube_objects WHERE resource = 'configmaps'");
+      auto found = c.query(
+          "SELECT count(*), coalesce(max(body LIKE '%later%'), 0) FROM kube_objects WHERE resource = 'configmaps'");
       found.next();
       count = found.integer(0) * 10 + found.integer(1);
     });

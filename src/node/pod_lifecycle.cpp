@@ -124,7 +124,8 @@ bool PodLifecycle::live(std::string_view name) const {
 bool PodLifecycle::started(std::string_view name) const {
   for (const auto& container : containers_) {
     if (container.name != name) continue;
-    return is_live(container) || container.restart > 0 || (container.end && container.end->reason != "ContainerCannotRun");
+    return is_live(container) || container.restart > 0 ||
+           (container.end && container.end->reason != "ContainerCannotRun");
   }
   return false;
 }

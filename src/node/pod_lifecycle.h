@@ -73,9 +73,9 @@ class PodLifecycle {
   Effects tick(Time now);
   std::optional<Time> wake_at() const;
 
-  bool wants(const Launch& launch) const;       // its launch is still to be carried out
-  bool live() const;                            // a process runs, or may run
-  bool live(std::string_view container) const;  // it runs, or will run again
+  bool wants(const Launch& launch) const;          // its launch is still to be carried out
+  bool live() const;                               // a process runs, or may run
+  bool live(std::string_view container) const;     // it runs, or will run again
   bool started(std::string_view container) const;  // it has run, if only for a moment
   bool terminal() const { return terminal_; }
   bool stopping() const { return stopping_; }

@@ -161,7 +161,8 @@ class Preparer {
     // A folder right below that of all tasks, where no task can leave a link.
     const fs::path path = named;
     const auto info = fs::symlink_status(path);
-    if (path.parent_path() != options_.data / "tasks" || path.filename() == ".." || info.type() != fs::file_type::directory) {
+    if (path.parent_path() != options_.data / "tasks" || path.filename() == ".." ||
+        info.type() != fs::file_type::directory) {
       throw Error(Code::PermissionDenied,
                   fmt::format("the annotation {} names \"{}\", which is no folder in {}", kTmpDirAnnotation, named,
                               (options_.data / "tasks").string()),

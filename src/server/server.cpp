@@ -138,6 +138,16 @@ struct Server::Parts {
         objects(config.data / "objects"),
         runs(control, api, agent, store, artifacts, specs, clock, pool, run_options(config, sandbox_problem.empty())) {
     for (int i = 0; i < request_threads(); ++i) loops.push_back(std::make_unique<Loop>(fmt::format("http-{}", i)));
+    try {
+      begin();
+    } catch (...) {
+      // Most likely the port is in use. What has begun must not find its parts gone.
+      wait_for(control, [this] { return end(); });
+      throw;
+    }
+  }
+
+  void begin() {
     wait_for(control, [this]() -> Async<> {
       co_await api.start();
       // Before the node: a process whose pod was not written yet when the last server died finds it made again.
@@ -152,6 +162,13 @@ struct Server::Parts {
     std::vector<Loop*> threads;
     for (const auto& loop : loops) threads.push_back(loop.get());
     http = std::make_unique<http::Server>(std::move(threads), router, options);
+  }
+
+  // Processes run on.
+  Async<> end() {
+    co_await runs.stop();
+    co_await agent.stop();
+    co_await api.flush();
   }
 
   void add_routes();
@@ -255,15 +272,13 @@ void Server::stop(std::chrono::milliseconds grace, bool end_tasks) {
   parts.stopped = true;
   parts.http->stop(grace);
   wait_for(parts.control, [&parts, end_tasks]() -> Async<> {
-    co_await parts.runs.stop();
-    co_await parts.agent.stop();
+    co_await parts.end();
     if (end_tasks) {
       for (const auto& process : co_await parts.spawner->list()) {
         if (process.running) parts.spawner->signal(process.id, SIGKILL);
         parts.spawner->forget(process.id);
       }
     }
-    co_await parts.api.flush();
   });
   for (const auto& loop : parts.loops) loop->stop();
 }

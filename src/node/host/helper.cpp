@@ -73,16 +73,19 @@ Helper::Helper(const HelperOptions& options) {
   observe(timer_, EPOLLIN, true);
   listen(folder);
   watch_folder(folder);
-  tasks_ = std::make_unique<HelperTasks>(options.data, [this](const ProcessStatus& status) {
-    for (Client& client : clients_) {
-      if (!client.greeted) continue;
-      write_status(client.out, status);
-      client.urgent = client.urgent || !status.running;
-    }
-  }, [this](int file, bool add) {
-    if (add) return observe(file, EPOLLIN, true);
-    epoll_ctl(epoll_, EPOLL_CTL_DEL, file, nullptr);
-  });
+  tasks_ = std::make_unique<HelperTasks>(
+      options.data,
+      [this](const ProcessStatus& status) {
+        for (Client& client : clients_) {
+          if (!client.greeted) continue;
+          write_status(client.out, status);
+          client.urgent = client.urgent || !status.running;
+        }
+      },
+      [this](int file, bool add) {
+        if (add) return observe(file, EPOLLIN, true);
+        epoll_ctl(epoll_, EPOLL_CTL_DEL, file, nullptr);
+      });
   set_timer(kFirstClientMillis);
 }
 

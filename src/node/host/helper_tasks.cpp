@@ -41,7 +41,11 @@ void forward_signal(int init, int number) {
 }  // namespace
 
 HelperTasks::HelperTasks(const fs::path& data, OnStatus on_status, Observe observe)
-    : data_(data), on_status_(std::move(on_status)), observe_(std::move(observe)), mark_(mark_of(data)), cgroups_("penstock-" + mark_) {
+    : data_(data),
+      on_status_(std::move(on_status)),
+      observe_(std::move(observe)),
+      mark_(mark_of(data)),
+      cgroups_("penstock-" + mark_) {
   prctl(PR_SET_CHILD_SUBREAPER, 1);
   end_leftovers();
   null_ = open("/dev/null", O_RDONLY | O_CLOEXEC);

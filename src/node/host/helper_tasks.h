@@ -105,9 +105,9 @@ class HelperTasks {
   std::unordered_map<int, std::unique_ptr<Task>> running_;  // by pid
   // Inits whose tasks have ended, on their own way out: their stacks are still in use.
   std::unordered_map<int, std::unique_ptr<Task>> leaving_;
-  std::unordered_map<int, Task*> outputs_;     // running ones by log_pipe
-  std::unordered_map<std::string, int> pids_;  // of running processes
-  std::map<std::string, ProcessStatus> statuses_;           // running, and ended but not forgotten
+  std::unordered_map<int, Task*> outputs_;         // running ones by log_pipe
+  std::unordered_map<std::string, int> pids_;      // of running processes
+  std::map<std::string, ProcessStatus> statuses_;  // running, and ended but not forgotten
   std::vector<char*> free_stacks_;
   char* plain_stack_ = nullptr;
   int null_ = -1;

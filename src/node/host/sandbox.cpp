@@ -188,7 +188,8 @@ std::unique_ptr<SpareSandbox> Sandbox::launch(LaunchPlan& plan) {
     futex_wait(spare->taken, 0, &second);
     // Somebody killed it: it will be waited for as a task that did not start.
     siginfo_t info = {};
-    if (waitid(P_PID, static_cast<id_t>(spare->pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0) break;
+    if (waitid(P_PID, static_cast<id_t>(spare->pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0)
+      break;
   }
   return spare;
 }

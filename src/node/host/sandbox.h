@@ -1,10 +1,10 @@
 // The helper's half of the sandbox: a template of mounts that is built once, and a maker that clones tasks from it.
 //
 // The maker is a process that shares the helper's memory and files and lives in the template's namespaces: as root in a
-// mount namespace of its own, otherwise in a user namespace that maps the user to itself. It makes each sandbox with one
-// clone, the helper's own child, and always one before its task is known: a task then waits for its own mounts only. So
-// the helper stays in the host's namespaces, where it starts plain
-// processes and opens logs, and a sandboxed task costs no copy of any memory.
+// mount namespace of its own, otherwise in a user namespace that maps the user to itself. It makes each sandbox with
+// one clone, the helper's own child, and always one before its task is known: a task then waits for its own mounts
+// only. So the helper stays in the host's namespaces, where it starts plain processes and opens logs, and a sandboxed
+// task costs no copy of any memory.
 #pragma once
 
 #include <atomic>

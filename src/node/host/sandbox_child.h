@@ -63,16 +63,16 @@ struct LaunchPlan {
   int wait_status = 0;
 };
 
-// A sandbox that is made before its task is known: new namespaces, and of the mounts those that all tasks have. Its init
-// shares the helper's files until it is given a plan.
+// A sandbox that is made before its task is known: new namespaces, and of the mounts those that all tasks have. Its
+// init shares the helper's files until it is given a plan.
 struct SpareSandbox {
   const char* const* proc_covers = nullptr;  // pairs (hidden source, target), ended by null
-  int helper_alive = -1;          // a pidfd of the helper
-  char* stacks = nullptr;         // two of kStackSize: the init's, the task's
-  std::atomic<int> pid{0};        // of the clone, or -errno
-  LaunchPlan* plan = nullptr;     // set before `given`
-  std::atomic<uint32_t> given{0};  // futexes: the init is given the plan,
-  std::atomic<uint32_t> taken{0};  // and has taken it, with copies of its files
+  int helper_alive = -1;                     // a pidfd of the helper
+  char* stacks = nullptr;                    // two of kStackSize: the init's, the task's
+  std::atomic<int> pid{0};                   // of the clone, or -errno
+  LaunchPlan* plan = nullptr;                // set before `given`
+  std::atomic<uint32_t> given{0};            // futexes: the init is given the plan,
+  std::atomic<uint32_t> taken{0};            // and has taken it, with copies of its files
 };
 
 inline constexpr size_t kStackSize = 32 << 10;

@@ -24,14 +24,14 @@ using FlightKey = std::pair<engine::TaskId, int>;  // task, attempt
 struct Flight {
   std::shared_ptr<const engine::LaunchSpec> spec;
   std::string pod;
-  std::string uid;  // of the pod, once it exists
+  std::string uid;               // of the pod, once it exists
   std::filesystem::path folder;  // once the pod is prepared
-  bool created = false;   // the pod exists, or is being made by us
-  bool started = false;   // TaskStarted was sent
-  bool canceled = false;  // CancelTask came
-  bool over = false;      // its end is being collected or was sent
-  bool clean = true;      // no process of it runs
-  bool gone = false;      // the pod was there and is deleted
+  bool created = false;          // the pod exists, or is being made by us
+  bool started = false;          // TaskStarted was sent
+  bool canceled = false;         // CancelTask came
+  bool over = false;             // its end is being collected or was sent
+  bool clean = true;             // no process of it runs
+  bool gone = false;             // the pod was there and is deleted
 };
 
 // What one transaction writes, and what is done after it.
@@ -54,7 +54,7 @@ struct ActiveRun {
   std::vector<std::string> unsaved;       // events from there on
   std::vector<Journal::Place> journaled;  // where they are
   std::deque<engine::Event> inbox;
-  Time began{};  // of RunStarted; differs in a retry
+  Time began{};                 // of RunStarted; differs in a retry
   RunRows rows;                 // that are not written yet
   bool rows_scheduled = false;  // to become due
   bool rows_due = false;        // they go with the next batch

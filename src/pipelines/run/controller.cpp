@@ -243,6 +243,7 @@ Async<> RunController::forget(std::string run_id) {
       active_.erase(it);
       if (active->driving) co_await active->idle.wait();
       journal_.saved(active->journaled);
+      std::erase_if(fresh_cached_, [&](const auto& entry) { return entry.second.run_id == run_id; });
       for (const auto& [pod, key] : active->pods) {
         const std::string ns = active->engine.info().ns, name = pod;
         scope_.spawn([this, ns, name] { return remove_pod(ns, name); });
@@ -305,7 +306,12 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool rep
   }
   if (event.type == Event::Type::TaskSucceeded && flight != run.flights.end() &&
       !flight->second.spec->fingerprint.empty()) {
-    run.rows.add_cached(flight->second.spec->fingerprint, flight->second.spec->task_id, event.outputs);
+    const auto& spec = *flight->second.spec;
+    run.rows.add_cached(spec.fingerprint, spec.task_id, event.outputs);
+    if (!replayed) {
+      fresh_cached_[{run.run.pipeline_name, spec.fingerprint}] = {run.run.run_id, spec.task_id,
+                                                                  outputs_json(event.outputs)};
+    }
   }
   if (event.type == Event::Type::RunStarted) {
     run.rows.begin();
@@ -371,6 +377,10 @@ void RunController::written(const RunPtr& run, const RunRows& rows) {
   if (const auto state = rows.state()) {
     run->run.state = *state;
     run->run.error = rows.error();
+  }
+  for (const auto& cached : rows.cached()) {
+    const auto at = fresh_cached_.find({run->run.pipeline_name, cached.fingerprint});
+    if (at != fresh_cached_.end() && at->second.task_id == cached.task_id) fresh_cached_.erase(at);
   }
   if (rows.finished()) active_.erase(run->run.run_id);
   publish(run->run, rows);

@@ -2,9 +2,9 @@
 // pods' ends into its events.
 //
 // Lives on the control loop. For each run, one coroutine at a time takes the waiting events in: it steps the engine,
-// writes the events to the journal, and only then acts. The events and the rows that follow from them go to the database
-// a moment later, many in one transaction; the end of a run, and what a client waits for, at once. The journal outlives
-// the server's death; after a loss of power a task that ended in the last instant may run again.
+// writes the events to the journal, and only then acts. The events and the rows that follow from them go to the
+// database a moment later, many in one transaction; the end of a run, and what a client waits for, at once. The journal
+// outlives the server's death; after a loss of power a task that ended in the last instant may run again.
 #pragma once
 
 #include <filesystem>
@@ -130,10 +130,12 @@ class RunController : public RunControl {
   Scope scope_;
   int launching_ = 0;
   Signal launched_;  // set while no pod is being made
-  std::vector<RunPtr> with_rows_;  // that wait to be written
+  // Tasks for the cache that the database does not have yet, by pipeline and fingerprint.
+  std::map<std::pair<std::string, std::string>, CachedTask> fresh_cached_;
+  std::vector<RunPtr> with_rows_;                                 // that wait to be written
   std::vector<std::pair<std::string, std::string>> ended_pods_;   // to be removed: namespace and name
   std::vector<std::pair<std::filesystem::path, bool>> returned_;  // folders to give back; clean
-  Signal any_later_;              // one of these is not empty
+  Signal any_later_;                                              // one of these is not empty
   std::unordered_map<std::string, RunPtr> active_;
   std::list<std::shared_ptr<Watcher>> watchers_;  // shared with the request that reads it
 };

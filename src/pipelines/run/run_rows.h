@@ -36,6 +36,13 @@ class RunRows {
   void cancel() { cancels_ = true; }
   void finish(engine::RunFinished finished) { finished_ = std::move(finished); }
 
+  struct Cached {
+    std::string fingerprint;
+    std::string task_id;
+    engine::Outputs outputs;
+  };
+  const std::vector<Cached>& cached() const { return cached_; }
+
   bool empty() const;
   const std::optional<engine::RunFinished>& finished() const { return finished_; }
   // The run's state after this, if it changes.
@@ -51,11 +58,6 @@ class RunRows {
   struct Task {
     std::shared_ptr<const engine::TaskRecord> record;
     std::vector<StateChange> history;
-  };
-  struct Cached {
-    std::string fingerprint;
-    std::string task_id;
-    engine::Outputs outputs;
   };
   std::vector<Task> tasks_;  // in the order of their first change
   std::unordered_map<std::string, size_t> task_at_;

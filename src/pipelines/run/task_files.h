@@ -41,8 +41,8 @@ class TaskFolders {
   std::optional<std::filesystem::path> take(const std::string& name, bool for_outputs);
   // Makes one. Throws ResourceExhausted when the disk is full.
   std::filesystem::path make(const std::string& name, bool for_outputs);
-  // A path that is no folder of tasks, or was given back before, is left alone. A folder that is not `clean`, as processes of the task may still
-  // run, is not used again.
+  // A path that is no folder of tasks, or was given back before, is left alone. A folder that is not `clean`, as
+  // processes of the task may still run, is not used again.
   void give_back(const std::filesystem::path& folder, bool clean = true) noexcept;
   // Takes back the folders of an earlier server but for those that are `used`.
   void reclaim(const std::set<std::filesystem::path>& used) noexcept;

@@ -230,7 +230,13 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
 }
 
 Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
-  const auto cached = co_await store_.find_cached(run->run.pipeline_name, command.fingerprint);
+  std::optional<CachedTask> cached;
+  const auto fresh = fresh_cached_.find({run->run.pipeline_name, command.fingerprint});
+  if (fresh != fresh_cached_.end()) {
+    cached = fresh->second;
+  } else {
+    cached = co_await store_.find_cached(run->run.pipeline_name, command.fingerprint);
+  }
   if (!cached) {
     post(run, Event::cache_miss(command.task, command.attempt, clock_.now()));
     co_return;

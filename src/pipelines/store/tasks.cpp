@@ -45,8 +45,8 @@ void write_tasks(db::Connection& c, std::span<const TaskRecord> tasks) {
     c.execute(kUpsertTask, task.run_id, task.task_id, task.parent_task_id, task.position, task.name, task.display_name,
               task.type, task.state, task.scope_path, to_micros(task.create_time), to_micros(task.start_time),
               to_micros(task.end_time), task.error.code, task.error.message, task.pod_name, task.attempt,
-              task.iteration_index, task.iteration_count, task.fingerprint, first + later,
-              object_text(task.inputs), object_text(task.outputs), task.pod_uid, first_state, later);
+              task.iteration_index, task.iteration_count, task.fingerprint, first + later, object_text(task.inputs),
+              object_text(task.outputs), task.pod_uid, first_state, later);
   }
 }
 

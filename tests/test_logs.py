@@ -1,0 +1,44 @@
+"""What steps print, while they run and afterwards."""
+import urllib.request
+
+from conftest import shell
+from test_bad_input import log_of, running
+
+
+def follow(server, task):
+    url = f'{server.url}/apis/v1alpha1/runs/{task["run_id"]}/nodes/{task["task_id"]}/log?follow=true'
+    return urllib.request.urlopen(url, timeout=60)
+
+
+def test_a_step_that_prints_nothing_has_an_empty_log(server):
+    run, tasks = server.run(shell('true', 'false'))
+    assert run['state'] == 'FAILED'
+    for name in ('step-0', 'step-1'):
+        answer = log_of(server, tasks[name][0])
+        assert (answer.status, answer.text) == (200, '')
+
+
+def test_a_silent_step_is_followed_until_it_ends(server, gate):
+    run_id = server.submit(shell(gate.command('true', say=''), gate.command('echo late; printf "no newline" >&2', say='')))
+    for name, text in (('step-0', b''), ('step-1', b'late\nno newline')):
+        server.wait_for(run_id, running(name))
+        gate.arrive()
+        task = server.tasks(run_id)[name][0]
+        assert log_of(server, task).text == ''
+        with follow(server, task) as stream:
+            gate.open()
+            assert stream.read() == text
+    assert server.wait(run_id)['state'] == 'SUCCEEDED'
+
+
+def test_output_of_what_a_step_leaves_behind_is_in_its_log(server):
+    # The step's own process ends at once; what it started prints on and is ended with it.
+    _, tasks = server.run(shell('echo before; (while :; do echo more; done) & sleep 0.05'))
+    text = log_of(server, tasks['step-0'][0]).text
+    assert text.startswith('before\nmore\n')
+    assert set(text.split('\n')[1:-1]) == {'more'}
+
+
+def test_both_streams_are_in_one_log_in_their_order(server):
+    _, tasks = server.run(shell('for i in 1 2 3; do echo out $i; echo err $i >&2; done'))
+    assert log_of(server, tasks['step-0'][0]).text == ''.join(f'out {i}\nerr {i}\n' for i in (1, 2, 3))
