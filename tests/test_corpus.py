@@ -14,14 +14,12 @@ pytestmark = pytest.mark.skipif('PENSTOCK_CORPUS' not in os.environ,
 
 # What required inputs are given, by type.
 VALUES = {'STRING': 'x', 'NUMBER_INTEGER': 5, 'NUMBER_DOUBLE': 5.0, 'BOOLEAN': True, 'LIST': [], 'STRUCT': {'a': 1}}
-LATER = {'parallel_for_mount_pvc': 'argostub/createpvc is later work: the server makes no claims for pipelines yet'}
 EXIT_TASKS = {'fail_v2': [], 'pipeline_with_exit_handler': ['print-op'],
               'pipeline_with_multiple_exit_handlers': ['print-op', 'print-op-3', 'print-op-5']}
 
 
 def files(folder):
-    return [pytest.param(path, id=path.stem, marks=pytest.mark.xfail(strict=True, reason=LATER[path.stem]))
-            if path.stem in LATER else pytest.param(path, id=path.stem)
+    return [pytest.param(path, id=path.stem)
             for path in sorted((CORPUS / folder).iterdir())] if 'PENSTOCK_CORPUS' in os.environ else []
 
 

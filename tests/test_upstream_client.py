@@ -47,6 +47,6 @@ def test_a_host_in_any_form(server, tmp_path, suffix):
     upstream(server.url + suffix, 'smoke', tmp_path)
 
 
-@pytest.mark.parametrize('scenario', ['details', 'stored', 'runs'])
+@pytest.mark.parametrize('scenario', ['details', 'stored', 'runs', 'recurring'])
 def test_client(server, tmp_path, scenario):
     upstream(server.url + '/pipeline', scenario, tmp_path)

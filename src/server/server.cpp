@@ -25,6 +25,7 @@
 #include "objects/store.h"
 #include "pipelines/api/api.h"
 #include "pipelines/engine/engine.h"
+#include "pipelines/api/recurring_scheduler.h"
 #include "pipelines/run/controller.h"
 
 namespace penstock::server {
@@ -136,7 +137,8 @@ struct Server::Parts {
         artifacts(database),
         specs({read_spec, engine::validate_parameters}),
         objects(config.data / "objects"),
-        runs(control, api, agent, store, artifacts, specs, clock, pool, run_options(config, sandbox_problem.empty())) {
+        runs(control, api, agent, store, artifacts, specs, clock, pool, run_options(config, sandbox_problem.empty())),
+        recurring(control, api_context(), clock) {
     for (int i = 0; i < request_threads(); ++i) loops.push_back(std::make_unique<Loop>(fmt::format("http-{}", i)));
     try {
       begin();
@@ -151,8 +153,10 @@ struct Server::Parts {
     wait_for(control, [this]() -> Async<> {
       co_await api.start();
       // Before the node: a process whose pod was not written yet when the last server died finds it made again.
+      runs.set_on_ended([this](const pipelines::Run& run) { recurring.run_ended(run.recurring_run_id); });
       co_await runs.start();
       co_await agent.start();
+      recurring.start();
     });
     add_routes();
     const auto endpoint = parse_endpoint(config.listen, "listen");
@@ -166,11 +170,13 @@ struct Server::Parts {
 
   // Processes run on.
   Async<> end() {
+    co_await recurring.stop();
     co_await runs.stop();
     co_await agent.stop();
     co_await api.flush();
   }
 
+  pipelines::ApiContext api_context() { return {store, artifacts, objects, specs, runs, pool}; }
   void add_routes();
   std::string metrics();
 
@@ -189,6 +195,7 @@ struct Server::Parts {
   pipelines::SpecCache specs;
   objects::Store objects;
   pipelines::RunController runs;
+  pipelines::RecurringScheduler recurring;
   prometheus::Registry registry;
   http::Router router;
   std::vector<std::unique_ptr<Loop>> loops;
@@ -245,7 +252,9 @@ void Server::Parts::add_routes() {
     co_return http::text_response(std::move(text), 200, "text/plain; version=0.0.4; charset=utf-8");
   });
   kube::add_routes(router, api, &agent);
-  pipelines::add_routes(router, pipelines::ApiContext{store, artifacts, objects, specs, runs, pool});
+  auto context = api_context();
+  context.recurring = &recurring;
+  pipelines::add_routes(router, context);
   runs.add_watch_route(router);
 }
 

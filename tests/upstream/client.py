@@ -217,6 +217,40 @@ def scenario_runs(client):
     assert client.get_run(long).state == 'CANCELED'
 
 
+def scenario_recurring(client):
+    experiment = client.create_experiment('Recurring').experiment_id
+    with tempfile.TemporaryDirectory() as folder:
+        packed = package(folder, pipelines.quick, '.yaml')
+        every = client.create_recurring_run(experiment, 'every second', interval_second=1, max_concurrency=2,
+                                            no_catchup=True, params={'text': '[[Index]] [[ScheduledTime]]'},
+                                            pipeline_package_path=packed)
+        nightly = client.create_recurring_run(experiment, 'nightly', cron_expression='0 0 2 * * *', enabled=False,
+                                              params={'text': 'x'}, pipeline_package_path=packed)
+        refused(400, client.create_recurring_run, experiment, 'never', cron_expression='0 0 25 * * *',
+                pipeline_package_path=packed)
+    assert client.get_recurring_run(nightly.recurring_run_id).status == 'DISABLED'
+    listed = client.list_recurring_runs(experiment_id=experiment, sort_by='created_at desc')
+    assert [one.display_name for one in listed.recurring_runs] == ['nightly', 'every second']
+    deadline = time.monotonic() + 60
+    ended = []
+    while len(ended) < 2:
+        assert time.monotonic() < deadline
+        runs = client.list_runs(experiment_id=experiment, sort_by='created_at').runs or []
+        ended = [one for one in runs if one.state == 'SUCCEEDED']
+        time.sleep(0.1)
+    client.disable_recurring_run(every.recurring_run_id)
+    assert client.get_recurring_run(every.recurring_run_id).status == 'DISABLED'
+    assert ended[0].recurring_run_id == every.recurring_run_id
+    number, scheduled = ended[0].runtime_config.parameters['text'].split()
+    assert number == '1' and len(scheduled) == 14
+    client.enable_recurring_run(nightly.recurring_run_id)
+    assert client.get_recurring_run(nightly.recurring_run_id).status == 'ENABLED'
+    for one in (every, nightly):
+        client.delete_recurring_run(one.recurring_run_id)
+        refused(404, client.get_recurring_run, one.recurring_run_id)
+    assert client.get_run(ended[0].run_id).state == 'SUCCEEDED'
+
+
 def main(host, scenario):
     print(json.dumps(globals()[f'scenario_{scenario}'](kfp.Client(host=host))))
 

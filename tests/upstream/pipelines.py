@@ -113,3 +113,13 @@ def long():
 def whole() -> int:
     inner = artifacts(rows=4)
     return add(a=inner.output, b=1).output
+
+
+@dsl.container_component
+def say(text: str):
+    return dsl.ContainerSpec(image='debian:12', command=['echo', text])
+
+
+@dsl.pipeline(name='quick')
+def quick(text: str = 'hello'):
+    say(text=text).set_caching_options(False)

@@ -28,6 +28,14 @@ class RunControl {
   virtual Async<> read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) = 0;
 };
 
+// What the API asks of the scheduler of recurring runs. Called on a server loop.
+class RecurringControl {
+ public:
+  virtual ~RecurringControl() = default;
+  // One was made, deleted, enabled or disabled.
+  virtual void changed() = 0;
+};
+
 struct ApiOptions {
   uint64_t max_body_bytes = 128ull << 20;  // of a request, and of a package once unpacked
   std::string commit_sha = "unknown";
@@ -43,6 +51,7 @@ struct ApiContext {
   RunControl& runs;
   BlockingPool& blocking;  // for archives, big specs and files
   ApiOptions options{};
+  RecurringControl* recurring = nullptr;  // null: recurring runs are kept, but never due
 };
 
 void add_routes(http::Router& router, const ApiContext& context);

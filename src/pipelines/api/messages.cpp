@@ -284,6 +284,45 @@ const Fields<RunMessage>& run_fields() {
   return kFields;
 }
 
+const Fields<RecurringRunMessage>& recurring_run_fields() {
+  using M = RecurringRunMessage;
+  static constexpr EnumName kModes[] = {{0, "MODE_UNSPECIFIED"}, {1, "ENABLE"}, {2, "DISABLE"}};
+  static constexpr EnumName kStatuses[] = {{0, "STATUS_UNSPECIFIED"}, {1, "ENABLED"}, {2, "DISABLED"}};
+  static const auto kCron = Fields<CronSchedule>("CronSchedule")
+                                .add("start_time", &CronSchedule::start_time)
+                                .add("end_time", &CronSchedule::end_time)
+                                .add("cron", &CronSchedule::cron);
+  static const auto kPeriodic = Fields<PeriodicSchedule>("PeriodicSchedule")
+                                    .add("start_time", &PeriodicSchedule::start_time)
+                                    .add("end_time", &PeriodicSchedule::end_time)
+                                    .add("interval_second", &PeriodicSchedule::interval_second);
+  static const auto kTrigger = Fields<TriggerMessage>("Trigger")
+                                   .add("cron_schedule", &TriggerMessage::cron_schedule, kCron)
+                                   .add("periodic_schedule", &TriggerMessage::periodic_schedule, kPeriodic);
+  static const auto kFields =
+      Fields<M>("RecurringRun")
+          .add("recurring_run_id", &M::recurring_run_id, {.output_only = true})
+          .add("display_name", &M::display_name, {.required = true, .max_length = 1'024})
+          .add("description", &M::description)
+          .add("pipeline_version_id", &M::pipeline_version_id)
+          .add("pipeline_spec", &M::pipeline_spec)
+          .add("pipeline_version_reference", &M::pipeline_version_reference, reference_fields())
+          .add("runtime_config", &M::runtime_config, runtime_config_fields())
+          .add("service_account", &M::service_account)
+          .add("max_concurrency", &M::max_concurrency)
+          .add("trigger", &M::schedule, kTrigger)
+          .add("mode", &M::mode, kModes)
+          .add("created_at", &M::created_at, {.output_only = true})
+          .add("updated_at", &M::updated_at, {.output_only = true})
+          .add("status", &M::status, kStatuses, {.output_only = true})
+          .add("error", &M::error, status_fields(), {.output_only = true})
+          .add("no_catchup", &M::no_catchup)
+          .add("namespace", &M::name_space)
+          .add("experiment_id", &M::experiment_id, {.max_length = 64})
+          .add("plugins_input", &M::plugins_input);
+  return kFields;
+}
+
 const Fields<CreatePipelineMessage>& create_pipeline_fields() {
   static const auto kFields = Fields<CreatePipelineMessage>("CreatePipelineAndVersionRequest")
                                   .add("pipeline", &CreatePipelineMessage::pipeline, pipeline_fields())
@@ -298,6 +337,20 @@ std::string version_text(const PipelineVersion& version, std::string_view spec) 
 
 std::string run_text(RunMessage run, std::string_view spec) {
   return with_member(to_text(run_fields().write(run)), "pipeline_spec", spec);
+}
+
+std::string recurring_run_text(const RecurringRun& run, std::string_view spec) {
+  RecurringRunMessage message;
+  static_cast<RecurringRun&>(message) = run;
+  const auto& trigger = run.trigger;
+  if (!trigger.cron.empty()) {
+    message.schedule.cron_schedule = {trigger.start, trigger.end, trigger.cron};
+  } else if (trigger.interval.count() != 0) {
+    message.schedule.periodic_schedule = {trigger.start, trigger.end, trigger.interval.count()};
+  }
+  message.mode = run.enabled ? RecurringMode::Enable : RecurringMode::Disable;
+  message.status = run.enabled ? RecurringStatus::Enabled : RecurringStatus::Disabled;
+  return with_member(to_text(recurring_run_fields().write(message)), "pipeline_spec", spec);
 }
 
 json::array task_details(const std::vector<TaskRecord>& tasks) {

@@ -33,6 +33,30 @@ struct RunMessage : Run {
 };
 const Fields<RunMessage>& run_fields();
 
+struct CronSchedule {
+  Time start_time{}, end_time{};
+  std::string cron;
+};
+struct PeriodicSchedule {
+  Time start_time{}, end_time{};
+  int64_t interval_second = 0;
+};
+struct TriggerMessage {
+  CronSchedule cron_schedule;
+  PeriodicSchedule periodic_schedule;
+};
+enum class RecurringMode { Unspecified, Enable, Disable };
+enum class RecurringStatus { Unspecified, Enabled, Disabled };
+struct RecurringRunMessage : RecurringRun {
+  std::string pipeline_version_id;  // deprecated form of pipeline_version_reference
+  json::object pipeline_spec;
+  json::object plugins_input;
+  TriggerMessage schedule;
+  RecurringMode mode = RecurringMode::Unspecified;
+  RecurringStatus status = RecurringStatus::Unspecified;
+};
+const Fields<RecurringRunMessage>& recurring_run_fields();
+
 struct CreatePipelineMessage {
   Pipeline pipeline;
   VersionMessage pipeline_version;
@@ -42,6 +66,7 @@ const Fields<CreatePipelineMessage>& create_pipeline_fields();
 // Texts of messages; `spec` is put in as it is (JSON text), or left out when empty.
 std::string version_text(const PipelineVersion& version, std::string_view spec);
 std::string run_text(RunMessage run, std::string_view spec);
+std::string recurring_run_text(const RecurringRun& run, std::string_view spec);
 
 // run_details.task_details, with each task's children.
 json::array task_details(const std::vector<TaskRecord>& tasks);

@@ -31,7 +31,6 @@ int error_status(const Error& error) {
   return too_large ? 413 : http_status(error.code());
 }
 
-Async<Response> no_recurring_runs(const ApiContext&, Request&) { co_return empty_reply(); }
 
 }  // namespace
 
@@ -142,11 +141,11 @@ void add_routes(http::Router& router, const ApiContext& context) {
   Routes routes(router, std::make_shared<const ApiContext>(context));  // shared by the handlers of all routes
   routes.add(Method::Get, "/healthz", health);
   routes.add_at(Method::Get, "/apis/v1beta1/healthz", health_v1);
-  routes.add(Method::Get, "/recurringruns", no_recurring_runs);
   add_experiment_routes(routes);
   add_pipeline_routes(routes);
   add_upload_routes(routes);
   add_run_routes(routes);
+  add_recurring_run_routes(routes);
   add_task_routes(routes);
   add_artifact_routes(routes);
 }

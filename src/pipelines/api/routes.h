@@ -29,6 +29,7 @@ void add_experiment_routes(Routes& routes);
 void add_pipeline_routes(Routes& routes);
 void add_upload_routes(Routes& routes);
 void add_run_routes(Routes& routes);
+void add_recurring_run_routes(Routes& routes);
 void add_task_routes(Routes& routes);
 void add_artifact_routes(Routes& routes);
 

@@ -1,69 +1,10 @@
-#include <spdlog/spdlog.h>
-
 #include "pipelines/api/messages.h"
+#include "pipelines/api/new_run.h"
 #include "pipelines/api/routes.h"
 
 namespace penstock::pipelines::api {
 
 namespace {
-
-// Where a run's spec comes from, once it is found and checked.
-struct Source {
-  std::shared_ptr<const Spec> spec;
-  PipelineVersionReference reference;
-};
-
-Async<Source> version_source(const ApiContext& context, PipelineVersionReference reference) {
-  PipelineVersion version;
-  if (reference.pipeline_version_id.empty()) {
-    version = co_await context.store.latest_version(reference.pipeline_id);
-  } else {
-    version = co_await context.store.get_version(reference.pipeline_id, reference.pipeline_version_id);
-  }
-  Source source;
-  source.spec = co_await load_spec(context, version.spec_hash);
-  source.reference.pipeline_id = version.pipeline_id;
-  source.reference.pipeline_version_id = version.pipeline_version_id;
-  co_return source;
-}
-
-Async<Source> find_source(const ApiContext& context, RunMessage& message) {
-  PipelineVersionReference reference = message.pipeline_version_reference;
-  const bool referred = !reference.pipeline_id.empty() || !reference.pipeline_version_id.empty();
-  const int given = !message.pipeline_spec.empty() + !message.pipeline_version_id.empty() + referred;
-  if (given != 1) {
-    throw Error(Code::InvalidArgument,
-                fmt::format("{} of pipeline_spec, pipeline_version_reference and pipeline_version_id are given; a run "
-                            "needs exactly one",
-                            given == 0 ? "none" : "several"),
-                "pipeline_spec");
-  }
-  if (!message.pipeline_spec.empty()) {
-    std::vector<json::value> documents;
-    documents.emplace_back(std::move(message.pipeline_spec));
-    Source source;
-    source.spec = co_await check_spec(context, std::move(documents));
-    co_return source;
-  }
-  if (!referred) reference.pipeline_version_id = message.pipeline_version_id;
-  co_return co_await version_source(context, std::move(reference));
-}
-
-// The controller could not take the run: it must not stay PENDING for ever.
-Async<> start_run(const ApiContext& context, Run& run) {
-  std::string failure;
-  try {
-    co_await context.runs.start(run.run_id);
-  } catch (const std::exception& error) {
-    failure = error.what();
-  }
-  if (failure.empty()) co_return;
-  spdlog::error("run {} could not be started: {}", run.run_id, failure);
-  const Status error{static_cast<int32_t>(Code::Internal), fmt::format("the run could not be started: {}", failure)};
-  const Time at = std::max(run.created_at, run.scheduled_at);
-  co_await context.store.set_run_state(run.run_id, RunState::Failed, error, at);
-  run = co_await context.store.get_run(run.run_id);
-}
 
 Async<Response> create(const ApiContext& context, Request& request) {
   const json::value body = co_await read_json(context, request);
@@ -75,24 +16,14 @@ Async<Response> create(const ApiContext& context, Request& request) {
   if (!message.plugins_input.empty()) {
     throw Error(Code::InvalidArgument, "this server has no plugins; leave plugins_input out", "plugins_input");
   }
-  const Source source = co_await find_source(context, message);
-  context.specs.validate_parameters(*source.spec, message.runtime_config.parameters);
-
-  Run run = message;
-  run.name_space.clear();
-  run.pipeline_version_reference = source.reference;
-  run.spec_hash = source.spec->hash;
-  run.pipeline_name = source.spec->pipeline_name;
-  const bool own_spec = source.reference.pipeline_version_id.empty();
+  RunSource source = co_await find_source(context, std::move(message.pipeline_spec), message.pipeline_version_id,
+                                          message.pipeline_version_reference);
   std::string spec;
-  if (own_spec) spec = source.spec->text;
-  run = co_await context.store.create_run(std::move(run), std::move(spec));
-  co_await start_run(context, run);
+  if (source.reference.pipeline_version_id.empty()) spec = source.spec->text;
+  Run run = message;
   RunMessage answer;
-  static_cast<Run&>(answer) = run;
-  std::string_view text;
-  if (own_spec) text = source.spec->text;
-  co_return json_text(run_text(std::move(answer), text));
+  static_cast<Run&>(answer) = co_await make_run(context, std::move(run), std::move(source));
+  co_return json_text(run_text(std::move(answer), spec));
 }
 
 // DEFAULT, or FULL with the tasks in their newer form.

@@ -54,6 +54,13 @@ struct LaunchSpec {
   const ir::Component* component = nullptr;      // for the outputs that it declares
 };
 
+// CreatePVC and DeletePVC: the upstream SDK writes them as containers of two images that exist in name only. No process
+// runs; the controller makes and deletes the claim. They are never cached: they change what is outside of the run.
+inline constexpr std::string_view kCreateClaimImage = "argostub/createpvc", kDeleteClaimImage = "argostub/deletepvc";
+inline bool is_claim_task(const LaunchSpec& spec) {
+  return spec.image == kCreateClaimImage || spec.image == kDeleteClaimImage;
+}
+
 struct ImportSpec {
   std::string task_id;
   std::string path;

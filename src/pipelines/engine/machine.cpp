@@ -59,7 +59,7 @@ void Machine::launch(Instance& leaf) {
       return;
     }
     auto spec = make_launch(state_, leaf);
-    if (state_.info.caching && leaf.task->cache) {
+    if (state_.info.caching && leaf.task->cache && !is_claim_task(*spec)) {
       leaf.fingerprint = fingerprint_of(leaf, *spec);
       spec->fingerprint = leaf.fingerprint;
     }

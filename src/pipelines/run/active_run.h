@@ -26,7 +26,8 @@ struct Flight {
   std::string pod;
   std::string uid;               // of the pod, once it exists
   std::filesystem::path folder;  // once the pod is prepared
-  bool created = false;          // the pod exists, or is being made by us
+  bool again = false;    // a former server may have launched it
+  bool created = false;  // the pod exists, or is being made by us
   bool started = false;          // TaskStarted was sent
   bool canceled = false;         // CancelTask came
   bool over = false;             // its end is being collected or was sent
@@ -58,6 +59,7 @@ struct ActiveRun {
   RunRows rows;                 // that are not written yet
   bool rows_scheduled = false;  // to become due
   bool rows_due = false;        // they go with the next batch
+  bool resuming = false;        // what a former server may have begun is carried out
   bool driving = false;
   bool durable_wanted = false;  // the next batch is synced: somebody waits for it
   bool forgotten = false;       // rows are about to be deleted: write nothing more

@@ -151,7 +151,9 @@ Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_
       if (run.state == RunState::Canceling && !active->engine.canceling()) {
         post(active, Event::cancel_requested(clock_.now()));
       }
+      active->resuming = true;
       for (const auto& command : active->engine.resume_commands()) carry_out(active, command);
+      active->resuming = false;
     }
   } catch (const Error& error) {
     failure = error.message();
@@ -382,7 +384,10 @@ void RunController::written(const RunPtr& run, const RunRows& rows) {
     const auto at = fresh_cached_.find({run->run.pipeline_name, cached.fingerprint});
     if (at != fresh_cached_.end() && at->second.task_id == cached.task_id) fresh_cached_.erase(at);
   }
-  if (rows.finished()) active_.erase(run->run.run_id);
+  if (rows.finished()) {
+    active_.erase(run->run.run_id);
+    if (on_ended_) on_ended_(run->run);
+  }
   publish(run->run, rows);
 }
 

@@ -63,6 +63,8 @@ class RunController : public RunControl {
   void add_watch_route(http::Router& router);
 
   size_t active_runs() const { return active_.size(); }
+  // Called on the control loop when a run has come to its end; set before start().
+  void set_on_ended(std::function<void(const Run&)> on_ended) { on_ended_ = std::move(on_ended); }
 
  private:
   using RunPtr = std::shared_ptr<ActiveRun>;  // shared with the coroutines that act for the run
@@ -97,6 +99,8 @@ class RunController : public RunControl {
   // A moment later, off this loop. Of a task whose processes may still run the folder is not `clean`.
   void give_back(std::filesystem::path folder, bool clean);
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);
+  Async<> run_volume_task(RunPtr run, FlightKey key);
+  Async<engine::Outputs> change_claim(const engine::LaunchSpec& spec, std::string ns, bool again);
   Async<> check_cache(RunPtr run, engine::CheckCache command);
   Async<> import(RunPtr run, engine::Import command);
   Async<> cancel_task(RunPtr run, FlightKey key);
@@ -125,6 +129,7 @@ class RunController : public RunControl {
   const Clock& clock_;
   BlockingPool& pool_;
   RunOptions options_;
+  std::function<void(const Run&)> on_ended_;
   TaskFolders folders_;
   Journal journal_;
   Scope scope_;

@@ -95,7 +95,8 @@ class PlatformWriter {
 
   void claims() {
     each("pvcMount", [&](const json::object& item) {
-      std::string claim = name_in(item, "constant", "pvcNameParameter");
+      const auto claim = get_string(item, "pvcName", get_string(item, "constant"));
+      if (claim.empty()) throw invalid("platform setting pvcMount: the claim's name is empty");
       const auto volume = fmt::format("claim-{}", volumes_->size());
       volumes_->push_back({{"name", volume}, {"persistentVolumeClaim", {{"claimName", claim}}}});
       mount(volume, item, false);

@@ -61,6 +61,7 @@ Flight& RunController::note_flight(ActiveRun& run, const engine::Launch& command
 void RunController::carry_out(const RunPtr& run, const engine::Command& command) {
   if (const auto* launch_command = std::get_if<engine::Launch>(&command)) {
     auto& flight = note_flight(*run, *launch_command);
+    flight.again = run->resuming;
     flight.created = run->found_pods.erase(flight.pod) > 0;
     ++launching_;
     launched_.reset();
@@ -213,6 +214,10 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
     engine::Outputs outputs = outputs_from(kept->second);
     run->kept.erase(kept);
     post(run, Event::task_succeeded(key.first, key.second, clock_.now(), std::move(outputs)));
+    co_return;
+  }
+  if (engine::is_claim_task(*command.spec)) {
+    co_await run_volume_task(run, key);
     co_return;
   }
   // After a restart the pod may be there, in whatever state: then nothing is made anew, and its folder stays.

@@ -169,6 +169,7 @@ Async<> Store::archive_experiment(std::string id) {
       throw not_found("Experiment {} not found", id);
     }
     c.execute("UPDATE runs SET storage_state = 'ARCHIVED' WHERE experiment_id = ? AND storage_state <> 'ARCHIVED'", id);
+    c.execute("UPDATE recurring_runs SET enabled = 0 WHERE experiment_id = ?", id);
   });
 }
 

@@ -152,12 +152,46 @@ CREATE TABLE cached_tasks (
 ) WITHOUT ROWID;
 )sql";
 
+constexpr char kRecurringRuns[] = R"sql(
+CREATE TABLE recurring_runs (
+  seq INTEGER PRIMARY KEY,
+  recurring_run_id TEXT NOT NULL UNIQUE,
+  experiment_id TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  display_name TEXT NOT NULL,
+  description TEXT NOT NULL,
+  pipeline_id TEXT NOT NULL,
+  pipeline_version_id TEXT NOT NULL,
+  spec_hash TEXT NOT NULL,
+  parameters TEXT NOT NULL,
+  pipeline_root TEXT NOT NULL,
+  service_account TEXT NOT NULL,
+  max_concurrency INTEGER NOT NULL,
+  cron TEXT NOT NULL,
+  interval_second INTEGER NOT NULL,
+  start_time INTEGER NOT NULL,
+  end_time INTEGER NOT NULL,
+  enabled INTEGER NOT NULL,
+  no_catchup INTEGER NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL,
+  last_fire INTEGER NOT NULL,
+  fires INTEGER NOT NULL,
+  error_code INTEGER NOT NULL,
+  error_message TEXT NOT NULL
+);
+CREATE INDEX recurring_runs_experiment ON recurring_runs (experiment_id);
+CREATE INDEX recurring_runs_spec ON recurring_runs (spec_hash);
+CREATE INDEX recurring_runs_created_at ON recurring_runs (created_at);
+)sql";
+
 }  // namespace
 
 const db::Migrations& Store::migrations() {
   static const db::Migrations kMigrations{
       "pipelines",
-      {kTables, "CREATE TABLE run_progress (run_id TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID;"}};
+      {kTables, "CREATE TABLE run_progress (run_id TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID;",
+       kRecurringRuns}};
   return kMigrations;
 }
 

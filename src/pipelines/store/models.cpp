@@ -73,6 +73,21 @@ const ListModel& run_model() {
   return kModel;
 }
 
+const ListModel& recurring_run_model() {
+  static const ListModel kModel{.name = "RecurringRun",
+                                .table = "recurring_runs",
+                                .key = "seq",
+                                .columns = {{"recurring_run_id", "recurring_run_id"},
+                                            {"id", "recurring_run_id"},
+                                            {"display_name", "display_name"},
+                                            {"name", "display_name"},
+                                            {"created_at", "created_at", ColumnKind::Time},
+                                            {"updated_at", "updated_at", ColumnKind::Time},
+                                            {"description", "description"},
+                                            {"experiment_id", "experiment_id", ColumnKind::Text, true}}};
+  return kModel;
+}
+
 const ListModel& task_model() {
   static const ListModel kModel{.name = "Task",
                                 .table = "tasks",

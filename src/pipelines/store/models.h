@@ -9,6 +9,7 @@ const db::ListModel& experiment_model();
 const db::ListModel& pipeline_model();
 const db::ListModel& version_model();
 const db::ListModel& run_model();
+const db::ListModel& recurring_run_model();
 const db::ListModel& task_model();
 
 }  // namespace penstock::pipelines::store

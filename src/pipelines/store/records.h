@@ -10,6 +10,7 @@
 
 #include "base/clock.h"
 #include "base/json.h"
+#include "pipelines/schedule/trigger.h"
 
 namespace penstock::pipelines {
 
@@ -102,6 +103,29 @@ struct Run {
   RunState state = RunState::Pending;
   Status error;
   std::vector<StateChange> state_history;
+};
+
+// A run that is made again and again.
+struct RecurringRun {
+  std::string recurring_run_id;
+  std::string experiment_id;
+  std::string display_name;
+  std::string description;
+  std::string name_space;
+  // As of a Run. Without a version, each run takes the pipeline's latest.
+  PipelineVersionReference pipeline_version_reference;
+  std::string spec_hash;  // empty with a reference
+  RuntimeConfig runtime_config;
+  std::string service_account;
+  int64_t max_concurrency = 1;
+  Trigger trigger;
+  bool enabled = true;
+  bool no_catchup = false;
+  Time created_at{};
+  Time updated_at{};
+  Time last_fire{};   // its scheduled time; Time{}: none yet
+  int64_t fires = 0;  // how many runs were made
+  Status error;       // of the last attempt to make one
 };
 
 // One row of the table of tasks: an instance of a task, a loop, an iteration, a condition or the root of a run.

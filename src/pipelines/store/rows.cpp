@@ -147,6 +147,33 @@ Run read_run(db::Rows& rows) {
   return out;
 }
 
+RecurringRun read_recurring_run(db::Rows& rows) {
+  RecurringRun out;
+  out.recurring_run_id = rows.string(0);
+  out.experiment_id = rows.string(1);
+  out.name_space = rows.string(2);
+  out.display_name = rows.string(3);
+  out.description = rows.string(4);
+  out.pipeline_version_reference = {rows.string(5), rows.string(6)};
+  out.spec_hash = rows.string(7);
+  out.runtime_config.parameters = read_object(rows.text(8));
+  out.runtime_config.pipeline_root = rows.string(9);
+  out.service_account = rows.string(10);
+  out.max_concurrency = rows.integer(11);
+  out.trigger.cron = rows.string(12);
+  out.trigger.interval = std::chrono::seconds(rows.integer(13));
+  out.trigger.start = time_at(rows, 14);
+  out.trigger.end = time_at(rows, 15);
+  out.enabled = rows.integer(16) != 0;
+  out.no_catchup = rows.integer(17) != 0;
+  out.created_at = time_at(rows, 18);
+  out.updated_at = time_at(rows, 19);
+  out.last_fire = time_at(rows, 20);
+  out.fires = rows.integer(21);
+  out.error = {static_cast<int32_t>(rows.integer(22)), rows.string(23)};
+  return out;
+}
+
 TaskRecord read_task(db::Rows& rows) {
   TaskRecord out;
   out.run_id = rows.string(0);

@@ -26,10 +26,17 @@ inline constexpr std::string_view kTaskColumns =
     "t.create_time, t.start_time, t.end_time, t.error_code, t.error_message, t.pod_name, t.attempt, "
     "t.iteration_index, t.iteration_count, t.fingerprint, t.state_history, t.inputs, t.outputs, t.pod_uid";
 
+inline constexpr std::string_view kRecurringRunColumns =
+    "t.recurring_run_id, t.experiment_id, t.namespace, t.display_name, t.description, t.pipeline_id, "
+    "t.pipeline_version_id, t.spec_hash, t.parameters, t.pipeline_root, t.service_account, t.max_concurrency, t.cron, "
+    "t.interval_second, t.start_time, t.end_time, t.enabled, t.no_catchup, t.created_at, t.updated_at, t.last_fire, "
+    "t.fires, t.error_code, t.error_message";
+
 Experiment read_experiment(db::Rows& rows);
 Pipeline read_pipeline(db::Rows& rows);
 PipelineVersion read_version(db::Rows& rows);
 Run read_run(db::Rows& rows);
+RecurringRun read_recurring_run(db::Rows& rows);
 TaskRecord read_task(db::Rows& rows);
 
 std::string tags_text(const Tags& tags);

@@ -80,7 +80,8 @@ void put_spec(db::Connection& c, std::string_view hash, std::string_view text) {
 void drop_unused_spec(db::Connection& c, std::string_view hash) {
   c.execute(
       "DELETE FROM specs WHERE hash = ? AND NOT EXISTS (SELECT 1 FROM run_bodies b WHERE b.spec_hash = specs.hash) "
-      "AND NOT EXISTS (SELECT 1 FROM pipeline_versions v WHERE v.spec_hash = specs.hash)",
+      "AND NOT EXISTS (SELECT 1 FROM pipeline_versions v WHERE v.spec_hash = specs.hash) "
+      "AND NOT EXISTS (SELECT 1 FROM recurring_runs r WHERE r.spec_hash = specs.hash)",
       hash);
 }
 

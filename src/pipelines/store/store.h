@@ -117,6 +117,19 @@ class Store {
   // Every run that is not in a final state, oldest first: what a start has to take up again.
   Async<std::vector<Run>> active_runs();
 
+  // --- recurring runs ---
+  // Commits it, synced. Fills in id, times and experiment; stores the spec as create_run does.
+  Async<RecurringRun> create_recurring_run(RecurringRun recurring, std::string spec);
+  Async<RecurringRun> get_recurring_run(std::string id);
+  Async<Page<RecurringRun>> list_recurring_runs(std::string experiment_id, db::ListRequest request);
+  Async<> delete_recurring_run(std::string id);  // its runs stay
+  Async<> enable_recurring_run(std::string id, bool enabled);
+  Async<std::vector<RecurringRun>> enabled_recurring_runs();
+  // A run was made for the scheduled time, or could not be, as `error` says.
+  Async<> record_fire(std::string id, Time scheduled, int64_t fires, Status error);
+  // How many of its runs are not in a final state.
+  Async<int64_t> count_active_runs(std::string recurring_run_id);
+
   // --- a run's tasks, events and the cache ---
   Async<> append_events(std::string run_id, int64_t first_seq, std::vector<std::string> events);  // Relaxed
   Async<store::EventLog> load_events(std::string run_id);
