@@ -59,8 +59,8 @@ Async<Response> create(const ApiContext& context, Request& request) {
     throw Error(Code::InvalidArgument, "this server has no plugins; leave plugins_input out", "plugins_input");
   }
   if (message.max_concurrency < 1 || message.max_concurrency > kMostConcurrent) {
-    throw Error(Code::InvalidArgument, fmt::format("max_concurrency is {}; it may be 1 to {}", message.max_concurrency,
-                                                   kMostConcurrent),
+    throw Error(Code::InvalidArgument,
+                fmt::format("max_concurrency is {}; it may be 1 to {}", message.max_concurrency, kMostConcurrent),
                 "max_concurrency");
   }
   message.trigger = read_trigger(message.schedule);

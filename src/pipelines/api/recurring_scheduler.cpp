@@ -95,8 +95,8 @@ Async<std::optional<Time>> RecurringScheduler::tick() {
   for (auto& recurring : all) {
     while (true) {
       const Time now = clock_.now();
-      const auto due = next_fire(recurring.trigger, {recurring.created_at, recurring.last_fire}, now,
-                                 recurring.no_catchup, zone_);
+      const auto due =
+          next_fire(recurring.trigger, {recurring.created_at, recurring.last_fire}, now, recurring.no_catchup, zone_);
       if (due && *due > now) earliest = earliest ? std::min(*earliest, *due) : *due;
       if (!due || *due > now) break;
       const bool fired = co_await fire(recurring, *due);

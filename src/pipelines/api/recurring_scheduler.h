@@ -1,8 +1,8 @@
 // Makes the runs of recurring runs when they are due.
 //
 // What is due follows from the clock and from what the database says of the last fire, so that a server that was down
-// makes up for what was missed, as each recurring run wants it. A run's id follows from the recurring run and its number:
-// none is made twice. Lives on the control loop.
+// makes up for what was missed, as each recurring run wants it. A run's id follows from the recurring run and its
+// number: none is made twice. Lives on the control loop.
 #pragma once
 
 #include <map>

@@ -108,7 +108,8 @@ TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: what was missed is made up 
   CHECK(texts() == std::vector<std::string>{"11:00 1", "12:00 2", "13:00 3"});
 }
 
-TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: each takes the pipeline's latest version, and says what went wrong") {
+TEST_CASE_FIXTURE(RecurringFixture,
+                  "recurring runs: each takes the pipeline's latest version, and says what went wrong") {
   const Reply pipeline = upload("/pipelines/upload?name=p", "p.yaml", hello_spec("first"));
   REQUIRE(pipeline.status == 200);
   const std::string pipeline_id = pipeline.string("pipeline_id");
@@ -119,8 +120,9 @@ TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: each takes the pipeline's l
   const std::string id = make(body);
   clock.advance(std::chrono::seconds(61));
   tick();
-  REQUIRE(upload("/pipelines/upload_version?name=v2&pipelineid=" + pipeline_id, "p.yaml", hello_spec("second")).status ==
-          200);
+  REQUIRE(
+      upload("/pipelines/upload_version?name=v2&pipelineid=" + pipeline_id, "p.yaml", hello_spec("second")).status ==
+      200);
   clock.advance(std::chrono::seconds(60));
   tick();
   const Reply made = get("/runs?sort_by=created_at");

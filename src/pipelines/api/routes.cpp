@@ -31,7 +31,6 @@ int error_status(const Error& error) {
   return too_large ? 413 : http_status(error.code());
 }
 
-
 }  // namespace
 
 void Routes::add(Method method, std::string_view path, Handler handler) {

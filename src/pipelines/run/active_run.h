@@ -26,8 +26,8 @@ struct Flight {
   std::string pod;
   std::string uid;               // of the pod, once it exists
   std::filesystem::path folder;  // once the pod is prepared
-  bool again = false;    // a former server may have launched it
-  bool created = false;  // the pod exists, or is being made by us
+  bool again = false;            // a former server may have launched it
+  bool created = false;          // the pod exists, or is being made by us
   bool started = false;          // TaskStarted was sent
   bool canceled = false;         // CancelTask came
   bool over = false;             // its end is being collected or was sent

@@ -77,7 +77,8 @@ Async<engine::Outputs> RunController::change_claim(const engine::LaunchSpec& spe
   }
   if (exists) {
     const auto found = co_await api_.get(kube::kPersistentVolumeClaims, ns, name);
-    if (kube::label_of(*found, kRunLabel) != spec.run_id || kube::label_of(*found, kTaskLabel) != std::to_string(spec.task)) {
+    if (kube::label_of(*found, kRunLabel) != spec.run_id ||
+        kube::label_of(*found, kTaskLabel) != std::to_string(spec.task)) {
       throw Error(Code::AlreadyExists, fmt::format("there is a persistentvolumeclaim \"{}\" already", name));
     }
   }

@@ -108,7 +108,8 @@ std::string_view word_as_fields(std::string_view word) {
   if (word == "@daily" || word == "@midnight") return "0 0 0 * * *";
   if (word == "@hourly") return "0 0 * * * *";
   throw invalid(
-      "cron: \"{}\" is not known: it may be @yearly, @monthly, @weekly, @daily, @hourly or @every with a duration", word);
+      "cron: \"{}\" is not known: it may be @yearly, @monthly, @weekly, @daily, @hourly or @every with a duration",
+      word);
 }
 
 absl::Time to_absl(Time time) { return absl::FromUnixMicros(to_micros(time)); }
@@ -144,9 +145,10 @@ Cron::Cron(std::string_view text, std::string_view zone) {
     if (!field.empty()) fields.push_back(field);
   }
   if (fields.size() != 5 && fields.size() != 6) {
-    throw invalid("cron: \"{}\" has {} fields; it needs second, minute, hour, day of the month, month and, if wanted, "
-                  "day of the week",
-                  text, fields.size());
+    throw invalid(
+        "cron: \"{}\" has {} fields; it needs second, minute, hour, day of the month, month and, if wanted, "
+        "day of the week",
+        text, fields.size());
   }
   const std::string_view weekdays = fields.size() == 6 ? fields[5] : "*";
   seconds_ = read_field(kSeconds, fields[0]);

@@ -2,9 +2,10 @@
 //
 //   second minute hour day-of-month month [day-of-week]
 //
-// Fields are "*", "?", numbers, names ("JAN", "mon"), ranges "a-b", steps "*/n", "a/n", "a-b/n", and lists of these. Days
-// of the week are 0 (Sunday) to 6; 7 is Sunday too. A day matches when both of its fields do; when neither is a star,
-// when either does. Or a word: "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly", and
+// Fields are "*", "?", numbers, names ("JAN", "mon"), ranges "a-b", steps "*/n", "a/n", "a-b/n", and lists of these.
+// Days of the week are 0 (Sunday) to 6; 7 is Sunday too. A day matches when both of its fields do; when neither is a
+// star, when either does. Or a word: "@yearly", "@annually", "@monthly", "@weekly", "@daily", "@midnight", "@hourly",
+// and
 // "@every 1h30m10s". "TZ=Asia/Seoul " or "CRON_TZ=…" before it names the time zone.
 //
 // Source of the format: robfig/cron 1.2, whose parser the reference uses (five fields leave out the day of the week).
@@ -40,7 +41,7 @@ class Cron {
 
   std::chrono::seconds every_{0};  // of "@every"; then the rest is not used
   uint64_t seconds_ = 0, minutes_ = 0, hours_ = 0, days_ = 0, months_ = 0, weekdays_ = 0;  // a bit a value
-  bool any_day_ = false, any_weekday_ = false;                                            // a star
+  bool any_day_ = false, any_weekday_ = false;                                             // a star
   absl::TimeZone zone_;
 };
 

@@ -14,10 +14,10 @@ constexpr std::string_view kDefaultLayout = "20060102150405";
 
 // Longer ones before those that they begin with.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 24> kGoWords{{
-    {"January", "%B"}, {"Jan", "%b"},     {"Monday", "%A"}, {"Mon", "%a"}, {"MST", "%Z"},  {"2006", "%Y"},
-    {"Z07:00", "Z"},   {"-07:00", "%Ez"}, {"-0700", "%z"},  {"01", "%m"},  {"02", "%d"},   {"03", "%I"},
-    {"04", "%M"},      {"05", "%S"},      {"06", "%y"},     {"15", "%H"},  {"PM", "%p"},   {"_2", "%e"},
-    {"1", "-%m"},      {"2", "-%d"},      {"3", "-%I"},     {"4", "-%M"},  {"5", "-%S"},   {"pm", "l%p"},
+    {"January", "%B"}, {"Jan", "%b"},     {"Monday", "%A"}, {"Mon", "%a"}, {"MST", "%Z"}, {"2006", "%Y"},
+    {"Z07:00", "Z"},   {"-07:00", "%Ez"}, {"-0700", "%z"},  {"01", "%m"},  {"02", "%d"},  {"03", "%I"},
+    {"04", "%M"},      {"05", "%S"},      {"06", "%y"},     {"15", "%H"},  {"PM", "%p"},  {"_2", "%e"},
+    {"1", "-%m"},      {"2", "-%d"},      {"3", "-%I"},     {"4", "-%M"},  {"5", "-%S"},  {"pm", "l%p"},
 }};
 
 std::string format_one(std::string_view format, absl::Time time) {

@@ -75,8 +75,8 @@ TEST_CASE("cron: time zones and the days on which clocks change") {
   CHECK(next("0 30 2 * * *", "2026-10-24T12:00:00Z", "Europe/Berlin") == "2026-10-25T00:30:00Z");
   CHECK(next("0 30 2 * * *", "2026-10-25T00:30:00Z", "Europe/Berlin") == "2026-10-26T01:30:00Z");
   CHECK(next("0 30 2 * * *", "2026-10-25T01:30:00Z", "Europe/Berlin") == "2026-10-26T01:30:00Z");
-  // A whole year of hours, in a zone that changes its clock twice: none is lost, none comes twice, but for the hour that
-  // is shown twice.
+  // A whole year of hours, in a zone that changes its clock twice: none is lost, none comes twice, but for the hour
+  // that is shown twice.
   const Cron hourly("0 0 * * * *", "Europe/Berlin");
   Time time = at("2026-01-01T00:00:00Z");
   int count = 0;
@@ -182,8 +182,8 @@ TEST_CASE("macros in parameters") {
   CHECK(expand_macros("no [[Index]] of [[RunUUID]]", values) == "no 12 of run-id");
   CHECK(expand_macros("{{$.scheduledTime.strftime('%Y/%m')}}-{{$.currentTime.strftime(\"%H\")}}", values) ==
         "2026/03-16");
-  for (const char* same : {"[[Unknown]]", "[[Index", "{{$.scheduledTime}}", "{{$.scheduledTime.strftime(%Y)}}", "[[]]",
-                           "[", "{{"}) {
+  for (const char* same :
+       {"[[Unknown]]", "[[Index", "{{$.scheduledTime}}", "{{$.scheduledTime.strftime(%Y)}}", "[[]]", "[", "{{"}) {
     CHECK(expand_macros(same, values) == same);
   }
   const auto parameters = parse_json(R"({"a":"[[Index]]","b":{"c":["[[Index]]",3,null]}})").as_object();

@@ -23,8 +23,8 @@ struct TriggerState {
   Time last{};  // the scheduled time of the last fire; Time{}: none yet
 };
 
-// The scheduled time of the next fire, which may be past; none: never again. What was missed is due one by one, or, with
-// `no_catchup`, only its latest. `zone` is that of cron expressions that name none. Throws InvalidArgument.
+// The scheduled time of the next fire, which may be past; none: never again. What was missed is due one by one, or,
+// with `no_catchup`, only its latest. `zone` is that of cron expressions that name none. Throws InvalidArgument.
 std::optional<Time> next_fire(const Trigger& trigger, const TriggerState& state, Time now, bool no_catchup,
                               const std::string& zone);
 

@@ -36,14 +36,13 @@ Async<RecurringRun> Store::create_recurring_run(RecurringRun recurring, std::str
   recurring.created_at = recurring.updated_at = clock_.now();
   co_await database_.write([&](db::Connection& c) {
     {
-      db::Rows rows =
-          c.query("SELECT storage_state FROM experiments WHERE experiment_id = ?", recurring.experiment_id);
+      db::Rows rows = c.query("SELECT storage_state FROM experiments WHERE experiment_id = ?", recurring.experiment_id);
       if (!rows.next()) throw not_found("Experiment {} not found", recurring.experiment_id);
       if (rows.text(0) == to_string(StorageState::Archived)) {
-        throw Error(Code::FailedPrecondition,
-                    fmt::format("Experiment {} is archived and takes no runs; unarchive it first",
-                                recurring.experiment_id),
-                    "experiment_id");
+        throw Error(
+            Code::FailedPrecondition,
+            fmt::format("Experiment {} is archived and takes no runs; unarchive it first", recurring.experiment_id),
+            "experiment_id");
       }
     }
     if (!spec.empty()) store::put_spec(c, recurring.spec_hash, spec);
