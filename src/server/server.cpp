@@ -153,7 +153,10 @@ struct Server::Parts {
     wait_for(control, [this]() -> Async<> {
       co_await api.start();
       // Before the node: a process whose pod was not written yet when the last server died finds it made again.
-      runs.set_on_ended([this](const pipelines::Run& run) { recurring.run_ended(run.recurring_run_id); });
+      runs.set_on_ended([this](const pipelines::Run& run) {
+        recurring.run_ended(run.recurring_run_id);
+        give_back_memory();
+      });
       co_await runs.start();
       co_await agent.start();
       recurring.start();
@@ -168,8 +171,18 @@ struct Server::Parts {
     http = std::make_unique<http::Server>(std::move(threads), router, options);
   }
 
+  // Of a wave of runs, once it is over: what the allocator keeps goes back to the system.
+  void give_back_memory() {
+    if (runs.active_runs() > 0) return;
+    quiet.expires_after(std::chrono::seconds(2));
+    quiet.async_wait([this](const boost::system::error_code& error) {
+      if (!error && runs.active_runs() == 0) pool.post([] { malloc_trim(0); });
+    });
+  }
+
   // Processes run on.
   Async<> end() {
+    quiet.cancel();
     co_await recurring.stop();
     co_await runs.stop();
     co_await agent.stop();
@@ -196,6 +209,7 @@ struct Server::Parts {
   objects::Store objects;
   pipelines::RunController runs;
   pipelines::RecurringScheduler recurring;
+  Timer quiet{control.executor()};
   prometheus::Registry registry;
   http::Router router;
   std::vector<std::unique_ptr<Loop>> loops;
