@@ -184,7 +184,10 @@ int Helper::run() {
         }
       }
     }
+    // An end was told of, or nothing happened for a moment.
+    const bool calm = std::any_of(clients_.begin(), clients_.end(), [](const Client& client) { return client.urgent; });
     for (Client& client : clients_) flush(client);
+    if (calm) tasks_->prepare_ahead();
     drop_closed();
     if (tasks_->needs_watch() != timer_runs_ && had_client_) {
       timer_runs_ = !timer_runs_;

@@ -136,7 +136,8 @@ void HelperTasks::launch(std::unique_ptr<Task> task) {
     if (!sandbox_->has_spare()) sandbox_->make_spare(take_stacks());
     task->sandbox = sandbox_->launch(task->plan);
     pid = task->sandbox->pid;
-    if (pid > 0) sandbox_->make_spare(take_stacks());
+    // Many at a time: the next is as urgent as this one.
+    if (pid > 0 && !running_.empty()) prepare_ahead();
   } else {
     pid = static_cast<int>(
         raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, plain_stack_ + kStackSize, run_plain_task, &task->plan));
@@ -207,6 +208,10 @@ bool HelperTasks::reap() {
     }
     if (sandbox_ != nullptr && pid == sandbox_->maker_pid()) return false;
   }
+}
+
+void HelperTasks::prepare_ahead() {
+  if (sandbox_ != nullptr && !sandbox_->has_spare()) sandbox_->make_spare(take_stacks());
 }
 
 void HelperTasks::ended(Task& task, int wait_status) {
