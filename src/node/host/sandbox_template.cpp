@@ -98,9 +98,9 @@ class Builder {
   void take_trees() {
     tmp_ = clone_tree("/tmp");
     run_ = clone_tree("/run");
-    dev_ = clone_tree("/dev");
-    proc_ = clone_tree("/proc");
-    // Only as root may submounts be left behind.
+    // Only as root may submounts be left behind. Every mount here costs each sandbox its copy.
+    dev_ = clone_tree("/dev", !options_.root);
+    proc_ = clone_tree("/proc", !options_.root);
     sys_ = clone_tree("/sys", !options_.root);
     data_ = clone_tree(options_.data.native());
     for (const Mount& shared : options_.shared) {
@@ -223,19 +223,19 @@ class Builder {
   }
 
   // Root without capabilities still owns the kernel's settings: it sees them read-only, as in other container runtimes.
+  // What is bound from the hidden /proc is read-only as that is. Not here: /proc/mtrr, which asks for a capability.
   TemplateResult result() {
     TemplateResult made;
     struct stat info;
     made.var_tmp = stat("/var/tmp", &info) == 0 && S_ISDIR(info.st_mode);
     static constexpr const char* kCovers[] = {
-        "/.penstock/proc/sys",  "/proc/sys",  "/.penstock/proc/sysrq-trigger", "/proc/sysrq-trigger",
-        "/.penstock/proc/irq",  "/proc/irq",  "/.penstock/proc/bus",           "/proc/bus",
-        "/.penstock/proc/fs",   "/proc/fs",   "/.penstock/proc/acpi",          "/proc/acpi",
-        "/.penstock/proc/scsi", "/proc/scsi", "/.penstock/proc/mtrr",          "/proc/mtrr"};
+        "/.penstock/proc/sys",  "/proc/sys", "/.penstock/proc/sysrq-trigger", "/proc/sysrq-trigger",
+        "/.penstock/proc/irq",  "/proc/irq", "/.penstock/proc/bus",           "/proc/bus",
+        "/.penstock/proc/fs",   "/proc/fs",  "/.penstock/proc/acpi",          "/proc/acpi",
+        "/.penstock/proc/scsi", "/proc/scsi"};
+    if (options_.root) set_read_only(kHiddenProc, true, false);
     for (size_t i = 0; options_.root && i < std::size(kCovers); i += 2) {
       if (access(kCovers[i], F_OK) != 0) continue;
-      bind_mount(kCovers[i], kCovers[i], false);
-      set_read_only(kCovers[i], true, false);
       made.proc_covers.push_back(kCovers[i]);
       made.proc_covers.push_back(kCovers[i + 1]);
     }

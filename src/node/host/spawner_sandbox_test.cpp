@@ -45,6 +45,8 @@ TEST_CASE("sandbox: what a task sees") {
                                  "(: > $d/penstock-test) 2>/dev/null && echo written: $d; done; "
                                  "mkdir /new 2>/dev/null && echo made; "
                                  "echo 1 2>/dev/null > /proc/sys/kernel/panic && echo set; "
+                                 "for f in /proc/sysrq-trigger /proc/irq/default_smp_affinity /proc/sys/kernel/panic "
+                                 "/proc/bus/pci/*/* /proc/acpi/wakeup; do [ -w $f ] && echo writable: $f; done; "
                                  "mount -o remount,rw / 2>/dev/null && echo remounted; "
                                  "umount /.penstock 2>/dev/null && echo unmounted; ls -A /.penstock");
     rig.run(spec);

@@ -59,6 +59,8 @@ Async<> RunController::start() {
   kube::ListQuery query;
   query.label_selector = kRunLabel;
   kube::List pods = co_await api_.list(kube::kPods, query);
+  // What happens from here on, the watch tells: also of a pod that is made again and cancelled before the watch begins.
+  const std::string version = pods.resource_version;
   co_await save_journaled(runs);
   std::map<std::string, std::set<std::string, std::less<>>> found;
   for (const auto& pod : pods.items) {
@@ -78,7 +80,6 @@ Async<> RunController::start() {
   pods = co_await api_.list(kube::kPods, query);
   reclaim_folders(pods);
   for (const auto& pod : pods.items) on_pod(*pod, false);
-  const std::string version = pods.resource_version;
   scope_.spawn([this, version] { return watch_pods(version); });
   scope_.spawn([this] { return later_loop(); });
   if (!runs.empty()) spdlog::info("took up {} runs that were in progress", runs.size());
