@@ -67,6 +67,9 @@ def test_a_claim_is_made_written_read_and_deleted(server):
         log = server.get(f'/apis/v1alpha1/runs/{run["run_id"]}/nodes/{tasks["step-1"][0]["task_id"]}/log')
         assert log.text == 'kept\n'
         assert claims(server) == before
+        # No process ran for it, so there is no pod and no log.
+        assert 'pods' not in tasks['create'][0]
+        assert server.get(f'/apis/v1alpha1/runs/{run["run_id"]}/nodes/{tasks["create"][0]["task_id"]}/log').status == 404
 
 
 def test_a_claim_that_is_not_deleted_stays(server):

@@ -176,7 +176,7 @@ void EmbeddedApi::State::schedule_flush(std::chrono::milliseconds delay) {
     const auto state = error ? nullptr : self.lock();
     if (!state) return;
     std::lock_guard lock(state->life);
-    if (!state->dead) state->flush();
+    if (!state->dead && state->flush_scheduled) state->flush();
   });
 }
 

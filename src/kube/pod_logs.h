@@ -19,10 +19,7 @@ class PodLogs {
  public:
   virtual ~PodLogs() = default;
   // Throws what read() would throw before its first byte, so that a client gets a status for it.
-  virtual Async<> check(const json::object& pod, LogOptions options) {
-    (void)pod, (void)options;
-    co_return;
-  }
+  virtual Async<> check(const json::object& pod, LogOptions options) = 0;
   // Throws NotFound before the first byte when there is no such pod, container or log.
   virtual Async<> read(const json::object& pod, LogOptions options, http::BodyWriter& out) = 0;
 };

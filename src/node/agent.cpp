@@ -302,9 +302,9 @@ void Agent::State::process_changed(const ProcessStatus& status) {
     const auto* container = container_of(*pod->object, name->container);
     if (status.exit_code != 0 && status.message.empty() && container &&
         get_string(*container, "terminationMessagePolicy") == "FallbackToLogsOnError") {
-      change.message = log_tail(log_of(*pod, name->container), 80, 2048);
+      change.message = log_tail(log_of(*pod->object, name->container), 80, 2048);
     }
-    watcher->poke(log_of(*pod, name->container));
+    watcher->poke(log_of(*pod->object, name->container));
   }
   apply(pod, pod->life.process_changed(change, clock.now()));
 }
@@ -446,25 +446,30 @@ Resources Agent::capacity() const { return state_->scheduler.capacity(); }
 Resources Agent::used() const { return state_->scheduler.used(); }
 size_t Agent::waiting_pods() const { return state_->scheduler.waiting_count(); }
 
-Async<> Agent::read(const json::object& pod, kube::LogOptions options, http::BodyWriter& out) {
-  const std::string uid(kube::uid_of(pod)), name(kube::name_of(pod)), ns(kube::namespace_of(pod));
-  if (options.container.empty()) options.container = first_container(pod);
+Async<> Agent::check(const json::object& pod, kube::LogOptions options) {
+  const auto container = options.container.empty() ? first_container(pod) : options.container;
   const auto* spec = find_object(pod, "spec");
-  if (options.container.empty() || options.container.find('/') != std::string::npos ||
-      (spec && find_array(*spec, "containers") && !container_of(pod, options.container))) {
-    throw not_found("pod \"{}\" has no container \"{}\"", name, options.container);
+  if (container.empty() || container.find('/') != std::string::npos ||
+      (spec && find_array(*spec, "containers") && !container_of(pod, container))) {
+    throw not_found("pod \"{}\" has no container \"{}\"", kube::name_of(pod), container);
   }
-  const auto path = log_path(state_->options.data, ns, name, uid, options.container);
-  const bool exists = fs::exists(path);
-  if (!exists) {
-    // Before its first output a container has no file.
-    const auto look = [state = state_, &pod, &options]() -> Async<bool> {
-      co_return state->has_started(pod, options.container);
-    };
-    const bool started = co_await on(state_->control.executor(), look);
-    if (!started) {
-      throw not_found("container \"{}\" of pod \"{}\" has no log: it has not started", options.container, name);
-    }
+  if (fs::exists(state_->log_of(pod, container))) co_return;
+  // Before its first output a container has no file.
+  const auto look = [state = state_, &pod, &container]() -> Async<bool> {
+    co_return state->has_started(pod, container);
+  };
+  const bool started = co_await on(state_->control.executor(), look);
+  if (!started) {
+    throw not_found("container \"{}\" of pod \"{}\" has no log: it has not started", container, kube::name_of(pod));
+  }
+}
+
+Async<> Agent::read(const json::object& pod, kube::LogOptions options, http::BodyWriter& out) {
+  co_await check(pod, options);
+  if (options.container.empty()) options.container = first_container(pod);
+  const std::string uid(kube::uid_of(pod));
+  const auto path = state_->log_of(pod, options.container);
+  if (!fs::exists(path)) {
     if (!options.follow) co_return;
     // Something to watch. Whose first output comes at this moment finds it, or is found.
     const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);

@@ -62,6 +62,7 @@ class Agent : public kube::PodLogs {
 
   // May be called from any loop. `pod` may be gone already: its name, namespace and uid, and the container named by
   // the options, are enough.
+  Async<> check(const json::object& pod, kube::LogOptions options) override;
   Async<> read(const json::object& pod, kube::LogOptions options, http::BodyWriter& out) override;
 
   // Does what the clock says is due. The agent calls it itself; tests that move a FakeClock do too.

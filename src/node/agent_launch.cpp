@@ -32,8 +32,8 @@ std::vector<std::string> expanded(const json::object& container, std::string_vie
 
 bool Agent::State::sandboxed() const { return options.sandbox && spawner.sandbox_problem().empty(); }
 
-fs::path Agent::State::log_of(const AgentPod& pod, std::string_view container) const {
-  return log_path(options.data, pod.ns, pod.name, pod.uid, container);
+fs::path Agent::State::log_of(const json::object& pod, std::string_view container) const {
+  return log_path(options.data, kube::namespace_of(pod), kube::name_of(pod), kube::uid_of(pod), container);
 }
 
 Async<ConfigObjects> Agent::State::fetch(PodPtr pod) {
@@ -144,7 +144,7 @@ ContainerCommand Agent::State::command_of(const AgentPod& pod, const json::objec
   command.env = env;
   command.tmp_host_dir = files.tmp;
   command.tmp_path = sandboxed() ? "/tmp" : files.tmp.string();
-  command.log = log_of(pod, name);
+  command.log = log_of(*pod.object, name);
   return command;
 }
 
@@ -154,7 +154,7 @@ ProcessSpec Agent::State::process_of(const AgentPod& pod, const json::object& co
   process.id = process_id(pod.uid, wanted.container, wanted.restart);
   // An image's working folder is not known; unlike "/", this one can be written to.
   process.cwd = get_string(container, "workingDir", sandboxed() ? "/tmp" : files.tmp.string());
-  process.log = log_of(pod, wanted.container);
+  process.log = log_of(*pod.object, wanted.container);
   process.tmp = files.tmp;
   process.sandbox = options.sandbox;
   process.log_limit = options.log_limit;

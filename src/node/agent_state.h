@@ -96,7 +96,7 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   bool sandboxed() const;
   std::vector<int> saved_gpus(const std::string& uid) const;
   void save_gpus(const AgentPod& pod) const;
-  std::filesystem::path log_of(const AgentPod& pod, std::string_view container) const;
+  std::filesystem::path log_of(const json::object& pod, std::string_view container) const;
 
   // agent_config.cpp: Secrets, ConfigMaps and claims.
   Async<> watch_config(const kube::Resource& resource);

@@ -24,6 +24,8 @@ class RunControl {
   virtual Async<> retry(std::string run_id) = 0;
   // The run is about to be deleted: stop its tasks and let go of it.
   virtual Async<> forget(std::string run_id) = 0;
+  // Throws NotFound, and says why, when the task has no log; before the first byte of an answer.
+  virtual Async<> check_log(std::string run_id, std::string task_id) = 0;
   // Writes the task's log; with `follow` until the task has ended. NotFound when there is none.
   virtual Async<> read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) = 0;
 };

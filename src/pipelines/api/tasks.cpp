@@ -30,6 +30,7 @@ Async<Response> get(const ApiContext& context, Request& request) {
 Async<Response> log(const ApiContext& context, Request& request) {
   const bool follow = bool_query(request, "follow");
   const TaskRecord task = co_await context.store.get_task(param(request, "run_id"), param(request, "node_id"));
+  co_await context.runs.check_log(task.run_id, task.task_id);
   Response response;
   response.set("Content-Type", "text/plain; charset=utf-8");
   response.set("X-Content-Type-Options", "nosniff");

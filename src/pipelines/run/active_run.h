@@ -24,7 +24,7 @@ using FlightKey = std::pair<engine::TaskId, int>;  // task, attempt
 struct Flight {
   std::shared_ptr<const engine::LaunchSpec> spec;
   std::string pod;
-  std::string uid;               // of the pod, once it exists
+  std::string uid;               // that the pod gets
   std::filesystem::path folder;  // once the pod is prepared
   bool again = false;            // a former server may have launched it
   bool created = false;          // the pod exists, or is being made by us
@@ -35,7 +35,7 @@ struct Flight {
   bool gone = false;             // the pod was there and is deleted
 };
 
-// What one transaction writes, and what is done after it.
+// What some events ask for: written first, then done.
 struct Batch {
   std::vector<engine::Event> events;
   std::optional<RunRows> rows;

@@ -304,7 +304,9 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool rep
       }
     }
   }
-  if (flight != run.flights.end() && !flight->second.uid.empty()) {
+  // Of a replayed one it is not known whether its pod was there yet; its log is found by the name in either case.
+  if (flight != run.flights.end() && (flight->second.created || replayed) &&
+      !engine::is_claim_task(*flight->second.spec)) {
     run.rows.set_pod(flight->second.spec->task_id, flight->second.pod, flight->second.uid);
   }
   if (event.type == Event::Type::TaskSucceeded && flight != run.flights.end() &&
@@ -521,19 +523,31 @@ void RunController::add_watch_route(http::Router& router) {
   }
 }
 
-Async<> RunController::read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) {
+Async<RunController::TaskLog> RunController::log_of(std::string run_id, std::string task_id) {
   const TaskRecord task = co_await store_.get_task(run_id, task_id);
   if (task.pod_name.empty()) {
-    throw not_found("task {} of run {} has no log: it {}", task.name, run_id,
-                    task.state == "CACHED" ? "took the outputs of an earlier task" : "has not been started");
+    throw not_found(
+        "task {} of run {} has no log: {}", task.name, run_id,
+        task.state == "CACHED" ? "it took the outputs of an earlier task" : "no process was started for it");
   }
   const Run run = co_await store_.get_run(run_id);
   const std::string ns = run.name_space.empty() ? options_.ns : run.name_space;
-  const json::object pod{{"metadata", {{"name", task.pod_name}, {"namespace", ns}, {"uid", task.pod_uid}}}};
-  kube::LogOptions options;
-  options.container = "main";
-  options.follow = follow && (task.state == "RUNNING" || task.state == "PENDING");
-  co_await logs_.read(pod, options, out);
+  TaskLog log;
+  log.pod = {{"metadata", {{"name", task.pod_name}, {"namespace", ns}, {"uid", task.pod_uid}}}};
+  log.options.container = "main";
+  log.options.follow = task.state == "RUNNING" || task.state == "PENDING";
+  co_return log;
+}
+
+Async<> RunController::check_log(std::string run_id, std::string task_id) {
+  const TaskLog log = co_await log_of(run_id, task_id);
+  co_await logs_.check(log.pod, log.options);
+}
+
+Async<> RunController::read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) {
+  TaskLog log = co_await log_of(run_id, task_id);
+  log.options.follow = log.options.follow && follow;
+  co_await logs_.read(log.pod, log.options, out);
 }
 
 }  // namespace penstock::pipelines

@@ -54,6 +54,7 @@ class RunController : public RunControl {
   Async<> terminate(std::string run_id) override;
   Async<> retry(std::string run_id) override;
   Async<> forget(std::string run_id) override;
+  Async<> check_log(std::string run_id, std::string task_id) override;
   Async<> read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) override;
 
   // One line of JSON for each task and the run as they are, then one for each change, until the run is in a final
@@ -118,6 +119,11 @@ class RunController : public RunControl {
   std::vector<ObjectMount> mounts_of(const engine::LaunchSpec& spec) const;
   std::optional<std::filesystem::path> local_path(std::string_view uri) const;
 
+  struct TaskLog {
+    json::object pod;  // what its log is found by
+    kube::LogOptions options;
+  };
+  Async<TaskLog> log_of(std::string run_id, std::string task_id);
   void publish(const Run& run, const RunRows& rows);
 
   Loop& control_;

@@ -1,6 +1,4 @@
 // The controller's hands: launching tasks as pods, and taking in how they ended.
-#include <boost/asio/redirect_error.hpp>
-
 #include "base/utf8.h"
 #include "pipelines/run/controller.h"
 #include "pipelines/run/task_files.h"
@@ -185,18 +183,18 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
     exists = error.code() == Code::AlreadyExists;
     if (!exists) failure = fmt::format("the task cannot be started: {}", error.message());
   }
-  if (created == nullptr) {
-    give_back(std::move(folder), true);
-    if (flight = run->flights.find(key); flight != run->flights.end()) flight->second.folder.clear();
-  }
   if (exists) {
-    // From before a crash: it is ours if it says so.
+    // From before a crash, with the same folder: it is ours if it has our uid.
     created = co_await api_.get(kube::kPods, ns, pod);
-    if (kube::label_of(*created, kRunLabel) == run->run.run_id) {
+    if (kube::uid_of(*created) == uid) {
       on_pod(*created, false);
     } else {
-      failure = fmt::format("the task cannot be started: a pod named {} belongs to another run", pod);
+      failure = fmt::format("the task cannot be started: there is another pod named {}", pod);
     }
+  }
+  if (!failure.empty()) {
+    give_back(std::move(folder), true);
+    if (flight = run->flights.find(key); flight != run->flights.end()) flight->second.folder.clear();
   }
   co_return failure;
 }
