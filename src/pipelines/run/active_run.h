@@ -37,7 +37,6 @@ struct Flight {
 
 // What some events ask for: written first, then done.
 struct Batch {
-  std::vector<engine::Event> events;
   std::optional<RunRows> rows;
   std::vector<engine::Command> commands;
   // Removed once the end is written: until then a server that takes over may have to read it again.

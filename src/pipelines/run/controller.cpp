@@ -61,7 +61,6 @@ Async<> RunController::start() {
   kube::List pods = co_await api_.list(kube::kPods, query);
   // What happens from here on, the watch tells: also of a pod that is made again and cancelled before the watch begins.
   const std::string version = pods.resource_version;
-  co_await save_journaled(runs);
   std::map<std::string, std::set<std::string, std::less<>>> found;
   for (const auto& pod : pods.items) {
     found[std::string(kube::label_of(*pod, kRunLabel))].insert(std::string(kube::name_of(*pod)));
@@ -70,6 +69,7 @@ Async<> RunController::start() {
     std::set<std::string, std::less<>> names = std::move(found[run.run_id]);
     co_await resume(run, std::move(names));
   }
+  journal_.begin();
   co_await launched_.wait();
   // Of tasks whose end is written nothing needs to stay.
   for (const auto& pod : pods.items) {
@@ -83,17 +83,6 @@ Async<> RunController::start() {
   scope_.spawn([this, version] { return watch_pods(version); });
   scope_.spawn([this] { return later_loop(); });
   if (!runs.empty()) spdlog::info("took up {} runs that were in progress", runs.size());
-}
-
-// What a former server wrote to the journal and not to the database.
-Async<> RunController::save_journaled(const std::vector<Run>& runs) {
-  for (const auto& run : runs) {
-    const auto log = co_await store_.load_events(run.run_id);
-    const auto first = static_cast<int64_t>(log.events.size());
-    auto events = journal_.found(run.run_id, first);
-    if (!events.empty()) co_await store_.append_events(run.run_id, first, std::move(events));
-  }
-  journal_.drop_found();
 }
 
 void RunController::reclaim_folders(const kube::List& pods) {
@@ -139,7 +128,12 @@ Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_
   try {
     auto active = co_await load(run);
     active->found_pods = std::move(found_pods);
-    const auto log = co_await store_.load_events(run_id);
+    auto log = co_await store_.load_events(run_id);
+    // What the former server wrote to the journal and not to the database.
+    const auto in_database = static_cast<int64_t>(log.events.size());
+    auto journaled = journal_.found(run_id, in_database);
+    if (!journaled.empty()) co_await store_.append_events(run_id, in_database, journaled);
+    std::move(journaled.begin(), journaled.end(), std::back_inserter(log.events));
     replay(*active, log);
     active_.emplace(run_id, active);
     if (!active->rows.empty()) schedule_rows(active);
@@ -353,10 +347,11 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool rep
 Async<> RunController::drive(RunPtr run) {
   while (!run->inbox.empty() || run->rows_due) {
     auto events = std::exchange(run->inbox, {});
+    const auto known = run->unsaved.size();
     auto batch = std::make_shared<Batch>();  // the writer thread may still hold it when we are cancelled
     for (auto& event : events) {
       take_in(*run, event, *batch, false);
-      batch->events.push_back(std::move(event));
+      run->unsaved.push_back(to_text(engine::to_json(event)));
     }
     if (run->rows_due || run->durable_wanted || run->rows.finished()) {
       batch->rows = std::exchange(run->rows, {});
@@ -364,7 +359,10 @@ Async<> RunController::drive(RunPtr run) {
     } else {
       schedule_rows(run);
     }
-    const bool journaled = !batch->rows && write_ahead(*run, batch->events);
+    const std::span<const std::string> fresh(run->unsaved.begin() + static_cast<std::ptrdiff_t>(known),
+                                             run->unsaved.end());
+    const bool journaled = !batch->rows && journal_.append(run->run.run_id, run->next_seq + static_cast<int64_t>(known),
+                                                           fresh, run->journaled);
     if (!journaled) co_await commit(run, batch);
     if (run->forgotten) break;
     for (const auto& command : batch->commands) carry_out(run, command);
@@ -422,21 +420,9 @@ Async<> RunController::later_loop() {
   }
 }
 
-// Into the journal; false: they must go to the database.
-bool RunController::write_ahead(ActiveRun& run, const std::vector<Event>& events) {
-  std::vector<std::string> texts;
-  texts.reserve(events.size());
-  for (const auto& event : events) texts.push_back(to_text(engine::to_json(event)));
-  const auto next = run.next_seq + static_cast<int64_t>(run.unsaved.size());
-  const bool written = journal_.append(run.run.run_id, next, texts, run.journaled);
-  if (written) std::move(texts.begin(), texts.end(), std::back_inserter(run.unsaved));
-  return written;
-}
-
-// Into the database, with what is only in the journal so far.
+// Every event that is not there into the database, with the batch's rows.
 Async<> RunController::commit(RunPtr run, std::shared_ptr<Batch> batch) {
   const auto first_seq = run->next_seq;
-  for (const auto& event : batch->events) run->unsaved.push_back(to_text(engine::to_json(event)));
   const auto count = static_cast<int64_t>(run->unsaved.size());
   const auto durability = run->durable_wanted ? db::Durability::Synced : db::Durability::Relaxed;
   const Time now = clock_.now();

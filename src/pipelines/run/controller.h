@@ -77,7 +77,6 @@ class RunController : public RunControl {
   Async<RunPtr> load(Run run);
   void post(const RunPtr& run, engine::Event event);
   Async<> drive(RunPtr run);
-  bool write_ahead(ActiveRun& run, const std::vector<engine::Event>& events);
   Async<> commit(RunPtr run, std::shared_ptr<Batch> batch);
   // `replayed`: from the log, after a restart.
   void take_in(ActiveRun& run, engine::Event& event, Batch& batch, bool replayed);
@@ -109,7 +108,6 @@ class RunController : public RunControl {
 
   // Task folders that no pod has: a server that was killed left them.
   void reclaim_folders(const kube::List& pods);
-  Async<> save_journaled(const std::vector<Run>& runs);
   Async<> watch_pods(std::string resource_version);
   void on_pod(const json::object& pod, bool deleted);
   bool is_known(const json::object& pod) const;  // of a task in flight

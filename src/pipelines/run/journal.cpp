@@ -47,7 +47,6 @@ Journal::Journal(std::filesystem::path folder, size_t size) : size_(size) {
   for (int i = 0; i < 2; ++i) open(files_[static_cast<size_t>(i)], folder / std::to_string(i), records);
   std::stable_sort(records.begin(), records.end(), [](const auto& a, const auto& b) { return a.first < b.first; });
   for (const auto& [generation, payload] : records) take_in(payload);
-  // Both may hold what the database has not: it is found, and both are written anew from here on.
   const auto newest = std::max(files_[0].generation, files_[1].generation);
   files_[0].generation = newest + 1;
   files_[1].generation = newest + 2;
@@ -115,7 +114,12 @@ std::vector<std::string> Journal::found(const std::string& run_id, int64_t first
   return {events.begin() + static_cast<std::ptrdiff_t>(skipped), events.end()};
 }
 
-bool Journal::append(std::string_view run_id, int64_t first, const std::vector<std::string>& events,
+void Journal::begin() {
+  found_.clear();
+  begun_ = true;
+}
+
+bool Journal::append(std::string_view run_id, int64_t first, std::span<const std::string> events,
                      std::vector<Place>& places) {
   std::string payload(run_id);
   payload += '\n';
@@ -133,6 +137,7 @@ bool Journal::append_reset(std::string_view run_id, std::vector<Place>& places) 
 }
 
 bool Journal::write(std::string_view payload, std::vector<Place>& places) {
+  if (!begun_) return false;
   const size_t needed = sizeof(Header) + payload.size();
   if (files_[static_cast<size_t>(current_)].used + needed > size_) {
     auto& other = files_[static_cast<size_t>(1 - current_)];

@@ -11,6 +11,7 @@
 #include <cstdint>
 #include <filesystem>
 #include <map>
+#include <span>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -19,8 +20,8 @@ namespace penstock::pipelines {
 
 class Journal {
  public:
-  // Makes <folder>/0 and <folder>/1, of `size` bytes each, or reads what is in them. Where there is no space for them
-  // every append() fails.
+  // Makes <folder>/0 and <folder>/1, of `size` bytes each, or reads what is in them. Until begin(), and where there is
+  // no space for them, every append() fails.
   explicit Journal(std::filesystem::path folder, size_t size = 1 << 20);
   ~Journal();
   Journal(const Journal&) = delete;
@@ -29,7 +30,8 @@ class Journal {
   // What the run's events were from number `first` on, by an earlier server; fewer than there were, if they do not
   // follow one another.
   std::vector<std::string> found(const std::string& run_id, int64_t first) const;
-  void drop_found() { found_.clear(); }
+  // The database has what was found: the files may be written anew.
+  void begin();
 
   // Where events are, to be given back to saved().
   struct Place {
@@ -37,7 +39,7 @@ class Journal {
     int records = 0;
   };
   // False when there is no room: then they must go to the database at once. Events hold no line breaks.
-  [[nodiscard]] bool append(std::string_view run_id, int64_t first, const std::vector<std::string>& events,
+  [[nodiscard]] bool append(std::string_view run_id, int64_t first, std::span<const std::string> events,
                             std::vector<Place>& places);
   // The run begins anew: what was found or written of it before does not count.
   [[nodiscard]] bool append_reset(std::string_view run_id, std::vector<Place>& places);
@@ -58,6 +60,7 @@ class Journal {
   const size_t size_;
   std::array<File, 2> files_;
   int current_ = 0;
+  bool begun_ = false;
   struct Found {
     int64_t first = 0;
     std::vector<std::string> events;
