@@ -67,8 +67,8 @@ Async<Response> create(const ApiContext& context, Request& request) {
   message.enabled = message.mode != RecurringMode::Disable;
   const RunSource source = co_await find_source(context, std::move(message.pipeline_spec), message.pipeline_version_id,
                                                 message.pipeline_version_reference);
-  // As a run of now would have them.
-  const MacroValues example{SystemClock().now(), SystemClock().now(), 1, new_uuid()};
+  // The values do not matter here, only their types.
+  const MacroValues example{Time{}, Time{}, 1, new_uuid()};
   context.specs.validate_parameters(*source.spec, expand_macros(message.runtime_config.parameters, example));
   RecurringRun recurring = message;
   recurring.name_space.clear();  // one user, one namespace

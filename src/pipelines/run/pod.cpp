@@ -16,8 +16,8 @@ class PlatformWriter {
     env_ = &env;
     mounts_ = &mounts;
     volumes_ = &volumes;
-    keyed_env("secretAsEnv", "secretName", "secretNameParameter", "secretKey", "secretKeyRef");
-    keyed_env("configMapAsEnv", "configMapName", "configMapNameParameter", "configMapKey", "configMapKeyRef");
+    keyed_env("secretAsEnv", "secretName", "secretKey", "secretKeyRef");
+    keyed_env("configMapAsEnv", "configMapName", "configMapKey", "configMapKeyRef");
     each("fieldPathAsEnv", [&](const json::object& item) {
       env_->push_back({{"name", get_string(item, "name")},
                        {"valueFrom", {{"fieldRef", {{"fieldPath", get_string(item, "fieldPath")}}}}}});
@@ -43,17 +43,6 @@ class PlatformWriter {
     }
   }
 
-  static std::string name_in(const json::object& item, std::string_view plain, std::string_view parameter) {
-    const auto* dynamic = item.if_contains(parameter);
-    if (dynamic != nullptr && dynamic->is_string()) return to_std(dynamic->get_string());
-    if (dynamic != nullptr && dynamic->is_object()) {
-      if (const auto* constant = find_path(*dynamic, {"runtimeValue", "constant"}); constant && constant->is_string()) {
-        return to_std(constant->get_string());
-      }
-    }
-    return get_string(item, plain);
-  }
-
   void mount(const std::string& volume, const json::object& item, bool read_only) {
     json::object entry{{"name", volume}, {"mountPath", get_string(item, "mountPath")}};
     if (read_only) entry["readOnly"] = true;
@@ -61,10 +50,10 @@ class PlatformWriter {
     mounts_->push_back(std::move(entry));
   }
 
-  void keyed_env(std::string_view key, std::string_view plain, std::string_view parameter, std::string_view item_key,
+  void keyed_env(std::string_view key, std::string_view name_key, std::string_view item_key,
                  std::string_view reference) {
     each(key, [&](const json::object& item) {
-      const auto name = name_in(item, plain, parameter);
+      const auto name = get_string(item, name_key);
       const auto* pairs = find_array(item, "keyToEnv");
       if (pairs == nullptr) return;
       for (const auto& pair : *pairs) {
@@ -77,11 +66,11 @@ class PlatformWriter {
 
   void object_volumes() {
     each("secretAsVolume", [&](const json::object& item) {
-      const auto name = name_in(item, "secretName", "secretNameParameter");
+      const auto name = get_string(item, "secretName");
       add_volume(item, "secret", {{"secretName", name}});
     });
     each("configMapAsVolume", [&](const json::object& item) {
-      const auto name = name_in(item, "configMapName", "configMapNameParameter");
+      const auto name = get_string(item, "configMapName");
       add_volume(item, "configMap", {{"name", name}});
     });
   }

@@ -1,5 +1,6 @@
 // Experiments, pipelines and pipeline versions.
 #include "pipelines/store/models.h"
+#include "pipelines/store/queries.h"
 #include "pipelines/store/rows.h"
 #include "pipelines/store/store.h"
 
@@ -10,24 +11,6 @@ namespace {
 constexpr std::string_view kDefaultExperiment = "Default";
 constexpr std::string_view kDefaultDescription =
     "All runs created without specifying an experiment will be grouped here.";
-
-template <class T>
-T first_row(db::Rows rows, T (*read)(db::Rows&), std::string_view kind, std::string_view id) {
-  if (!rows.next()) throw not_found("{} {} not found", kind, id);
-  return read(rows);
-}
-
-template <class T>
-Async<Page<T>> read_page(db::Database& database, db::List list, std::string_view columns, T (*read)(db::Rows&)) {
-  co_return co_await database.read([&](db::Connection& c) {
-    Page<T> page;
-    auto result = list.read(
-        c, columns, "", [&](db::Rows& rows) { page.items.push_back(read(rows)); }, nullptr);
-    page.total_size = result.total_size;
-    page.next_page_token = std::move(result.next_page_token);
-    return page;
-  });
-}
 
 void insert_experiment(db::Connection& c, const Experiment& experiment) {
   try {
@@ -81,13 +64,13 @@ void insert_version(db::Connection& c, const PipelineVersion& version, std::stri
 }
 
 Pipeline load_pipeline(db::Connection& c, std::string_view id) {
-  return first_row(
+  return store::first_row(
       c.query(fmt::format("SELECT {} FROM pipelines t WHERE t.pipeline_id = ?", store::kPipelineColumns), id),
       store::read_pipeline, "Pipeline", id);
 }
 
 PipelineVersion load_version(db::Connection& c, std::string_view pipeline_id, std::string_view version_id) {
-  PipelineVersion version = first_row(
+  PipelineVersion version = store::first_row(
       c.query(fmt::format("SELECT {} FROM pipeline_versions t WHERE t.pipeline_version_id = ?", store::kVersionColumns),
               version_id),
       store::read_version, "PipelineVersion", version_id);
@@ -141,7 +124,7 @@ Async<Experiment> Store::create_experiment(Experiment experiment) {
 
 Async<Experiment> Store::get_experiment(std::string id) {
   co_return co_await database_.read([&](db::Connection& c) {
-    return first_row(
+    return store::first_row(
         c.query(fmt::format("SELECT {} FROM experiments t WHERE t.experiment_id = ?", store::kExperimentColumns), id),
         store::read_experiment, "Experiment", id);
   });
@@ -149,7 +132,7 @@ Async<Experiment> Store::get_experiment(std::string id) {
 
 Async<Page<Experiment>> Store::list_experiments(db::ListRequest request) {
   db::List list(store::experiment_model(), request);
-  co_return co_await read_page(database_, std::move(list), store::kExperimentColumns, store::read_experiment);
+  co_return co_await store::read_page(database_, std::move(list), store::kExperimentColumns, store::read_experiment);
 }
 
 Async<> Store::delete_experiment(std::string id) {
@@ -207,16 +190,16 @@ Async<Pipeline> Store::get_pipeline(std::string id) {
 
 Async<Pipeline> Store::get_pipeline_by_name(std::string name) {
   co_return co_await database_.read([&](db::Connection& c) {
-    return first_row(c.query(fmt::format("SELECT {} FROM pipelines t WHERE t.namespace = '' AND t.name = ?",
-                                         store::kPipelineColumns),
-                             name),
-                     store::read_pipeline, "Pipeline with the name", name);
+    return store::first_row(c.query(fmt::format("SELECT {} FROM pipelines t WHERE t.namespace = '' AND t.name = ?",
+                                                store::kPipelineColumns),
+                                    name),
+                            store::read_pipeline, "Pipeline with the name", name);
   });
 }
 
 Async<Page<Pipeline>> Store::list_pipelines(db::ListRequest request) {
   db::List list(store::pipeline_model(), request);
-  co_return co_await read_page(database_, std::move(list), store::kPipelineColumns, store::read_pipeline);
+  co_return co_await store::read_page(database_, std::move(list), store::kPipelineColumns, store::read_pipeline);
 }
 
 Async<Pipeline> Store::update_pipeline(Pipeline pipeline) {
@@ -262,18 +245,18 @@ Async<PipelineVersion> Store::get_version(std::string pipeline_id, std::string v
 Async<PipelineVersion> Store::latest_version(std::string pipeline_id) {
   co_return co_await database_.read([&](db::Connection& c) {
     load_pipeline(c, pipeline_id);
-    return first_row(c.query(fmt::format("SELECT {} FROM pipeline_versions t WHERE t.pipeline_id = ? "
-                                         "ORDER BY t.created_at DESC, t.seq DESC LIMIT 1",
-                                         store::kVersionColumns),
-                             pipeline_id),
-                     store::read_version, "A version of pipeline", pipeline_id);
+    return store::first_row(c.query(fmt::format("SELECT {} FROM pipeline_versions t WHERE t.pipeline_id = ? "
+                                                "ORDER BY t.created_at DESC, t.seq DESC LIMIT 1",
+                                                store::kVersionColumns),
+                                    pipeline_id),
+                            store::read_version, "A version of pipeline", pipeline_id);
   });
 }
 
 Async<Page<PipelineVersion>> Store::list_versions(std::string pipeline_id, db::ListRequest request) {
   db::List list(store::version_model(), request);
   list.only("pipeline_id", std::move(pipeline_id));
-  co_return co_await read_page(database_, std::move(list), store::kVersionColumns, store::read_version);
+  co_return co_await store::read_page(database_, std::move(list), store::kVersionColumns, store::read_version);
 }
 
 Async<PipelineVersion> Store::update_version(PipelineVersion version) {

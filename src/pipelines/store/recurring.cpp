@@ -1,5 +1,6 @@
 // Recurring runs.
 #include "pipelines/store/models.h"
+#include "pipelines/store/queries.h"
 #include "pipelines/store/rows.h"
 #include "pipelines/store/store.h"
 
@@ -8,10 +9,10 @@ namespace penstock::pipelines {
 namespace {
 
 RecurringRun load(db::Connection& c, std::string_view id) {
-  db::Rows rows = c.query(
-      fmt::format("SELECT {} FROM recurring_runs t WHERE t.recurring_run_id = ?", store::kRecurringRunColumns), id);
-  if (!rows.next()) throw not_found("RecurringRun {} not found", id);
-  return store::read_recurring_run(rows);
+  return store::first_row(
+      c.query(fmt::format("SELECT {} FROM recurring_runs t WHERE t.recurring_run_id = ?", store::kRecurringRunColumns),
+              id),
+      store::read_recurring_run, "RecurringRun", id);
 }
 
 void insert(db::Connection& c, const RecurringRun& run) {
@@ -35,16 +36,7 @@ Async<RecurringRun> Store::create_recurring_run(RecurringRun recurring, std::str
   if (recurring.experiment_id.empty()) recurring.experiment_id = default_experiment_id_;
   recurring.created_at = recurring.updated_at = clock_.now();
   co_await database_.write([&](db::Connection& c) {
-    {
-      db::Rows rows = c.query("SELECT storage_state FROM experiments WHERE experiment_id = ?", recurring.experiment_id);
-      if (!rows.next()) throw not_found("Experiment {} not found", recurring.experiment_id);
-      if (rows.text(0) == to_string(StorageState::Archived)) {
-        throw Error(
-            Code::FailedPrecondition,
-            fmt::format("Experiment {} is archived and takes no runs; unarchive it first", recurring.experiment_id),
-            "experiment_id");
-      }
-    }
+    store::check_takes_runs(c, recurring.experiment_id);
     if (!spec.empty()) store::put_spec(c, recurring.spec_hash, spec);
     insert(c, recurring);
   });
@@ -58,15 +50,8 @@ Async<RecurringRun> Store::get_recurring_run(std::string id) {
 Async<Page<RecurringRun>> Store::list_recurring_runs(std::string experiment_id, db::ListRequest request) {
   db::List list(store::recurring_run_model(), request);
   if (!experiment_id.empty()) list.only("experiment_id", std::move(experiment_id));
-  co_return co_await database_.read([&](db::Connection& c) {
-    Page<RecurringRun> page;
-    auto result = list.read(
-        c, store::kRecurringRunColumns, "",
-        [&](db::Rows& rows) { page.items.push_back(store::read_recurring_run(rows)); }, nullptr);
-    page.total_size = result.total_size;
-    page.next_page_token = std::move(result.next_page_token);
-    return page;
-  });
+  co_return co_await store::read_page(database_, std::move(list), store::kRecurringRunColumns,
+                                      store::read_recurring_run);
 }
 
 Async<> Store::delete_recurring_run(std::string id) {

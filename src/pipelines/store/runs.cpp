@@ -1,4 +1,5 @@
 #include "pipelines/store/models.h"
+#include "pipelines/store/queries.h"
 #include "pipelines/store/rows.h"
 #include "pipelines/store/store.h"
 
@@ -14,13 +15,6 @@ std::string ordered_uuid(Time at) {
   id.replace(9, 4, millis, 8, 4);
   id[14] = '7';
   return id;
-}
-
-// Throws NotFound when there is no such experiment.
-StorageState experiment_state(db::Connection& c, std::string_view experiment_id) {
-  db::Rows rows = c.query("SELECT storage_state FROM experiments WHERE experiment_id = ?", experiment_id);
-  if (!rows.next()) throw not_found("Experiment {} not found", experiment_id);
-  return storage_state_from(rows.text(0));
 }
 
 int64_t run_seq(db::Connection& c, std::string_view run_id) {
@@ -85,6 +79,16 @@ void drop_unused_spec(db::Connection& c, std::string_view hash) {
       hash);
 }
 
+void check_takes_runs(db::Connection& c, std::string_view experiment_id) {
+  db::Rows rows = c.query("SELECT storage_state FROM experiments WHERE experiment_id = ?", experiment_id);
+  if (!rows.next()) throw not_found("Experiment {} not found", experiment_id);
+  if (storage_state_from(rows.text(0)) == StorageState::Archived) {
+    throw Error(Code::FailedPrecondition,
+                fmt::format("Experiment {} is archived and takes no runs; unarchive it first", experiment_id),
+                "experiment_id");
+  }
+}
+
 }  // namespace store
 
 Async<Run> Store::create_run(Run run, std::string spec) {
@@ -95,11 +99,7 @@ Async<Run> Store::create_run(Run run, std::string spec) {
   if (run.scheduled_at == Time{}) run.scheduled_at = run.created_at;
   run.storage_state = StorageState::Available;
   co_await database_.write([&](db::Connection& c) {
-    if (experiment_state(c, run.experiment_id) == StorageState::Archived) {
-      throw Error(Code::FailedPrecondition,
-                  fmt::format("Experiment {} is archived and takes no runs; unarchive it first", run.experiment_id),
-                  "experiment_id");
-    }
+    store::check_takes_runs(c, run.experiment_id);
     if (!spec.empty()) store::put_spec(c, run.spec_hash, spec);
     insert_run(c, run);
     c.execute("UPDATE experiments SET last_run_created_at = ? WHERE experiment_id = ?", to_micros(run.created_at),
