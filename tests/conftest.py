@@ -271,6 +271,12 @@ class Gate:
             connection.close()
         self.waiting.clear()
 
+    def refuse(self):
+        """Those who wait fail."""
+        for connection in self.waiting:
+            connection.close()
+        self.waiting.clear()
+
     def empty(self):
         """Nobody else has come."""
         return not select.select([self.listener], [], [], 0)[0]

@@ -148,6 +148,31 @@ def test_killed_while_a_loop_runs(new_server):
     assert all(log_of(one, task).text == 'once\n' for task in work)
 
 
+def test_killed_in_a_run_that_is_retried(new_server, gate):
+    """What succeeded before the retry is not run again, also where the server dies right after it said yes."""
+    one = new_server()
+    spec = shell('echo once', 'echo once', 'echo once', gate.command('echo ended'))
+    del spec['root']['dag']['tasks']['step-3']['dependentTasks']
+    run_id = one.submit(spec)
+    gate.arrive()
+    one.wait_for(run_id, ended('step-2'))
+    before = {name: tasks[0]['pods'] for name, tasks in one.tasks(run_id).items() if name in ('step-0', 'step-1', 'step-2')}
+    gate.refuse()
+    assert one.wait(run_id)['state'] == 'FAILED'
+    assert one.post(f'/apis/v2beta1/runs/{run_id}:retry').status == 200
+    restart(one)
+    gate.arrive()
+    restart(one)
+    gate.open()
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    assert gate.empty()
+    tasks = one.tasks(run_id)
+    assert {tasks[f'step-{i}'][0]['state'] for i in range(4)} == {'SUCCEEDED'}
+    for name, pods in before.items():
+        assert tasks[name][0]['pods'] == pods
+        assert log_of(one, tasks[name][0]).text == 'once\n'
+
+
 def fan_of(width, depth):
     """Chains beside each other; each step's output goes to the next one, and is checked."""
     spec = shell('true')

@@ -52,7 +52,7 @@ struct RowChange {
 class Store {
  public:
   struct Limits {
-    size_t history = 1024;  // events kept for watches that resume
+    size_t history = 128;  // events kept for watches that resume
   };
   Store(const Kinds& kinds, Limits limits);
 

@@ -472,6 +472,7 @@ Async<> Agent::read(const json::object& pod, kube::LogOptions options, http::Bod
   if (!fs::exists(path)) {
     if (!options.follow) co_return;
     // Something to watch. Whose first output comes at this moment finds it, or is found.
+    fs::create_directories(path.parent_path());
     const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_APPEND | O_NOFOLLOW | O_CLOEXEC, 0644);
     if (fd < 0) throw_errno(fmt::format("cannot make {}", path.string()));
     ::close(fd);

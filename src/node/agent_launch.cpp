@@ -72,7 +72,6 @@ Async<Agent::State::Launchable> Agent::State::prepare(PodPtr pod, Launch wanted)
     result.process = process_of(*pod, *container, wanted, files);
     result.process.mounts = container_mounts(*container, files, env);
     auto command = command_of(*pod, *container, files, env);
-    fs::create_directories(result.process.log.parent_path());
     Prepared prepared;
     if (python) {
       prepared = co_await python->prepare(std::move(command));

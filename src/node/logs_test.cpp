@@ -32,7 +32,11 @@ class Collected : public http::BodyWriter {
   Signal grown_;
 };
 
-void append(const std::filesystem::path& path, std::string_view text) { std::ofstream(path, std::ios::app) << text; }
+// As the node helper does.
+void append(const std::filesystem::path& path, std::string_view text) {
+  std::filesystem::create_directories(path.parent_path());
+  std::ofstream(path, std::ios::app) << text;
+}
 
 struct Fixture {
   Fixture() : loop("test logs"), path(folder.path() / "x.log") {

@@ -30,6 +30,7 @@ class LocalSpawner : public Spawner {
     posix_spawn_file_actions_t actions;
     posix_spawn_file_actions_init(&actions);
     const std::string log = spec.log.empty() ? "/dev/null" : spec.log.string();
+    if (!spec.log.empty()) std::filesystem::create_directories(spec.log.parent_path());
     posix_spawn_file_actions_addopen(&actions, 1, log.c_str(), O_WRONLY | O_CREAT | O_APPEND, 0600);
     posix_spawn_file_actions_adddup2(&actions, 1, 2);
     posix_spawn_file_actions_addchdir_np(&actions, spec.cwd.c_str());

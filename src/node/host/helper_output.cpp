@@ -18,6 +18,16 @@ constexpr size_t kBuffer = 64 << 10;
 // Of one process in one turn, so that others get theirs.
 constexpr size_t kTurn = 1 << 20;
 constexpr uint64_t kCheckEvery = 1 << 20;
+// Makes the folder too when it is missing.
+int open_log(const std::filesystem::path& path) {
+  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
+  const int file = open(path.c_str(), kFlags, 0644);
+  if (file >= 0 || errno != ENOENT) return file;
+  std::error_code error;
+  std::filesystem::create_directories(path.parent_path(), error);
+  return open(path.c_str(), kFlags, 0644);
+}
+
 constexpr char kCutNote[] = "\n[penstock: this log is over its limit; its middle part is left out here]\n";
 
 }  // namespace
@@ -68,7 +78,7 @@ bool HelperTasks::copy_output(Task& task, size_t most) {
 // What cannot be written is lost: a full disk must not stop the process.
 void HelperTasks::write_log(Task& task, std::string_view bytes) {
   if (task.log_file < 0 && !task.log_failed) {
-    task.log_file = open(task.spec.log.c_str(), O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW, 0644);
+    task.log_file = open_log(task.spec.log);
     task.log_failed = task.log_file < 0;
     if (task.log_failed && task.status.message.empty()) {
       task.status.message = fmt::format("open the log {}: {}", task.spec.log.native(), std::strerror(errno));

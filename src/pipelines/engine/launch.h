@@ -61,6 +61,11 @@ inline bool is_claim_task(const LaunchSpec& spec) {
   return spec.image == kCreateClaimImage || spec.image == kDeleteClaimImage;
 }
 
+inline bool declares_outputs(const LaunchSpec& spec) {
+  return spec.component != nullptr &&
+         !(spec.component->output_parameters.empty() && spec.component->output_artifacts.empty());
+}
+
 struct ImportSpec {
   std::string task_id;
   std::string path;

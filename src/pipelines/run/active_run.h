@@ -25,14 +25,22 @@ struct Flight {
   std::shared_ptr<const engine::LaunchSpec> spec;
   std::string pod;
   std::string uid;               // that the pod gets
-  std::filesystem::path folder;  // once the pod is prepared
-  bool again = false;            // a former server may have launched it
-  bool created = false;          // the pod exists, or is being made by us
-  bool started = false;          // TaskStarted was sent
-  bool canceled = false;         // CancelTask came
-  bool over = false;             // its end is being collected or was sent
-  bool clean = true;             // no process of it runs
-  bool gone = false;             // the pod was there and is deleted
+  std::filesystem::path folder;  // that the task works in
+  bool folder_made = false;
+  bool again = false;     // a former server may have launched it
+  bool created = false;   // the pod exists, or is being made by us
+  bool started = false;   // TaskStarted was sent
+  bool canceled = false;  // CancelTask came
+  bool over = false;      // its end is being collected or was sent
+  bool clean = true;      // no process of it runs
+  bool gone = false;      // the pod was there and is deleted
+};
+
+// What a task gave that succeeded before its run was retried.
+struct Kept {
+  json::object outputs;
+  std::string pod;  // whose log stays
+  std::string uid;
 };
 
 // What some events ask for: written first, then done.
@@ -67,8 +75,7 @@ struct ActiveRun {
   std::map<std::string, FlightKey, std::less<>> pods;
   // Pods that a former server made, until their tasks are taken up.
   std::set<std::string, std::less<>> found_pods;
-  // Outputs by path of tasks that succeeded before a retry.
-  std::map<std::string, json::object> kept;
+  std::map<std::string, Kept> kept;  // by the tasks' paths; until they have ended again
 };
 
 }  // namespace penstock::pipelines

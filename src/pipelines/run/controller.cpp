@@ -1,6 +1,7 @@
 #include "pipelines/run/controller.h"
 
 #include "metadata/metadata.h"
+#include "pipelines/run/notes.h"
 #include "pipelines/run/task_files.h"
 
 namespace penstock::pipelines {
@@ -163,8 +164,10 @@ Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_
 void RunController::replay(ActiveRun& run, const store::EventLog& log) {
   for (size_t i = 0; i < log.events.size(); ++i) {
     if (i == static_cast<size_t>(log.in_rows)) run.rows = {};
+    const auto line = parse_json(log.events[i]);
+    if (take_note(run, line, folders_.root())) continue;
     Batch batch;  // was carried out by the former server; what is still to be done, resume_commands() tells
-    auto event = engine::event_from_json(parse_json(log.events[i]));
+    auto event = engine::event_from_json(line);
     take_in(run, event, batch, true);
     for (const auto& command : batch.commands) {
       if (const auto* launched = std::get_if<engine::Launch>(&command)) note_flight(run, *launched);
@@ -210,21 +213,26 @@ Async<> RunController::retry(std::string run_id) {
     }
     const auto tasks = co_await store_.list_tasks(run_id);
     auto active = co_await load(std::move(run));
+    std::vector<std::string> notes;
     // Before its events are deleted, so that those in the journal are not taken for them.
     if (!journal_.append_reset(run_id, active->journaled)) {
       throw Error(Code::Unavailable, fmt::format("run {} cannot be retried now: the journal has no room", run_id));
     }
     for (const auto& task : tasks) {
       if (task.type == "RUNTIME" && (task.state == "SUCCEEDED" || task.state == "CACHED")) {
-        active->kept[task.scope_path] = task.outputs;
+        auto& kept = active->kept[task.scope_path];
+        kept = {task.outputs, task.pod_name, task.pod_uid};
+        notes.push_back(kept_note(task.scope_path, kept));
       }
     }
     const Time now = clock_.now();
     co_await store_.database().write([&](db::Connection& c) {
       store::delete_events(c, run_id);
       store::delete_tasks(c, run_id);
+      store::write_events(c, run_id, 0, notes);
       store::set_run_state(c, run_id, RunState::Pending, {}, now);
     });
+    active->next_seq = static_cast<int64_t>(notes.size());
     if (!active_.emplace(run_id, active).second) co_return;
     post(active, Event::run_started(now));
   });
@@ -298,10 +306,15 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool rep
       }
     }
   }
-  // Of a replayed one it is not known whether its pod was there yet; its log is found by the name in either case.
-  if (flight != run.flights.end() && (flight->second.created || replayed) &&
-      !engine::is_claim_task(*flight->second.spec)) {
-    run.rows.set_pod(flight->second.spec->task_id, flight->second.pod, flight->second.uid);
+  if (flight != run.flights.end()) {
+    const auto& launched = flight->second;
+    if (const auto kept = run.kept.find(launched.spec->path); kept != run.kept.end()) {
+      run.rows.set_pod(launched.spec->task_id, kept->second.pod, kept->second.uid);
+      run.kept.erase(kept);
+    } else if ((launched.created || replayed) && !engine::is_claim_task(*launched.spec)) {
+      // Of a replayed one it is not known whether its pod was there yet; its log is found by the name in either case.
+      run.rows.set_pod(launched.spec->task_id, launched.pod, launched.uid);
+    }
   }
   if (event.type == Event::Type::TaskSucceeded && flight != run.flights.end() &&
       !flight->second.spec->fingerprint.empty()) {
@@ -353,6 +366,7 @@ Async<> RunController::drive(RunPtr run) {
       take_in(*run, event, *batch, false);
       run->unsaved.push_back(to_text(engine::to_json(event)));
     }
+    lend_folders(*run, *batch);
     if (run->rows_due || run->durable_wanted || run->rows.finished()) {
       batch->rows = std::exchange(run->rows, {});
       run->rows_due = false;
@@ -373,6 +387,21 @@ Async<> RunController::drive(RunPtr run) {
   }
   run->driving = false;
   run->idle.set();
+}
+
+// A task that starts now must be found in its folder by a server that takes over.
+void RunController::lend_folders(ActiveRun& run, const Batch& batch) {
+  for (const auto& command : batch.commands) {
+    const auto* launched = std::get_if<engine::Launch>(&command);
+    if (launched == nullptr || engine::is_claim_task(*launched->spec) || run.kept.contains(launched->spec->path)) {
+      continue;
+    }
+    auto& flight = note_flight(run, *launched);
+    auto lent = folders_.lend(flight.uid, engine::declares_outputs(*launched->spec));
+    run.unsaved.push_back(folder_note({launched->task, launched->attempt}, lent.path));
+    flight.folder = std::move(lent.path);
+    flight.folder_made = lent.made;
+  }
 }
 
 // The rows are in the database.

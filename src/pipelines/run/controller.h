@@ -86,6 +86,7 @@ class RunController : public RunControl {
   Async<> later_loop();
   void written(const RunPtr& run, const RunRows& rows);
 
+  void lend_folders(ActiveRun& run, const Batch& batch);
   static Flight& note_flight(ActiveRun& run, const engine::Launch& command);
   void carry_out(const RunPtr& run, const engine::Command& command);
   Async<> launch(RunPtr run, engine::Launch command);
@@ -93,9 +94,9 @@ class RunController : public RunControl {
     json::object pod;
     std::string failure;  // not empty: there is no pod
   };
-  // May block where needs_disk() says so. `folder` is made when it is empty.
+  // Blocks but for a task of which everything on disk is there.
   Prepared prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
-                       const std::string& uid, std::filesystem::path& folder);
+                       const std::filesystem::path& folder, bool folder_made);
   // A moment later, off this loop. Of a task whose processes may still run the folder is not `clean`.
   void give_back(std::filesystem::path folder, bool clean);
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);

@@ -192,10 +192,8 @@ std::filesystem::path folder_of(const json::object& pod) {
   return annotations ? get_string(*annotations, kTmpAnnotation) : std::string();
 }
 
-std::string pod_name(std::string_view resource_name, engine::TaskId task, int attempt) {
-  auto name = fmt::format("{}-{}", resource_name, task);
-  if (attempt > 0) name += fmt::format("-r{}", attempt);
-  return name;
+std::string pod_name(std::string_view resource_name, engine::TaskId task, std::string_view uid) {
+  return fmt::format("{}-{}-{}", resource_name, task, uid.substr(0, 5));
 }
 
 std::string resource_name(std::string_view pipeline_name, std::string_view run_id) {

@@ -119,43 +119,27 @@ TaskFolders::TaskFolders(const std::filesystem::path& data) : root_(data / "task
   for (const auto& entry : std::filesystem::directory_iterator(root_)) earlier_.insert(entry.path().filename());
 }
 
-std::optional<std::filesystem::path> TaskFolders::take(const std::string& name, bool for_outputs) {
-  auto folder = root_ / name;
-  std::filesystem::path used;
-  bool earlier = false;
-  {
-    const std::lock_guard lock(mutex_);
-    earlier = earlier_.erase(name) > 0;
-    if (earlier) lent_.insert(name);
-  }
-  if (earlier) {
-    // That server may have died between the folder and its subfolders.
-    if (for_outputs) make_output_folders(folder);
-    return folder;
-  }
-  {
-    const std::lock_guard lock(mutex_);
-    auto& free = for_outputs || plain_.empty() ? with_outputs_ : plain_;
-    if (free.empty()) return std::nullopt;
-    used = std::move(free.back());
-    free.pop_back();
-    lent_.insert(name);
-  }
-  if (::rename(used.c_str(), folder.c_str()) == 0) return folder;
+TaskFolders::Lent TaskFolders::lend(const std::string& name, bool for_outputs) {
   const std::lock_guard lock(mutex_);
-  lent_.erase(name);
-  return std::nullopt;
+  auto& free = for_outputs || plain_.empty() ? with_outputs_ : plain_;
+  if (free.empty() || earlier_.contains(name)) {
+    lent_.insert(name);
+    return {root_ / name, false};
+  }
+  Lent lent{std::move(free.back()), true};
+  free.pop_back();
+  lent_.insert(lent.path.filename());
+  return lent;
 }
 
-std::filesystem::path TaskFolders::make(const std::string& name, bool for_outputs) {
-  auto folder = root_ / name;
-  make_folder(folder, 0700);
+void TaskFolders::make(const std::filesystem::path& folder, bool for_outputs) {
   {
     const std::lock_guard lock(mutex_);
-    lent_.insert(name);
+    earlier_.erase(folder.filename());
+    lent_.insert(folder.filename());
   }
+  make_folder(folder, 0700);
   if (for_outputs) make_output_folders(folder);
-  return folder;
 }
 
 void TaskFolders::give_back(const std::filesystem::path& folder, bool clean) noexcept {

@@ -1,11 +1,11 @@
 // The folder of a task on this machine, and what the task left in it.
 //
-//   <data>/tasks/<pod's uid>/                   what the task sees as /tmp:
-//     kfp/outputs/<name>                        one file an output parameter
-//     kfp_outputs/output_metadata.json          the executor's output
+//   <data>/tasks/<uid of the pod it was made for>/   what the task sees as /tmp:
+//     kfp/outputs/<name>                             one file an output parameter
+//     kfp_outputs/output_metadata.json               the executor's output
 //
 // Whatever is read here was made by the task and is not trusted: no link leads out of the folder, and sizes are
-// limited. Functions block, TaskFolders::take() only for a rename; call them on a BlockingPool.
+// limited. Functions block, but for TaskFolders::lend(); call them on a BlockingPool.
 #pragma once
 
 #include <filesystem>
@@ -33,14 +33,21 @@ engine::PathMap paths_in(const std::filesystem::path& folder, const std::filesys
 // for outputs, for a later task: on ext4, making one costs as much as starting the process. Thread-safe.
 class TaskFolders {
  public:
-  // What an earlier server left in <data>/tasks waits for take() and reclaim().
+  // What an earlier server left in <data>/tasks waits for make() and reclaim().
   explicit TaskFolders(const std::filesystem::path& data);
 
-  // The folder of that name from an earlier server, as it is: its task may be running; or an empty folder that waited;
-  // or none. One for outputs has their subfolders.
-  std::optional<std::filesystem::path> take(const std::string& name, bool for_outputs);
-  // Makes one. Throws ResourceExhausted when the disk is full.
-  std::filesystem::path make(const std::string& name, bool for_outputs);
+  const std::filesystem::path& root() const { return root_; }
+
+  struct Lent {
+    std::filesystem::path path;
+    bool made = false;  // else make() comes before its use
+  };
+  // An empty folder that waited, under the name that it has, or one of the name `name`, which no other task may have.
+  // One for outputs has their subfolders.
+  Lent lend(const std::string& name, bool for_outputs);
+  // Makes what is missing of a folder that was lent, maybe by an earlier server: what is in it stays, as its task may
+  // be running. Throws ResourceExhausted when the disk is full.
+  void make(const std::filesystem::path& folder, bool for_outputs);
   // A path that is no folder of tasks, or was given back before, is left alone. A folder that is not `clean`, as
   // processes of the task may still run, is not used again.
   void give_back(const std::filesystem::path& folder, bool clean = true) noexcept;
@@ -53,7 +60,7 @@ class TaskFolders {
   std::mutex mutex_;
   std::set<std::string> earlier_;                            // names of an earlier server
   std::set<std::string> lent_;                               // names that are with tasks
-  std::vector<std::filesystem::path> plain_, with_outputs_;  // free ones, under their last names
+  std::vector<std::filesystem::path> plain_, with_outputs_;  // free ones
 };
 
 // Throws InvalidArgument when a file is larger than 64 MiB or the executor output is no JSON.

@@ -16,6 +16,20 @@ namespace {
 struct Fixture {
   fs::path data = fs::temp_directory_path() / ("penstock-tasks-" + new_uuid());
   TaskFolders folders{data};
+  // The path of a folder that had to be made.
+  fs::path make(const std::string& name, bool for_outputs) {
+    const auto lent = folders.lend(name, for_outputs);
+    REQUIRE_FALSE(lent.made);
+    CHECK(lent.path == data / "tasks" / name);
+    folders.make(lent.path, for_outputs);
+    return lent.path;
+  }
+  // Of one that had waited.
+  static fs::path again(TaskFolders& from, bool for_outputs) {
+    const auto lent = from.lend(new_uuid(), for_outputs);
+    REQUIRE(lent.made);
+    return lent.path;
+  }
   ~Fixture() { fs::remove_all(data); }
 };
 
@@ -26,8 +40,7 @@ size_t count(const fs::path& folder) {
 }  // namespace
 
 TEST_CASE_FIXTURE(Fixture, "a folder that is used again holds nothing of its last task") {
-  CHECK_FALSE(folders.take("a", true));
-  const auto first = folders.make("a", true);
+  const auto first = make("a", true);
   std::ofstream(first / "kfp/outputs/a") << "old";
   std::ofstream(first / "kfp_outputs/output_metadata.json") << "{}";
   fs::create_directories(first / "deep/er");
@@ -35,32 +48,30 @@ TEST_CASE_FIXTURE(Fixture, "a folder that is used again holds nothing of its las
   fs::permissions(first / "kfp", fs::perms::none);
   folders.give_back(first);
   CHECK(fs::exists("/etc/passwd"));
-  const auto second = folders.take("b", true).value();
-  CHECK(second == data / "tasks/b");
-  CHECK_FALSE(fs::exists(first));
+  const auto second = again(folders, true);
+  CHECK(second == first);
   CHECK(count(second) == 2);
   CHECK(count(second / "kfp/outputs") == 0);
   CHECK(count(second / "kfp_outputs") == 0);
   CHECK(read_task_results(second, {"a"}).parameter_files.empty());
-  CHECK_FALSE(folders.take("c", false));
+  make("b", false);
   folders.give_back(second);
   folders.give_back(second);
-  CHECK(folders.take("c", true));
-  CHECK_FALSE(folders.take("d", true));
+  again(folders, true);
+  make("c", true);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a task cannot leave a link in the place of an output folder") {
-  const auto first = folders.make("a", true);
+  const auto first = make("a", true);
   fs::remove_all(first / "kfp");
   fs::create_symlink("/etc", first / "kfp");
   folders.give_back(first);
-  CHECK_FALSE(folders.take("b", true));
-  const auto second = folders.take("b", false).value();
-  CHECK(count(second) == 1);
+  make("b", true);
+  CHECK(count(again(folders, false)) == 1);
 }
 
 TEST_CASE_FIXTURE(Fixture, "outputs are read inside the folder only, and must be files") {
-  const auto folder = folders.make("a", true);
+  const auto folder = make("a", true);
   fs::create_symlink("/etc/passwd", folder / "kfp/outputs/a");
   std::ofstream(folder / "kfp/outputs/b") << "value";
   const auto results = read_task_results(folder, {"a", "b", "missing"});
@@ -73,10 +84,10 @@ TEST_CASE_FIXTURE(Fixture, "outputs are read inside the folder only, and must be
 }
 
 TEST_CASE_FIXTURE(Fixture, "a folder whose task may still run is not used again") {
-  const auto folder = folders.make("a", false);
+  const auto folder = make("a", false);
   folders.give_back(folder, false);
   CHECK_FALSE(fs::exists(folder));
-  CHECK_FALSE(folders.take("b", false));
+  make("b", false);
 }
 
 TEST_CASE_FIXTURE(Fixture, "only folders of tasks are taken back") {
@@ -85,24 +96,22 @@ TEST_CASE_FIXTURE(Fixture, "only folders of tasks are taken back") {
   folders.give_back(other);
   folders.give_back(data / "tasks/../other");
   CHECK(fs::exists(other / "kept"));
-  CHECK_FALSE(folders.take("a", false));
+  make("a", false);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a task finds its folder of an earlier server; what no task has is used again") {
-  const auto running = folders.make("running", true), found = folders.make("found", true);
-  const auto left = folders.make("left", true);
+  const auto running = make("running", true), found = make("found", true), left = make("left", true);
   std::ofstream(found / "kfp/outputs/a") << "kept";
   std::ofstream(left / "rest") << "x";
   fs::remove_all(found / "kfp_outputs");  // as if that server had died before it made it
   TaskFolders next(data);
-  CHECK_FALSE(next.take("other", true));
-  CHECK(next.take("found", true) == found);
+  CHECK(next.lend("found", true).path == found);
+  next.make(found, true);
   CHECK(fs::is_directory(found / "kfp_outputs"));
   next.reclaim({running});
   CHECK(read_task_results(found, {"a"}).parameter_files.at("a") == "kept");
-  const auto again = next.take("again", true).value();
-  CHECK_FALSE(fs::exists(left));
-  CHECK(count(again) == 2);
-  CHECK_FALSE(next.take("more", true));
+  CHECK(again(next, true) == left);
+  CHECK(count(left) == 2);
+  CHECK_FALSE(next.lend("more", true).made);
   CHECK(fs::exists(running));
 }

@@ -39,19 +39,14 @@ bool needs_disk(const engine::LaunchSpec& spec) {
   return artifacts != nullptr && !artifacts->empty();
 }
 
-bool declares_outputs(const engine::LaunchSpec& spec) {
-  return spec.component != nullptr &&
-         !(spec.component->output_parameters.empty() && spec.component->output_artifacts.empty());
-}
-
 }  // namespace
 
 Flight& RunController::note_flight(ActiveRun& run, const engine::Launch& command) {
   const FlightKey key{command.task, command.attempt};
   auto& flight = run.flights[key];
   flight.spec = command.spec;
-  flight.pod = pod_name(run.engine.info().resource_name, key.first, key.second);
   flight.uid = pod_uid(run, *command.spec);
+  flight.pod = pod_name(run.engine.info().resource_name, key.first, flight.uid);
   run.pods[flight.pod] = key;
   return flight;
 }
@@ -117,8 +112,8 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
 }
 
 RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spec, const std::string& pod,
-                                                   const std::string& ns, const std::string& uid,
-                                                   std::filesystem::path& folder) {
+                                                   const std::string& ns, const std::filesystem::path& folder,
+                                                   bool folder_made) {
   Prepared prepared;
   const auto& component = *spec.component;
   if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
@@ -127,7 +122,7 @@ RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spe
     return prepared;
   }
   try {
-    if (folder.empty()) folder = folders_.make(uid, declares_outputs(spec));
+    if (!folder_made) folders_.make(folder, engine::declares_outputs(spec));
     const auto resolved = engine::resolve(spec, paths_in(folder, options_.objects, options_.sandbox));
     if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
     PodInputs inputs;
@@ -155,13 +150,14 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const auto pod = run->flights.at(key).pod;
   const std::string ns = run->engine.info().ns;
   const auto uid = run->flights.at(key).uid;
-  auto folder = folders_.take(uid, declares_outputs(*spec)).value_or(std::filesystem::path());
+  auto folder = run->flights.at(key).folder;
+  if (folder.empty()) throw internal("the task {} has no folder", spec->path);
   Prepared prepared;
-  if (folder.empty() || needs_disk(*spec)) {
-    const auto work = [&] { return prepare_pod(*spec, pod, ns, uid, folder); };
-    prepared = co_await pool_.run(work);
+  if (const bool made = run->flights.at(key).folder_made; made && !needs_disk(*spec)) {
+    prepared = prepare_pod(*spec, pod, ns, folder, made);
   } else {
-    prepared = prepare_pod(*spec, pod, ns, uid, folder);
+    const auto work = [&] { return prepare_pod(*spec, pod, ns, folder, made); };
+    prepared = co_await pool_.run(work);
   }
   auto flight = run->flights.find(key);
   const bool wanted = prepared.failure.empty() && flight != run->flights.end() && !flight->second.canceled;
@@ -170,7 +166,6 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
     give_back(std::move(folder), true);
     co_return prepared.failure;
   }
-  flight->second.folder = folder;
   kube::WriteOptions options;
   options.durable = false;
   options.uid = uid;
@@ -209,8 +204,7 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
   const FlightKey key{command.task, command.attempt};
   const auto kept = run->kept.find(command.spec->path);
   if (kept != run->kept.end()) {
-    engine::Outputs outputs = outputs_from(kept->second);
-    run->kept.erase(kept);
+    engine::Outputs outputs = outputs_from(kept->second.outputs);
     post(run, Event::task_succeeded(key.first, key.second, clock_.now(), std::move(outputs)));
     co_return;
   }
@@ -390,7 +384,9 @@ void RunController::on_pod(const json::object& pod, bool deleted) {
   if (outcome.started && !flight.started) {
     flight.started = true;
     const Time at = outcome.started_at == Time{} ? clock_.now() : outcome.started_at;
-    post(run, Event::task_started(key.first, key.second, at));
+    run->inbox.push_back(Event::task_started(key.first, key.second, at));
+    // Of one that has ended, collect() tells both.
+    if (!outcome.finished) kick(run);
   }
   if (!outcome.finished && !deleted) return;
   flight.over = true;
@@ -429,7 +425,7 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
   if (outcome.succeeded) {
     std::string problem;
     engine::Outputs outputs;
-    if (declares_outputs(*spec)) {
+    if (engine::declares_outputs(*spec)) {
       try {
         std::vector<std::string> names;
         for (const auto& parameter : spec->component->output_parameters) names.push_back(parameter.name);

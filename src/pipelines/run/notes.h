@@ -1,0 +1,19 @@
+// What the controller has to remember of a run beside the engine's events. Notes stand between the events in the
+// run's log, so that they are written with them, in their order:
+//
+//   {"note": "Folder", "task": 3, "attempt": 0, "folder": "<name>"}   where the task that is about to start works
+//   {"note": "Kept", "path": "<scope path>", "outputs": {…}, "pod": "<name>", "uid": "<uid>"}
+//                                                                     what a task gave before the run was retried
+#pragma once
+
+#include "pipelines/run/active_run.h"
+
+namespace penstock::pipelines {
+
+std::string folder_note(FlightKey key, const std::filesystem::path& folder);
+std::string kept_note(const std::string& path, const Kept& kept);
+
+// False when `line` is none, but an event. `tasks`: the folder of tasks' folders.
+bool take_note(ActiveRun& run, const json::value& line, const std::filesystem::path& tasks);
+
+}  // namespace penstock::pipelines
