@@ -14,7 +14,7 @@
 namespace penstock::kube {
 
 struct EmbeddedOptions {
-  size_t history = 128;                      // events kept for watches that resume
+  size_t history = 128;                       // events kept for watches that resume
   std::chrono::milliseconds write_delay{50};  // of changes that are not durable
   std::chrono::seconds bookmark_every{60};    // for watches that want them
   std::chrono::seconds event_ttl{3600};       // Events that last happened before are deleted
