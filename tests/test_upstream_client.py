@@ -50,3 +50,22 @@ def test_a_host_in_any_form(server, tmp_path, suffix):
 @pytest.mark.parametrize('scenario', ['details', 'stored', 'runs', 'recurring'])
 def test_client(server, tmp_path, scenario):
     upstream(server.url + '/pipeline', scenario, tmp_path)
+
+
+def test_features(server, tmp_path):
+    """Everything that the upstream SDK and kfp-kubernetes can write into a pipeline, run by the server."""
+    for path, body in (('secrets', {'metadata': {'name': 'hidden'}, 'stringData': {'word': 'sesame'}}),
+                       ('configmaps', {'metadata': {'name': 'settings'}, 'data': {'colour': 'green'}})):
+        assert server.post(f'/api/v1/namespaces/kubeflow/{path}', body).status in (200, 201)
+    runs = upstream(server.url, 'features', tmp_path)
+    assert outputs(server.tasks(runs['ends'][0])['summary'][0]) == {'Output': 'FAILED exit-handler-1'}
+    assert server.tasks(runs['ends'][0])['anyway'][0]['state'] == 'SUCCEEDED'
+    assert 'activeDeadlineSeconds, 1' in runs['deadline'][1]
+    assert 'DeadlineExceeded' in runs['task-timeout'][1]
+    assert outputs(server.tasks(runs['platform'][0])['surroundings'][0]) == {'Output': 'read me'}
+    assert outputs(server.tasks(runs['task-config'][0])['passes-on'][0]) == {'Output': 'settings'}
+    attempts = server.tasks(runs['retries'][0])['second-time']
+    assert [task['state'] for task in attempts] == ['SUCCEEDED']
+    # The workspace of a run that succeeded goes with it.
+    claims = server.get('/api/v1/namespaces/kubeflow/persistentvolumeclaims').json['items']
+    assert [claim['metadata']['name'] for claim in claims] == []

@@ -181,7 +181,8 @@ class Preparer {
     if (const auto* claim = find_object(volume, "persistentVolumeClaim")) return claim_volume(*claim);
     if (const auto* host = find_object(volume, "hostPath")) return {host_path(*host), false};
     const auto path = own_folder() / "volumes" / name;
-    if (find(volume, "emptyDir")) {
+    // What lives as long as the pod is a folder here, whatever storage it asks for.
+    if (find(volume, "emptyDir") || find(volume, "ephemeral")) {
       make_folder(path, 0777);
       return {path, false};
     }
@@ -197,7 +198,7 @@ class Preparer {
       write_projected(*projected, writer);
     } else {
       throw Error(Code::InvalidArgument,
-                  fmt::format("volume \"{}\" is of a kind that this node does not have; use emptyDir, "
+                  fmt::format("volume \"{}\" is of a kind that this node does not have; use emptyDir, ephemeral, "
                               "persistentVolumeClaim, secret, configMap, downwardAPI, projected or hostPath",
                               name),
                   field_);

@@ -22,6 +22,7 @@
 #include "node/agent.h"
 #include "node/bundled_kfp.h"
 #include "node/host/spawner.h"
+#include "node/volumes.h"
 #include "objects/store.h"
 #include "pipelines/api/api.h"
 #include "pipelines/engine/engine.h"
@@ -111,6 +112,9 @@ pipelines::RunOptions run_options(const Config& config, bool sandbox) {
   options.data = config.data;
   options.objects = config.data / "objects";
   options.sandbox = sandbox;
+  options.claim_folder = [data = config.data](std::string_view ns, std::string_view claim) {
+    return node::claim_folder(data, ns, claim);
+  };
   return options;
 }
 

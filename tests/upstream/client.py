@@ -12,6 +12,7 @@ warnings.simplefilter('ignore')
 
 import kfp
 import kfp_server_api
+import features
 import pipelines
 from kfp import compiler
 
@@ -249,6 +250,22 @@ def scenario_recurring(client):
         client.delete_recurring_run(one.recurring_run_id)
         refused(404, client.get_recurring_run, one.recurring_run_id)
     assert client.get_run(ended[0].run_id).state == 'SUCCEEDED'
+
+
+def scenario_features(client):
+    """What each feature pipeline came to, with its outputs' run ids; none of them uses the cache."""
+    ids = {}
+    for pipeline in features.SUCCEED + features.FAIL:
+        started = client.create_run_from_pipeline_func(pipeline, arguments={}, experiment_name='Features',
+                                                       enable_caching=False)
+        ids[pipeline.name] = started.run_id
+    ended = {name: client.wait_for_run_completion(run_id, timeout=90, sleep_duration=0.2) for name, run_id in ids.items()}
+    for pipeline in features.SUCCEED:
+        run = ended[pipeline.name]
+        assert run.state == 'SUCCEEDED', f'{pipeline.name}: {run.state}: {run.error}'
+    for pipeline in features.FAIL:
+        assert ended[pipeline.name].state == 'FAILED', f'{pipeline.name}: {ended[pipeline.name].state}'
+    return {name: [run_id, ended[name].error.message if ended[name].error else ''] for name, run_id in ids.items()}
 
 
 def main(host, scenario):

@@ -103,6 +103,7 @@ bool Engine::started() const { return state_->started; }
 bool Engine::finished() const { return state_->finished; }
 bool Engine::canceling() const { return state_->canceling; }
 const RunInfo& Engine::info() const { return state_->info; }
+const ir::Pipeline& Engine::pipeline() const { return *state_->pipeline; }
 
 Outputs Engine::outputs() const {
   const bool present = state_->finished && !state_->instances.empty() && state_->at(0).outputs_json;

@@ -68,6 +68,7 @@ class Engine {
   // The run's outputs once it has finished: those of the root dag.
   Outputs outputs() const;
   const RunInfo& info() const;
+  const ir::Pipeline& pipeline() const;
 
  private:
   std::unique_ptr<State> state_;

@@ -32,7 +32,7 @@ struct Event {
     CacheHit,        // outputs, source_task_id
     CacheMiss,
     TimerFired,
-    CancelRequested,  // somebody asked the run to end
+    CancelRequested,  // somebody asked the run to end, or it took too long: code, message
   };
 
   Type type = Type::RunStarted;
@@ -46,7 +46,10 @@ struct Event {
   bool retriable = true;
 
   static Event run_started(Time time) { return {.type = Type::RunStarted, .time = time}; }
-  static Event cancel_requested(Time time) { return {.type = Type::CancelRequested, .time = time}; }
+  // With a message the run ends as failed, with that error; without one as canceled.
+  static Event cancel_requested(Time time, int code = 0, std::string message = {}) {
+    return {.type = Type::CancelRequested, .time = time, .code = code, .message = std::move(message)};
+  }
   static Event task_started(TaskId task, int attempt, Time time) {
     return {.type = Type::TaskStarted, .task = task, .attempt = attempt, .time = time};
   }

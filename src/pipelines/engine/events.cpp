@@ -8,7 +8,7 @@ void Machine::handle(const Event& event) {
   if (state_.finished) return;
   if (event.type == Event::Type::RunStarted) return start_run();
   if (!state_.started) return;
-  if (event.type == Event::Type::CancelRequested) return cancel_run();
+  if (event.type == Event::Type::CancelRequested) return cancel_run({event.code, event.message});
   Instance* instance = state_.find(event.task);
   if (instance != nullptr && instance->attempt == event.attempt) handle_task(*instance, event);
 }
@@ -33,9 +33,10 @@ void Machine::start_run() {
   queue(root, false);
 }
 
-void Machine::cancel_run() {
+void Machine::cancel_run(TaskError error) {
   if (state_.canceling) return;
   state_.canceling = true;
+  state_.cancel_error = std::move(error);
   state_.ready.clear();
   // Inner tasks have higher numbers: a dag that waits for nothing more ends by itself when they have.
   for (size_t i = state_.instances.size(); i-- > 0;) {

@@ -96,6 +96,10 @@ struct PathMap {
   std::string parameter_file(std::string_view output_parameter) const;
 };
 
+// Where an artifact stands in the workspace that an importer put it into, as the SDK's executor looks for it:
+// "minio://bucket/key" is ".artifacts/minio/bucket/key".
+std::string workspace_path(std::string_view uri);
+
 struct ResolvedTask {
   std::string image;
   std::vector<std::string> command;

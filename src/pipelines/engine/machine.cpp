@@ -155,6 +155,10 @@ void Machine::settle(TaskId id) {
   if (instance.parent == kNoTask) {
     state_.finished = true;
     state_.result = {state_.canceling ? TaskState::Canceled : instance.state, instance.error, state_.now};
+    if (!state_.cancel_error.message.empty()) {
+      state_.result.state = TaskState::Failed;
+      state_.result.error = state_.cancel_error;
+    }
     state_.commands.emplace_back(state_.result);
     return;
   }

@@ -16,7 +16,7 @@ class Machine {
  private:
   // events.cpp
   void start_run();
-  void cancel_run();
+  void cancel_run(TaskError error);
   void cancel(Instance& instance);
   void handle_task(Instance& instance, const Event& event);
   void task_failed(Instance& instance, const Event& event);

@@ -75,6 +75,12 @@ std::string PathMap::parameter_file(std::string_view output_parameter) const {
   return parameter_folder + "/" + path_segment(output_parameter);
 }
 
+std::string workspace_path(std::string_view uri) {
+  std::string path = PathMap().path_of(uri);
+  path.erase(0, path.find_first_not_of('/'));
+  return ".artifacts/" + path;
+}
+
 std::string PathMap::path_of(std::string_view uri) const {
   for (const auto& [prefix, replacement] : prefixes) {
     if (uri.starts_with(prefix)) return replacement + std::string(uri.substr(prefix.size()));
@@ -150,15 +156,10 @@ class Resolver {
     std::string custom = get_string(artifact, "custom_path");
     if (custom.empty()) custom = get_string(artifact, "customPath");
     if (!custom.empty()) return custom;
-    std::string path = paths_.path_of(get_string(artifact, "uri"));
+    const std::string uri = get_string(artifact, "uri");
     const auto* metadata = find_object(artifact, "metadata");
-    if (metadata != nullptr && get_bool(*metadata, "_kfp_workspace")) {
-      for (const auto& [prefix, replacement] : paths_.prefixes) {
-        if (!replacement.empty() && path.starts_with(replacement)) path.erase(0, replacement.size());
-      }
-      path = paths_.workspace + "/.artifacts/" + path;
-    }
-    return path;
+    if (metadata == nullptr || !get_bool(*metadata, "_kfp_workspace")) return paths_.path_of(uri);
+    return paths_.workspace + "/" + workspace_path(uri);
   }
 
   std::string text(std::string_view raw) const {

@@ -99,6 +99,7 @@ struct State {
   int in_flight = 0;
   bool started = false;
   bool canceling = false;
+  TaskError cancel_error;  // message empty: somebody wished it
   bool finished = false;
   RunFinished result;
   Time now{};  // of the event at hand

@@ -84,7 +84,34 @@ int Component::input_artifact(std::string_view wanted) const { return position(i
 int Component::output_parameter(std::string_view wanted) const { return position(output_parameters, wanted); }
 int Component::output_artifact(std::string_view wanted) const { return position(output_artifacts, wanted); }
 
+namespace {
+
+void read_passthroughs(Component& component, const json::object& spec, const std::string& path) {
+  constexpr std::array<std::string_view, 6> kFields{
+      "RESOURCES",         "ENV", "KUBERNETES_AFFINITY", "KUBERNETES_TOLERATIONS", "KUBERNETES_NODE_SELECTOR",
+      "KUBERNETES_VOLUMES"};
+  const auto* list = array_member(spec, "taskConfigPassthroughs", path);
+  if (list == nullptr) return;
+  for (size_t i = 0; i < list->size(); ++i) {
+    const std::string at = fmt::format("{}.taskConfigPassthroughs[{}]", path, i);
+    const auto& item = as_object((*list)[i], at);
+    const auto* field = member(item, "field");
+    int64_t number = field != nullptr && field->is_int64() ? field->get_int64() : 0;
+    if (field != nullptr && field->is_string()) {
+      const auto known = std::find(kFields.begin(), kFields.end(), to_view(field->get_string()));
+      if (known != kFields.end()) number = known - kFields.begin() + 1;
+    }
+    if (number < 1 || number > static_cast<int64_t>(kFields.size())) {
+      throw invalid("{}.field: it must be one of {}", at, fmt::join(kFields, ", "));
+    }
+    component.passthroughs.push_back({static_cast<Passthrough::Field>(number), bool_member(item, "applyToTask", at)});
+  }
+}
+
+}  // namespace
+
 void read_definitions(Component& component, const json::object& spec, const std::string& path) {
+  read_passthroughs(component, spec, path);
   if (const auto* inputs = object_member(spec, "inputDefinitions", path)) {
     const std::string at = path + ".inputDefinitions";
     read_all(component.input_parameters, *inputs, "parameters", at, read_parameter);

@@ -32,6 +32,7 @@ struct Reader {
  private:
   void read_executors();
   void read_info();
+  void read_config();
   void read_implementation(Component& component, const json::object& spec, const std::string& path, bool dags);
 };
 

@@ -6,11 +6,14 @@ namespace penstock::ir {
 
 namespace {
 
-const json::object* platform_executors(const Pipeline& pipeline) {
+const json::object* platform_of(const Pipeline& pipeline) {
   const auto* platform = pipeline.platform_spec.if_object();
-  if (platform == nullptr) return nullptr;
-  const auto* platforms = object_member(*platform, "platforms", "platform_spec");
-  const auto* kubernetes = platforms ? object_member(*platforms, "kubernetes", "platforms") : nullptr;
+  const auto* platforms = platform ? object_member(*platform, "platforms", "platform_spec") : nullptr;
+  return platforms ? object_member(*platforms, "kubernetes", "platforms") : nullptr;
+}
+
+const json::object* platform_executors(const Pipeline& pipeline) {
+  const auto* kubernetes = platform_of(pipeline);
   const auto* deployment = kubernetes ? object_member(*kubernetes, "deploymentSpec", "platforms.kubernetes") : nullptr;
   return deployment ? object_member(*deployment, "executors", "platforms.kubernetes.deploymentSpec") : nullptr;
 }
@@ -113,6 +116,25 @@ void Reader::read() {
     read_implementation(root, *root_spec, "root", dags);
   }
   check_components(pipeline);
+  read_config();
+}
+
+void Reader::read_config() {
+  const auto* kubernetes = platform_of(pipeline);
+  const std::string path = "platforms.kubernetes.pipelineConfig";
+  const auto* config = kubernetes ? object_member(*kubernetes, "pipelineConfig", "platforms.kubernetes") : nullptr;
+  if (config == nullptr) return;
+  const double deadline = number_member(*config, "activeDeadlineSeconds", 0, path);
+  if (deadline < 0 || deadline > 1e9) throw invalid("{}.activeDeadlineSeconds: {} is no time", path, deadline);
+  pipeline.config.active_deadline = std::chrono::seconds(static_cast<int64_t>(deadline));
+  const auto* workspace = object_member(*config, "workspace", path);
+  if (workspace == nullptr) return;
+  pipeline.config.workspace_size = string_member(*workspace, "size", path + ".workspace");
+  if (pipeline.config.workspace_size.empty()) throw invalid("{}.workspace.size: missing", path);
+  const auto* claim = object_member(*workspace, "kubernetes", path + ".workspace");
+  if (claim != nullptr) {
+    pipeline.config.workspace_patch = object_member(*claim, "pvcSpecPatch", path + ".workspace.kubernetes");
+  }
 }
 
 void Reader::read_info() {

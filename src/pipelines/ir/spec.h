@@ -48,6 +48,13 @@ struct Executor {
 
 struct Dag;
 
+// A part of a task's pod that is told to the component, in its input of the type TASK_CONFIG.
+struct Passthrough {
+  enum class Field { Resources = 1, Env, Affinity, Tolerations, NodeSelector, Volumes };
+  Field field = Field::Resources;
+  bool apply_to_task = false;  // and holds for the pod all the same
+};
+
 // Shared by all tasks that name it; never copied for an iteration.
 struct Component {
   std::string name;  // "root" for the root
@@ -55,6 +62,7 @@ struct Component {
   std::vector<ArtifactDef> input_artifacts;
   std::vector<ParameterDef> output_parameters;
   std::vector<ArtifactDef> output_artifacts;
+  std::vector<Passthrough> passthroughs;
   std::unique_ptr<Dag> dag;            // either this
   const Executor* executor = nullptr;  // or this
 
@@ -140,6 +148,13 @@ struct Dag {
   std::vector<DagOutput> artifact_outputs;
 };
 
+// platforms.kubernetes.pipelineConfig, as far as this server acts on it.
+struct PipelineConfig {
+  std::string workspace_size;                     // a quantity; empty: the run has no workspace
+  const json::object* workspace_patch = nullptr;  // merged into the spec of the workspace's claim
+  std::chrono::seconds active_deadline{0};        // a run that takes longer is ended; 0: none
+};
+
 // Immutable, and shared by every run of it and by the API that shows it.
 class Pipeline {
  public:
@@ -152,6 +167,7 @@ class Pipeline {
   json::object runtime_parameters;  // of the PipelineJob form: values that its author fixed
   std::string runtime_root;         // likewise, the pipeline root
   const Component* root = nullptr;
+  PipelineConfig config;
 
   // Owned here, pointed to from everywhere.
   std::map<std::string, Component, std::less<>> components;

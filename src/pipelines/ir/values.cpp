@@ -57,6 +57,34 @@ void append_text(const json::value& value, std::string& out) {
   }
 }
 
+bool is_whole(double number) { return std::floor(number) == number && std::abs(number) <= kMaxInteger; }
+
+bool has_whole_doubles(const json::value& value) {
+  if (value.is_double()) return is_whole(value.get_double());
+  if (const auto* list = value.if_array()) return std::any_of(list->begin(), list->end(), has_whole_doubles);
+  const auto* object = value.if_object();
+  return object != nullptr && std::any_of(object->begin(), object->end(),
+                                          [](const auto& entry) { return has_whole_doubles(entry.value()); });
+}
+
+void make_integers(json::value& value) {
+  if (value.is_double() && is_whole(value.get_double())) {
+    value = static_cast<int64_t>(value.get_double());
+  } else if (auto* list = value.if_array()) {
+    for (auto& item : *list) make_integers(item);
+  } else if (auto* object = value.if_object()) {
+    for (auto& [key, item] : *object) make_integers(item);
+  }
+}
+
+// protobuf's numbers are doubles, so that compilers write 1.0 for every 1 inside of lists and structs, and the
+// reference backend gives it to tasks as 1.
+json::value with_integers(const json::value& value) {
+  json::value result = value;
+  if (has_whole_doubles(value)) make_integers(result);
+  return result;
+}
+
 [[noreturn]] void mismatch(const json::value& value, ParameterType type, std::string_view where) {
   throw invalid("{}: {} is not a {}", where, excerpt(value), type_name(type));
 }
@@ -75,12 +103,12 @@ bool is_exactly(const json::value& value, ParameterType type) {
     case ParameterType::String: return value.is_string();
     case ParameterType::Double: return value.is_double();
     case ParameterType::Boolean: return value.is_bool();
-    case ParameterType::List: return value.is_array();
+    case ParameterType::List: return value.is_array() && !has_whole_doubles(value);
     case ParameterType::Integer:
       return value.is_int64() && std::abs(static_cast<double>(value.get_int64())) <= kMaxInteger;
     case ParameterType::Struct:
     case ParameterType::TaskFinalStatus:
-    case ParameterType::TaskConfig: return value.is_object();
+    case ParameterType::TaskConfig: return value.is_object() && !has_whole_doubles(value);
     case ParameterType::Unspecified: break;
   }
   return true;
@@ -107,12 +135,12 @@ json::value convert(const json::value& value, ParameterType type, std::string_vi
       return value;
     case ParameterType::List:
       if (!value.is_array()) mismatch(value, type, where);
-      return value;
+      return with_integers(value);
     case ParameterType::Struct:
     case ParameterType::TaskFinalStatus:
     case ParameterType::TaskConfig:
       if (!value.is_object()) mismatch(value, type, where);
-      return value;
+      return with_integers(value);
     case ParameterType::Unspecified: break;
   }
   return value;

@@ -62,6 +62,7 @@ struct ActiveRun {
   std::vector<std::string> unsaved;       // events from there on
   std::vector<Journal::Place> journaled;  // where they are
   std::deque<engine::Event> inbox;
+  std::string workspace;        // the claim, once it is there
   Time began{};                 // of RunStarted; differs in a retry
   RunRows rows;                 // that are not written yet
   bool rows_scheduled = false;  // to become due

@@ -3,6 +3,7 @@
 #include "metadata/metadata.h"
 #include "pipelines/run/notes.h"
 #include "pipelines/run/task_files.h"
+#include "pipelines/run/workspace.h"
 
 namespace penstock::pipelines {
 
@@ -40,6 +41,7 @@ RunController::RunController(Loop& control, kube::Api& api, kube::PodLogs& logs,
       journal_(options_.data / "journal"),
       scope_(control.executor(), "run controller"),
       launched_(control.executor()),
+      deadlines_changed_(control.executor()),
       any_later_(control.executor()) {
   launched_.set();
 }
@@ -83,6 +85,7 @@ Async<> RunController::start() {
   for (const auto& pod : pods.items) on_pod(*pod, false);
   scope_.spawn([this, version] { return watch_pods(version); });
   scope_.spawn([this] { return later_loop(); });
+  scope_.spawn([this] { return deadline_loop(); });
   if (!runs.empty()) spdlog::info("took up {} runs that were in progress", runs.size());
 }
 
@@ -119,6 +122,9 @@ Async<RunController::RunPtr> RunController::load(Run run) {
   info.ns = run.name_space.empty() ? options_.ns : run.name_space;
   info.created_at = run.created_at;
   info.scheduled_at = run.scheduled_at == Time{} ? run.created_at : run.scheduled_at;
+  if (!spec->pipeline->config.workspace_size.empty() && !options_.sandbox) {
+    info.workspace_path = options_.claim_folder(info.ns, workspace_claim_name(info.resource_name)).string();
+  }
   engine::Engine engine(spec->pipeline, info, run.runtime_config.parameters);
   co_return std::make_shared<ActiveRun>(std::move(run), std::move(engine), control_.executor());
 }
@@ -138,6 +144,7 @@ Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_
     replay(*active, log);
     active_.emplace(run_id, active);
     if (!active->rows.empty()) schedule_rows(active);
+    note_deadline(*active, active->engine.started() ? active->began : clock_.now());
     if (!active->engine.started()) {
       post(active, Event::run_started(clock_.now()));
     } else if (active->engine.finished()) {
@@ -183,6 +190,7 @@ Async<> RunController::start(std::string run_id) {
     Run run = co_await store_.get_run(run_id);
     auto active = co_await load(std::move(run));
     if (!active_.emplace(run_id, active).second) co_return;
+    note_deadline(*active, clock_.now());
     post(active, Event::run_started(clock_.now()));
   });
 }
@@ -234,12 +242,14 @@ Async<> RunController::retry(std::string run_id) {
     });
     active->next_seq = static_cast<int64_t>(notes.size());
     if (!active_.emplace(run_id, active).second) co_return;
+    note_deadline(*active, now);
     post(active, Event::run_started(now));
   });
 }
 
 Async<> RunController::forget(std::string run_id) {
   co_await on_control([this, &run_id]() -> Async<> {
+    scope_.spawn([this, run_id] { return drop_workspace(run_id); });
     const auto it = active_.find(run_id);
     if (it != active_.end()) {
       auto active = it->second;
@@ -415,6 +425,9 @@ void RunController::written(const RunPtr& run, const RunRows& rows) {
     if (at != fresh_cached_.end() && at->second.task_id == cached.task_id) fresh_cached_.erase(at);
   }
   if (rows.finished()) {
+    if (rows.state() == RunState::Succeeded && !run->engine.pipeline().config.workspace_size.empty()) {
+      scope_.spawn([this, id = run->run.run_id] { return drop_workspace(id); });
+    }
     active_.erase(run->run.run_id);
     if (on_ended_) on_ended_(run->run);
   }
@@ -425,6 +438,36 @@ void RunController::schedule_rows(const RunPtr& run) {
   if (std::exchange(run->rows_scheduled, true)) return;
   with_rows_.push_back(run);
   any_later_.set();
+}
+
+void RunController::note_deadline(const ActiveRun& run, Time began) {
+  const auto limit = run.engine.pipeline().config.active_deadline;
+  if (limit.count() == 0) return;
+  deadlines_.emplace(began + limit, run.run.run_id);
+  deadlines_changed_.set();
+}
+
+Async<> RunController::deadline_loop() {
+  while (true) {
+    deadlines_changed_.reset();
+    if (deadlines_.empty()) {
+      co_await deadlines_changed_.wait();
+      continue;
+    }
+    const auto left = deadlines_.begin()->first - clock_.now();
+    if (left.count() > 0) {
+      co_await deadlines_changed_.wait_for(left);
+      continue;
+    }
+    const auto run = active_.find(deadlines_.begin()->second);
+    deadlines_.erase(deadlines_.begin());
+    if (run == active_.end() || run->second->engine.canceling()) continue;
+    const auto limit = run->second->engine.pipeline().config.active_deadline;
+    if (run->second->began + limit > clock_.now()) continue;  // of before a retry
+    post(run->second,
+         Event::cancel_requested(clock_.now(), static_cast<int>(Code::DeadlineExceeded),
+                                 fmt::format("the run took longer than its activeDeadlineSeconds, {}", limit.count())));
+  }
 }
 
 Async<> RunController::later_loop() {

@@ -36,6 +36,8 @@ struct RunOptions {
   std::string ns = "kubeflow";    // where pods of runs without a namespace go
   std::string pipeline_root = "minio://mlpipeline/v2/artifacts";
   bool sandbox = true;  // tasks see mounts
+  // Where this machine keeps a volume claim, by namespace and name.
+  std::function<std::filesystem::path(std::string_view ns, std::string_view claim)> claim_folder;
 };
 
 class RunController : public RunControl {
@@ -95,8 +97,16 @@ class RunController : public RunControl {
     std::string failure;  // not empty: there is no pod
   };
   // Blocks but for a task of which everything on disk is there.
-  Prepared prepare_pod(const engine::LaunchSpec& spec, const std::string& pod, const std::string& ns,
-                       const std::filesystem::path& folder, bool folder_made);
+  Prepared prepare_pod(const ActiveRun& run, const engine::LaunchSpec& launched, const Flight& flight);
+  Prepared prepare_plain_pod(const ActiveRun& run, const engine::LaunchSpec& spec, const Flight& flight);
+  void keep_custom_paths(engine::Outputs& outputs, const std::filesystem::path& folder) const;
+  // The claim's name; empty for a run that has no workspace. Makes it when it is not there.
+  Async<std::string> ensure_workspace(RunPtr run);
+  Async<> drop_workspace(std::string run_id);
+  Async<std::string> import_into_workspace(RunPtr run, std::string uri);
+  // Runs that may take only so long.
+  void note_deadline(const ActiveRun& run, Time began);
+  Async<> deadline_loop();
   // A moment later, off this loop. Of a task whose processes may still run the folder is not `clean`.
   void give_back(std::filesystem::path folder, bool clean);
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);
@@ -145,7 +155,9 @@ class RunController : public RunControl {
   std::vector<RunPtr> with_rows_;                                 // that wait to be written
   std::vector<std::pair<std::string, std::string>> ended_pods_;   // to be removed: namespace and name
   std::vector<std::pair<std::filesystem::path, bool>> returned_;  // folders to give back; clean
-  Signal any_later_;                                              // one of these is not empty
+  std::multimap<Time, std::string> deadlines_;                    // runs' ids
+  Signal deadlines_changed_;
+  Signal any_later_;  // one of these is not empty
   std::unordered_map<std::string, RunPtr> active_;
   std::list<std::shared_ptr<Watcher>> watchers_;  // shared with the request that reads it
 };

@@ -24,11 +24,9 @@ class PlatformWriter {
     });
     object_volumes();
     claims();
-    each("emptyDirMounts", [&](const json::object& item) {
-      const std::string name = get_string(item, "volumeName", fmt::format("scratch-{}", volumes_->size()));
-      volumes_->push_back({{"name", name}, {"emptyDir", json::object()}});
-      mount(name, item, false);
-    });
+    scratch();
+    init_containers();
+    placement();
     rest();
   }
 
@@ -92,7 +90,111 @@ class PlatformWriter {
     });
   }
 
+  void scratch() {
+    each("emptyDirMounts", [&](const json::object& item) {
+      json::object source;
+      for (const auto key : {"medium", "sizeLimit"}) {
+        if (const auto text = get_string(item, key); !text.empty()) source[key] = text;
+      }
+      const std::string name = get_string(item, "volumeName", fmt::format("scratch-{}", volumes_->size()));
+      volumes_->push_back({{"name", name}, {"emptyDir", std::move(source)}});
+      mount(name, item, false);
+    });
+    each("genericEphemeralVolume", [&](const json::object& item) {
+      const std::string name = get_string(item, "volumeName", fmt::format("ephemeral-{}", volumes_->size()));
+      json::object claim{{"resources", {{"requests", {{"storage", get_string(item, "size", "1Gi")}}}}}};
+      if (const auto* modes = find_array(item, "accessModes")) claim["accessModes"] = *modes;
+      if (!get_bool(item, "defaultStorageClass")) {
+        if (const auto text = get_string(item, "storageClassName"); !text.empty()) claim["storageClassName"] = text;
+      }
+      json::object holder{{"spec", std::move(claim)}};
+      if (const auto* metadata = find_object(item, "metadata")) holder["metadata"] = *metadata;
+      volumes_->push_back({{"name", name}, {"ephemeral", {{"volumeClaimTemplate", std::move(holder)}}}});
+      mount(name, item, false);
+    });
+    if (const auto* memory = find_object(platform_, "enabledSharedMemory")) {
+      const std::string name = get_string(*memory, "volumeName", "shm");
+      json::object source{{"medium", "Memory"}};
+      if (const auto size = get_string(*memory, "size"); !size.empty()) source["sizeLimit"] = size;
+      volumes_->push_back({{"name", name}, {"emptyDir", std::move(source)}});
+      mounts_->push_back({{"name", name}, {"mountPath", "/dev/shm"}});
+    }
+  }
+
+  void init_containers() {
+    json::array list;
+    each("initContainers", [&](const json::object& item) {
+      json::object container{{"name", get_string(item, "name", fmt::format("init-{}", list.size()))}};
+      for (const auto key : {"image", "command", "args", "env", "volumeMounts", "restartPolicy", "resources"}) {
+        if (const auto* value = item.if_contains(key)) container[key] = *value;
+      }
+      list.push_back(std::move(container));
+    });
+    if (!list.empty()) spec_["initContainers"] = std::move(list);
+  }
+
+  // A member that is the JSON of what the others say in parts, or nothing.
+  static const json::value* whole(const json::object& item, std::string_view key) {
+    const auto* value = item.if_contains(key);
+    return value != nullptr && !value->is_null() ? value : nullptr;
+  }
+
+  static json::object selector_term(const json::object& item) {
+    json::object term;
+    for (const auto key : {"matchExpressions", "matchFields"}) {
+      if (const auto* list = find_array(item, key)) term[key] = *list;
+    }
+    return term;
+  }
+
+  void placement() {
+    if (const auto* selector = find_object(platform_, "nodeSelector")) {
+      if (const auto* json = whole(*selector, "nodeSelectorJson"); json != nullptr && json->is_object()) {
+        spec_["nodeSelector"] = *json;
+      } else if (const auto* labels = find_object(*selector, "labels")) {
+        spec_["nodeSelector"] = *labels;
+      }
+    }
+    json::array tolerations;
+    each("tolerations", [&](const json::object& item) {
+      const auto* json = whole(item, "tolerationJson");
+      if (json == nullptr) {
+        if (!item.empty() && !item.contains("tolerationJson")) tolerations.push_back(item);
+      } else if (json->is_array()) {
+        for (const auto& one : json->get_array()) tolerations.push_back(one);
+      } else if (json->is_object() && !json->get_object().empty()) {
+        tolerations.push_back(*json);
+      }
+    });
+    if (!tolerations.empty()) spec_["tolerations"] = std::move(tolerations);
+    json::object nodes;
+    json::array required, preferred;
+    each("nodeAffinity", [&](const json::object& item) {
+      if (const auto* json = whole(item, "nodeAffinityJson"); json != nullptr && json->is_object()) {
+        for (const auto& [key, value] : json->get_object()) nodes[key] = value;
+        return;
+      }
+      json::object term = selector_term(item);
+      if (term.empty()) return;
+      if (const auto weight = get_int(item, "weight"); weight > 0) {
+        preferred.push_back({{"weight", weight}, {"preference", std::move(term)}});
+      } else {
+        required.push_back(std::move(term));
+      }
+    });
+    if (!required.empty()) {
+      nodes["requiredDuringSchedulingIgnoredDuringExecution"] = {{"nodeSelectorTerms", std::move(required)}};
+    }
+    if (!preferred.empty()) nodes["preferredDuringSchedulingIgnoredDuringExecution"] = std::move(preferred);
+    if (!nodes.empty()) spec_["affinity"] = {{"nodeAffinity", std::move(nodes)}};
+  }
+
   void rest() {
+    each("imagePullSecret", [&](const json::object& item) {
+      auto& secrets = spec_["imagePullSecrets"];
+      if (!secrets.is_array()) secrets = json::array();
+      secrets.get_array().push_back(json::object{{"name", get_string(item, "secretName")}});
+    });
     if (const auto* meta = find_object(platform_, "podMetadata")) {
       for (const auto key : {"labels", "annotations"}) {
         if (const auto* values = find_object(*meta, key)) {
@@ -106,12 +208,7 @@ class PlatformWriter {
     if (const auto seconds = get_int(platform_, "activeDeadlineSeconds"); seconds > 0) {
       spec_["activeDeadlineSeconds"] = seconds;
     }
-    if (const auto* selector = find_object(platform_, "nodeSelector")) {
-      if (const auto* labels = selector->if_contains("labels")) spec_["nodeSelector"] = *labels;
-    }
-    for (const auto key : {"tolerations", "securityContext"}) {
-      if (const auto* value = platform_.if_contains(key)) spec_[key] = *value;
-    }
+    if (const auto* context = find_object(platform_, "securityContext")) container_["securityContext"] = *context;
   }
 
   const json::object& platform_;
@@ -158,6 +255,10 @@ json::object make_pod(const PodInputs& in) {
     if (in.mounts[i].read_only) entry["readOnly"] = true;
     mounts.push_back(std::move(entry));
   }
+  if (!in.workspace.empty()) {
+    volumes.push_back({{"name", "kfp-workspace"}, {"persistentVolumeClaim", {{"claimName", in.workspace}}}});
+    mounts.push_back({{"name", "kfp-workspace"}, {"mountPath", "/kfp-workspace"}});
+  }
   json::object spec{{"restartPolicy", "Never"}};
   json::object container{{"name", "main"}, {"image", in.task->image}};
   if (!launch.platform.empty()) PlatformWriter(launch.platform, metadata, spec, container).write(env, mounts, volumes);
@@ -184,6 +285,59 @@ json::object make_pod(const PodInputs& in) {
   containers.push_back(std::move(container));
   spec["containers"] = std::move(containers);
   return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", std::move(metadata)}, {"spec", std::move(spec)}};
+}
+
+void pass_through(engine::LaunchSpec& spec) {
+  if (spec.component == nullptr || spec.component->passthroughs.empty()) return;
+  using Field = ir::Passthrough::Field;
+  json::object metadata{{"labels", json::object()}, {"annotations", json::object()}}, pod, container;
+  json::array env, mounts, volumes;
+  for (const auto& [name, value] : spec.env) env.push_back({{"name", name}, {"value", value}});
+  PlatformWriter(spec.platform, metadata, pod, container).write(env, mounts, volumes);
+  json::object config;
+  const auto drop = [&](std::initializer_list<std::string_view> settings) {
+    for (const auto setting : settings) spec.platform.erase(setting);
+  };
+  for (const auto& [field, apply] : spec.component->passthroughs) {
+    switch (field) {
+      case Field::Resources:
+        config["resources"] = spec.resources;
+        if (!apply) spec.resources.clear();
+        break;
+      case Field::Env:
+        config["env"] = env;
+        if (!apply) spec.env.clear();
+        if (!apply) drop({"secretAsEnv", "configMapAsEnv", "fieldPathAsEnv"});
+        break;
+      case Field::Affinity:
+        if (const auto* affinity = pod.if_contains("affinity")) config["affinity"] = *affinity;
+        if (!apply) drop({"nodeAffinity", "podAffinity"});
+        break;
+      case Field::Tolerations:
+        if (const auto* tolerations = pod.if_contains("tolerations")) config["tolerations"] = *tolerations;
+        if (!apply) drop({"tolerations"});
+        break;
+      case Field::NodeSelector:
+        if (const auto* selector = pod.if_contains("nodeSelector")) config["nodeSelector"] = *selector;
+        if (!apply) drop({"nodeSelector"});
+        break;
+      case Field::Volumes:
+        config["volumes"] = volumes;
+        config["volumeMounts"] = mounts;
+        if (!apply) {
+          drop({"secretAsVolume", "configMapAsVolume", "pvcMount", "emptyDirMounts", "genericEphemeralVolume",
+                "enabledSharedMemory"});
+        }
+        break;
+    }
+  }
+  auto& inputs = spec.executor_input["inputs"];
+  if (!inputs.is_object()) inputs = json::object();
+  auto& values = inputs.get_object()["parameterValues"];
+  if (!values.is_object()) values = json::object();
+  for (const auto& parameter : spec.component->input_parameters) {
+    if (parameter.type == ir::ParameterType::TaskConfig) values.get_object()[parameter.name] = config;
+  }
 }
 
 std::filesystem::path folder_of(const json::object& pod) {

@@ -31,10 +31,16 @@ struct PodInputs {
   const engine::ResolvedTask* task = nullptr;
   std::filesystem::path folder;  // its /tmp on the host
   std::vector<ObjectMount> mounts;
-  std::string path_map;  // JSON for tasks without mounts; empty otherwise
+  std::string workspace;  // the volume claim to mount; empty: none
+  std::string path_map;   // JSON for tasks without mounts; empty otherwise
 };
 
 // What kTmpAnnotation says; empty when it is not there.
+// Fills in the task's inputs of the type TASK_CONFIG with the parts of its pod that its component asks for, and takes
+// those from the task that are not for its own pod: {"resources", "env", "affinity", "tolerations", "nodeSelector",
+// "volumes", "volumeMounts"}, in Kubernetes' form.
+void pass_through(engine::LaunchSpec& spec);
+
 std::filesystem::path folder_of(const json::object& pod);
 
 // Throws InvalidArgument for a platform setting that is malformed.

@@ -195,6 +195,23 @@ TaskResults read_task_results(const std::filesystem::path& folder, const std::ve
   return results;
 }
 
+void keep_artifact(const std::filesystem::path& folder, const std::filesystem::path& name,
+                   const std::filesystem::path& target) {
+  const Descriptor root(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (root.get() < 0) throw_errno(fmt::format("the task's folder {} is gone", folder.string()));
+  const Descriptor found(open_inside(root.get(), name));
+  if (found.get() < 0) throw invalid("the task left no artifact at its custom path {}", name.string());
+  // No process of the task runs any more: what the path leads to now, it leads to in the next line too.
+  const auto source = std::filesystem::read_symlink(fmt::format("/proc/self/fd/{}", found.get()));
+  std::filesystem::create_directories(target.parent_path());
+  std::filesystem::remove_all(target);
+  std::error_code error;
+  std::filesystem::rename(source, target, error);
+  if (!error) return;
+  std::filesystem::copy(source, target,
+                        std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
+}
+
 void remove_folder(const std::filesystem::path& folder) noexcept {
   std::error_code error;
   // A task's folder may go while its run's does: what is gone already is no failure, but ends remove_all.

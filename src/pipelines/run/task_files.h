@@ -66,6 +66,11 @@ class TaskFolders {
 // Throws InvalidArgument when a file is larger than 64 MiB or the executor output is no JSON.
 TaskResults read_task_results(const std::filesystem::path& folder, const std::vector<std::string>& parameters);
 
+// Moves the file or folder that the task left at `name` in its folder to `target`, in the place of what is there.
+// Throws InvalidArgument when there is none.
+void keep_artifact(const std::filesystem::path& folder, const std::filesystem::path& name,
+                   const std::filesystem::path& target);
+
 void remove_folder(const std::filesystem::path& folder) noexcept;
 
 }  // namespace penstock::pipelines

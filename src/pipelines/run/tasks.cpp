@@ -111,9 +111,25 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
   return mounts;
 }
 
-RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spec, const std::string& pod,
-                                                   const std::string& ns, const std::filesystem::path& folder,
-                                                   bool folder_made) {
+RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const engine::LaunchSpec& launched,
+                                                   const Flight& flight) {
+  if (!launched.component->passthroughs.empty()) {
+    auto changed = launched;
+    Prepared failed;
+    try {
+      pass_through(changed);
+      return prepare_plain_pod(run, changed, flight);
+    } catch (const Error& error) {
+      failed.failure = fmt::format("the task cannot be started: {}", error.message());
+    }
+    return failed;
+  }
+  return prepare_plain_pod(run, launched, flight);
+}
+
+RunController::Prepared RunController::prepare_plain_pod(const ActiveRun& run, const engine::LaunchSpec& spec,
+                                                         const Flight& flight) {
+  const auto& folder = flight.folder;
   Prepared prepared;
   const auto& component = *spec.component;
   if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
@@ -122,18 +138,22 @@ RunController::Prepared RunController::prepare_pod(const engine::LaunchSpec& spe
     return prepared;
   }
   try {
-    if (!folder_made) folders_.make(folder, engine::declares_outputs(spec));
-    const auto resolved = engine::resolve(spec, paths_in(folder, options_.objects, options_.sandbox));
+    if (!flight.folder_made) folders_.make(folder, engine::declares_outputs(spec));
+    auto paths = paths_in(folder, options_.objects, options_.sandbox);
+    paths.workspace = run.engine.info().workspace_path;
+    const auto resolved = engine::resolve(spec, paths);
     if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
     PodInputs inputs;
-    inputs.name = pod;
-    inputs.ns = ns;
+    inputs.name = flight.pod;
+    inputs.ns = run.engine.info().ns;
     inputs.spec = &spec;
     inputs.task = &resolved;
     inputs.folder = folder;
     if (options_.sandbox) {
       inputs.mounts = mounts_of(spec);
+      inputs.workspace = run.workspace;
     } else {
+      if (!run.workspace.empty()) std::filesystem::create_directories(paths.workspace);
       inputs.path_map = to_text(json::object{{kMinio, options_.objects.string() + "/"}});
     }
     prepared.pod = make_pod(inputs);
@@ -150,13 +170,23 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const auto pod = run->flights.at(key).pod;
   const std::string ns = run->engine.info().ns;
   const auto uid = run->flights.at(key).uid;
-  auto folder = run->flights.at(key).folder;
+  const Flight launched = run->flights.at(key);
+  auto folder = launched.folder;
   if (folder.empty()) throw internal("the task {} has no folder", spec->path);
   Prepared prepared;
-  if (const bool made = run->flights.at(key).folder_made; made && !needs_disk(*spec)) {
-    prepared = prepare_pod(*spec, pod, ns, folder, made);
+  if (!run->engine.pipeline().config.workspace_size.empty() && run->workspace.empty()) {
+    try {
+      co_await ensure_workspace(run);
+    } catch (const Error& error) {
+      prepared.failure = fmt::format("the run's workspace cannot be made: {}", error.message());
+    }
+  }
+  if (!prepared.failure.empty()) {
+    // Said below.
+  } else if (launched.folder_made && !needs_disk(*spec)) {
+    prepared = prepare_pod(*run, *spec, launched);
   } else {
-    const auto work = [&] { return prepare_pod(*spec, pod, ns, folder, made); };
+    const auto work = [&] { return prepare_pod(*run, *spec, launched); };
     prepared = co_await pool_.run(work);
   }
   auto flight = run->flights.find(key);
@@ -268,13 +298,21 @@ Async<> RunController::import(RunPtr run, engine::Import command) {
       co_return;
     }
   }
-  json::object artifact{{"name", spec.output}, {"uri", spec.uri}, {"type", spec.type}, {"metadata", spec.metadata}};
+  json::object metadata = spec.metadata;
+  if (spec.download_to_workspace) {
+    const auto failure = co_await import_into_workspace(run, spec.uri);
+    if (!failure.empty()) {
+      post(run, Event::import_failed(command.task, command.attempt, clock_.now(), 1, to_utf8(failure), false));
+      co_return;
+    }
+    metadata["_kfp_workspace"] = true;
+  }
+  json::object artifact{{"name", spec.output}, {"uri", spec.uri}, {"type", spec.type}, {"metadata", metadata}};
   if (!spec.reimport) {
     const auto type = get_string(spec.type, "schemaTitle");
     const auto uri = spec.uri;
-    const auto meta = spec.metadata;
-    const auto id =
-        co_await store_.database().read([&](db::Connection& c) { return metadata::find_artifact(c, uri, type, meta); });
+    const auto id = co_await store_.database().read(
+        [&](db::Connection& c) { return metadata::find_artifact(c, uri, type, metadata); });
     if (id != 0) artifact["id"] = std::to_string(id);
   }
   engine::Outputs outputs;
@@ -416,6 +454,33 @@ Async<std::string> RunController::last_words(kube::Object pod) {
   co_return text;
 }
 
+// An artifact that the task wrote where it liked goes to its place in the object store.
+void RunController::keep_custom_paths(engine::Outputs& outputs, const std::filesystem::path& folder) const {
+  for (auto& [name, list] : outputs.artifacts) {
+    for (auto& item : list.as_array()) {
+      auto& artifact = item.as_object();
+      const std::filesystem::path custom = get_string(artifact, "custom_path");
+      artifact.erase("custom_path");
+      if (custom.empty()) continue;
+      const auto uri = get_string(artifact, "uri");
+      const auto target = local_path(uri);
+      if (!target) continue;
+      if (custom == (options_.sandbox ? std::filesystem::path(engine::PathMap().path_of(uri)) : *target)) continue;
+      if (!options_.sandbox) {
+        keep_artifact("/", custom.relative_path(), *target);
+        continue;
+      }
+      const auto inside = custom.lexically_normal().lexically_relative("/tmp");
+      if (inside.empty() || *inside.begin() == "..") {
+        throw invalid(
+            "the output artifact {} was written to {}, which nothing keeps; its custom path must be below /tmp", name,
+            custom.string());
+      }
+      keep_artifact(folder, inside, *target);
+    }
+  }
+}
+
 Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, kube::Object pod) {
   const auto spec = run->flights.at(key).spec;
   const auto folder = run->flights.at(key).folder;
@@ -429,8 +494,13 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
       try {
         std::vector<std::string> names;
         for (const auto& parameter : spec->component->output_parameters) names.push_back(parameter.name);
-        const auto results = co_await pool_.run([&] { return read_task_results(folder, names); });
-        outputs = engine::merge_executor_output(*spec, results.executor_output, results.parameter_files);
+        const auto read = [&] {
+          const auto results = read_task_results(folder, names);
+          auto merged = engine::merge_executor_output(*spec, results.executor_output, results.parameter_files);
+          keep_custom_paths(merged, folder);
+          return merged;
+        };
+        outputs = co_await pool_.run(read);
       } catch (const Error& error) {
         problem = error.message();
       }

@@ -1,0 +1,159 @@
+#include "pipelines/run/workspace.h"
+
+#include <cerrno>
+#include <fcntl.h>
+#include <sys/stat.h>
+#include <unistd.h>
+
+#include "base/clock.h"
+#include "base/error.h"
+#include "pipelines/run/controller.h"
+
+namespace penstock::pipelines {
+
+namespace fs = std::filesystem;
+
+namespace {
+
+constexpr std::string_view kWorkspaceSuffix = "-kfp-workspace";
+
+class Folder {
+ public:
+  explicit Folder(int fd) : fd_(fd) {}
+  ~Folder() {
+    if (fd_ >= 0) ::close(fd_);
+  }
+  Folder(const Folder&) = delete;
+  int fd() const { return fd_; }
+
+  // Goes into `name`, which is made when it is missing.
+  void enter(const std::string& name) {
+    if (::mkdirat(fd_, name.c_str(), 0755) != 0 && errno != EEXIST) throw_errno(fmt::format("cannot make {}", name));
+    const int inner = ::openat(fd_, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (inner < 0 && (errno == ENOTDIR || errno == ELOOP)) {
+      throw invalid("\"{}\" in the workspace is no folder: the artifact cannot be put below it", name);
+    }
+    if (inner < 0) throw_errno(fmt::format("cannot open {}", name));
+    ::close(fd_);
+    fd_ = inner;
+  }
+
+ private:
+  int fd_;
+};
+
+void merge(json::object& into, const json::object& patch) {
+  for (const auto& [key, value] : patch) {
+    auto* known = into.if_contains(key);
+    if (known != nullptr && known->is_object() && value.is_object()) {
+      merge(known->get_object(), value.get_object());
+    } else {
+      into[key] = value;
+    }
+  }
+}
+
+}  // namespace
+
+std::string workspace_claim_name(std::string_view resource_name) {
+  return fmt::format("{}{}", resource_name, kWorkspaceSuffix);
+}
+
+json::object make_workspace_claim(const ir::PipelineConfig& config, std::string_view name, std::string_view ns,
+                                  std::string_view run_id) {
+  json::object spec{{"accessModes", json::array{"ReadWriteOnce"}},
+                    {"resources", {{"requests", {{"storage", config.workspace_size}}}}}};
+  if (config.workspace_patch != nullptr) merge(spec, *config.workspace_patch);
+  return {{"apiVersion", "v1"},
+          {"kind", "PersistentVolumeClaim"},
+          {"metadata", {{"name", name}, {"namespace", ns}, {"labels", {{kRunLabel, run_id}}}}},
+          {"spec", std::move(spec)}};
+}
+
+void copy_into_workspace(const fs::path& source, const fs::path& workspace, const fs::path& path) {
+  // Beside the workspace, where no task comes, and then moved: the copy's own paths cannot be led astray.
+  const fs::path fresh = workspace.parent_path() / (".copy-" + new_uuid());
+  struct Remove {
+    const fs::path& path;
+    ~Remove() { remove_folder(path); }
+  } remove{fresh};
+  fs::create_directories(workspace);
+  fs::copy(source, fresh, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  Folder folder(::open(workspace.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  if (folder.fd() < 0) throw_errno(fmt::format("cannot open {}", workspace.string()));
+  const auto parent = path.parent_path();
+  for (const auto& part : parent) folder.enter(part.string());
+  const auto name = path.filename().string();
+  if (::renameat(AT_FDCWD, fresh.c_str(), folder.fd(), name.c_str()) == 0) return;
+  // Something of that name is there: it goes with the folder of the copy.
+  if (::renameat2(AT_FDCWD, fresh.c_str(), folder.fd(), name.c_str(), RENAME_EXCHANGE) != 0) {
+    throw_errno(fmt::format("cannot put {} into the workspace", path.string()));
+  }
+}
+
+Async<std::string> RunController::ensure_workspace(RunPtr run) {
+  const auto& info = run->engine.info();
+  const auto& config = run->engine.pipeline().config;
+  if (config.workspace_size.empty()) co_return std::string();
+  auto name = workspace_claim_name(info.resource_name);
+  bool exists = false;
+  try {
+    co_await api_.create(kube::kPersistentVolumeClaims, make_workspace_claim(config, name, info.ns, info.run_id));
+  } catch (const Error& error) {
+    exists = error.code() == Code::AlreadyExists;
+    if (!exists) throw;
+  }
+  if (exists) {
+    const auto found = co_await api_.get(kube::kPersistentVolumeClaims, info.ns, name);
+    if (kube::label_of(*found, kRunLabel) != info.run_id) {
+      throw Error(Code::AlreadyExists, fmt::format("there is a persistentvolumeclaim \"{}\" already", name));
+    }
+  }
+  if (run->workspace.empty()) run->workspace = name;
+  co_return name;
+}
+
+// It goes with the run that succeeded or is deleted; one that failed may be retried.
+Async<> RunController::drop_workspace(std::string run_id) {
+  try {
+    kube::ListQuery query;
+    query.label_selector = fmt::format("{}={}", kRunLabel, run_id);
+    const auto claims = co_await api_.list(kube::kPersistentVolumeClaims, query);
+    for (const auto& claim : claims.items) {
+      const std::string name(kube::name_of(*claim));
+      if (!name.ends_with(kWorkspaceSuffix)) continue;
+      co_await api_.remove(kube::kPersistentVolumeClaims, std::string(kube::namespace_of(*claim)), name);
+    }
+  } catch (const Error& error) {
+    if (error.code() != Code::NotFound) spdlog::warn("the workspace of run {} stays: {}", run_id, error.message());
+  }
+}
+
+// Empty, or why it cannot be done.
+Async<std::string> RunController::import_into_workspace(RunPtr run, std::string uri) {
+  const auto source = local_path(uri);
+  if (!source) {
+    co_return fmt::format("{} cannot be downloaded: only objects of this server's store (minio://bucket/…) can", uri);
+  }
+  std::string failure;
+  try {
+    const auto claim = co_await ensure_workspace(run);
+    if (claim.empty()) {
+      co_return "the importer downloads into the workspace, but the pipeline has none: set one in its PipelineConfig";
+    }
+    const auto folder = options_.claim_folder(run->engine.info().ns, claim);
+    const std::filesystem::path path = engine::workspace_path(uri);
+    const auto copy = [&] {
+      copy_into_workspace(*source, folder, path);
+      return true;
+    };
+    co_await pool_.run(copy);
+  } catch (const Error& error) {
+    failure = error.message();
+  } catch (const std::filesystem::filesystem_error& error) {
+    failure = error.what();
+  }
+  co_return failure;
+}
+
+}  // namespace penstock::pipelines
