@@ -38,3 +38,32 @@ def test_without_caching_every_step_runs(server):
     _, tasks = server.run(spec)
     assert [tasks[f'step-{i}'][0]['state'] for i in range(2)] == ['SUCCEEDED', 'SUCCEEDED']
     assert outputs(tasks['step-0'][0]) != outputs(tasks['step-1'][0])
+
+
+def cache_note(task):
+    return task['status_metadata']['custom_properties']['cache']
+
+
+def test_every_step_says_why_the_cache_was_used_or_not(server):
+    spec = stamped(f'{WRITE}; : told')
+    first, tasks = server.run(spec)
+    made = tasks['step-0'][0]
+    assert cache_note(made) == 'missed: no earlier task of this pipeline has its fingerprint'
+    _, tasks = server.run(spec)
+    assert cache_note(tasks['step-0'][0]) == f'hit: the outputs of task {made["task_id"]} of run {first["run_id"]}'
+    answer = server.post('/apis/v2beta1/runs', {'display_name': 'off', 'pipeline_spec': spec,
+                                                'runtime_config': {'disable_caching': True}})
+    run = server.wait(answer.json['run_id'])
+    assert run['runtime_config'] == {'disable_caching': True}
+    task = server.tasks(run['run_id'])['step-0'][0]
+    assert (task['state'], cache_note(task)) == ('SUCCEEDED', 'off: not wanted in this run')
+    spec['root']['dag']['tasks']['step-0']['cachingOptions'] = {}
+    _, tasks = server.run(spec)
+    assert cache_note(tasks['step-0'][0]) == "off: the task's options say so"
+
+
+def test_a_server_without_a_cache(new_server):
+    one = new_server(['--caching', 'false'])
+    spec = stamped(f'{WRITE}; : here')
+    states = [one.run(spec)[1]['step-0'][0]['state'] for _ in range(2)]
+    assert states == ['SUCCEEDED', 'SUCCEEDED']

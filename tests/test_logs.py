@@ -42,3 +42,38 @@ def test_output_of_what_a_step_leaves_behind_is_in_its_log(server):
 def test_both_streams_are_in_one_log_in_their_order(server):
     _, tasks = server.run(shell('for i in 1 2 3; do echo out $i; echo err $i >&2; done'))
     assert log_of(server, tasks['step-0'][0]).text == ''.join(f'out {i}\nerr {i}\n' for i in (1, 2, 3))
+
+
+def retried(*commands, times=2):
+    spec = shell(*commands)
+    for task in spec['root']['dag']['tasks'].values():
+        task['retryPolicy'] = {'maxRetryCount': times, 'backoffDuration': '0s'}
+    return spec
+
+
+def test_every_attempt_has_its_log(server):
+    run, tasks = server.run(retried('echo "try $KFP_RETRY_INDEX"; [ $KFP_RETRY_INDEX = 2 ]'))
+    assert run['state'] == 'SUCCEEDED'
+    task = tasks['step-0'][0]
+    assert len({pod['uid'] for pod in task['pods']}) == 3
+    log = f'/apis/v1alpha1/runs/{task["run_id"]}/nodes/{task["task_id"]}/log'
+    assert [server.get(f'{log}?attempt={i}').text for i in range(3)] == ['try 0\n', 'try 1\n', 'try 2\n']
+    assert server.get(log).text == 'try 2\n'
+    assert server.get(f'{log}?attempt=3').status == 404
+    assert server.get(f'{log}?attempt=x').status == 400
+    detail = [detail for detail in run['run_details']['task_details'] if detail['display_name'] == 'step-0']
+    assert detail[0]['executor_detail'] == {'main_job': task['pods'][2]['name'],
+                                            'failed_main_jobs': [pod['name'] for pod in task['pods'][:2]]}
+
+
+def test_the_logs_of_a_run_go_with_it(server):
+    run, tasks = server.run(retried('echo gone; [ $KFP_RETRY_INDEX = 1 ]'))
+    kept, others = server.run(shell('echo stays'))
+    mine = {pod['uid'] for pod in tasks['step-0'][0]['pods']}
+
+    def logs():
+        return {path.name.split('_')[1] for path in (server.data / 'logs').rglob('*.log')}
+    assert len(mine) == 2 and mine <= logs()
+    assert server.request('DELETE', f'/apis/v2beta1/runs/{run["run_id"]}').status == 200
+    assert not mine & logs()
+    assert log_of(server, others['step-0'][0]).text == 'stays\n'

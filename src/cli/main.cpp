@@ -33,6 +33,8 @@ void add_config_options(CLI::App& command, server::Config& config) {
   command.add_option("--sandbox", config.sandbox, "auto, or none: steps are plain processes")
       ->envname("PENSTOCK_SANDBOX");
   command.add_option("--log-level", config.log_level, "trace, debug, info, warn, error")->envname("PENSTOCK_LOG_LEVEL");
+  command.add_option("--caching", config.caching, "false: no step takes the outputs of an earlier one")
+      ->envname("PENSTOCK_CACHING");
   command.add_option("--cpus", config.cpus, "cores that steps may ask for (default: the machine's)")
       ->envname("PENSTOCK_CPUS");
   command.add_option("--memory", config.memory, "bytes that steps may ask for")->envname("PENSTOCK_MEMORY");

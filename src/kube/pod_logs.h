@@ -22,6 +22,8 @@ class PodLogs {
   virtual Async<> check(const json::object& pod, LogOptions options) = 0;
   // Throws NotFound before the first byte when there is no such pod, container or log.
   virtual Async<> read(const json::object& pod, LogOptions options, http::BodyWriter& out) = 0;
+  // Deletes the logs of pods that are gone, by their namespace and uids. Those that there are not are no error.
+  virtual Async<> erase(std::string ns, std::set<std::string> uids) = 0;
 };
 
 }  // namespace penstock::kube

@@ -38,6 +38,7 @@ struct Answer {
 using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct FakeLogs : PodLogs {
+  Async<> erase(std::string, std::set<std::string>) override { co_return; }
   Async<> check(const json::object&, LogOptions options) override {
     if (options.container == "nope") throw Error(Code::NotFound, "container nope is not there");
     co_return;

@@ -485,4 +485,12 @@ Async<> Agent::read(const json::object& pod, kube::LogOptions options, http::Bod
   co_await copy_log(path, options, reader, out);
 }
 
+Async<> Agent::erase(std::string ns, std::set<std::string> uids) {
+  const auto work = [&] {
+    remove_logs(state_->options.data, ns, uids);
+    return true;
+  };
+  co_await state_->pool->run(work);
+}
+
 }  // namespace penstock::node

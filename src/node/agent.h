@@ -16,6 +16,7 @@
 #include <functional>
 #include <memory>
 #include <optional>
+#include <set>
 #include <string>
 
 #include "base/async.h"
@@ -64,6 +65,7 @@ class Agent : public kube::PodLogs {
   // the options, are enough.
   Async<> check(const json::object& pod, kube::LogOptions options) override;
   Async<> read(const json::object& pod, kube::LogOptions options, http::BodyWriter& out) override;
+  Async<> erase(std::string ns, std::set<std::string> uids) override;
 
   // Does what the clock says is due. The agent calls it itself; tests that move a FakeClock do too.
   void tick();

@@ -1,5 +1,6 @@
 #include "node/logs.h"
 
+#include <map>
 #include <fcntl.h>
 #include <sys/inotify.h>
 #include <sys/stat.h>
@@ -86,11 +87,22 @@ fs::path log_path(const fs::path& data, std::string_view ns, std::string_view po
   return log_folder(data, ns, uid) / fmt::format("{}_{}_{}.log", pod, uid, container);
 }
 
-void remove_logs(const fs::path& data, std::string_view ns, std::string_view pod, std::string_view uid) {
-  const auto prefix = fmt::format("{}_{}_", pod, uid);
+void remove_logs(const fs::path& data, std::string_view ns, const std::set<std::string>& uids) {
+  // Each folder is read once, for all the pods that have logs in it.
+  std::map<fs::path, std::vector<std::string>> marks;
+  for (const auto& uid : uids) {
+    if (!uid.empty() && uid.find('/') == std::string::npos) marks[log_folder(data, ns, uid)].push_back(uid);
+  }
   std::error_code ignored;
-  for (const auto& entry : fs::directory_iterator(log_folder(data, ns, uid), ignored)) {
-    if (entry.path().filename().native().starts_with(prefix)) fs::remove(entry.path(), ignored);
+  for (const auto& [folder, wanted] : marks) {
+    for (const auto& entry : fs::directory_iterator(folder, ignored)) {
+      // <pod>_<uid>_<container>.log; neither of the first two holds a "_".
+      const auto name = entry.path().filename().string();
+      const auto first = name.find('_');
+      const auto second = first == std::string::npos ? first : name.find('_', first + 1);
+      if (second == std::string::npos) continue;
+      if (uids.contains(name.substr(first + 1, second - first - 1))) fs::remove(entry.path(), ignored);
+    }
   }
 }
 

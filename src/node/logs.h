@@ -9,6 +9,7 @@
 #include <filesystem>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <string_view>
 
@@ -21,8 +22,8 @@ namespace penstock::node {
 
 std::filesystem::path log_path(const std::filesystem::path& data, std::string_view ns, std::string_view pod,
                                std::string_view uid, std::string_view container);
-// All logs of one pod; those of a running one go on into the removed files.
-void remove_logs(const std::filesystem::path& data, std::string_view ns, std::string_view pod, std::string_view uid);
+// All logs of the pods with these uids; those of a running one go on into the removed files. Blocks.
+void remove_logs(const std::filesystem::path& data, std::string_view ns, const std::set<std::string>& uids);
 
 // The last lines of a log, at most `max_lines` and `max_bytes`; empty when there is none.
 std::string log_tail(const std::filesystem::path& path, int64_t max_lines, int64_t max_bytes);

@@ -183,7 +183,7 @@ TEST_CASE("logs: paths") {
   CHECK(path == folder.path() / "logs" / "ns" / "u" / "pod_uid_main.log");
   std::filesystem::create_directories(path.parent_path());
   append(path, "x");
-  remove_logs(folder.path(), "ns", "pod", "uid");
+  remove_logs(folder.path(), "ns", {"uid"});
   CHECK_FALSE(std::filesystem::exists(path));
 }
 

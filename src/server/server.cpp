@@ -112,6 +112,7 @@ pipelines::RunOptions run_options(const Config& config, bool sandbox) {
   options.data = config.data;
   options.objects = config.data / "objects";
   options.sandbox = sandbox;
+  options.caching = config.caching;
   options.claim_folder = [data = config.data](std::string_view ns, std::string_view claim) {
     return node::claim_folder(data, ns, claim);
   };

@@ -25,9 +25,13 @@ class RunControl {
   // The run is about to be deleted: stop its tasks and let go of it.
   virtual Async<> forget(std::string run_id) = 0;
   // Throws NotFound, and says why, when the task has no log; before the first byte of an answer.
-  virtual Async<> check_log(std::string run_id, std::string task_id) = 0;
+  // `attempt`: from 0; the last one when it is -1.
+  virtual Async<> check_log(std::string run_id, std::string task_id, int attempt) = 0;
   // Writes the task's log; with `follow` until the task has ended. NotFound when there is none.
-  virtual Async<> read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) = 0;
+  virtual Async<> read_log(std::string run_id, std::string task_id, int attempt, bool follow,
+                           http::BodyWriter& out) = 0;
+  // Deletes the logs of a run's tasks.
+  virtual Async<> drop_logs(std::string run_namespace, std::vector<TaskRecord> tasks) = 0;
 };
 
 // What the API asks of the scheduler of recurring runs. Called on a server loop.

@@ -24,8 +24,11 @@ class FakeRunControl : public RunControl {
   Async<> terminate(std::string run_id) override { co_return note("terminate", run_id); }
   Async<> retry(std::string run_id) override { co_return note("retry", run_id); }
   Async<> forget(std::string run_id) override { co_return note("forget", run_id); }
-  Async<> check_log(std::string, std::string) override { co_return; }
-  Async<> read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) override {
+  Async<> check_log(std::string, std::string, int) override { co_return; }
+  Async<> drop_logs(std::string, std::vector<TaskRecord> tasks) override {
+    co_return note("drop_logs", std::to_string(tasks.size()));
+  }
+  Async<> read_log(std::string run_id, std::string task_id, int, bool follow, http::BodyWriter& out) override {
     note("log", run_id + " " + task_id + (follow ? " follow" : ""));
     co_await out.write(log);
   }

@@ -30,7 +30,9 @@ const Fields<PipelineVersionReference>& reference_fields() {
 const Fields<RuntimeConfig>& runtime_config_fields() {
   static const auto kFields = Fields<RuntimeConfig>("RuntimeConfig")
                                   .add("parameters", &RuntimeConfig::parameters, {.doc = "Values by parameter name."})
-                                  .add("pipeline_root", &RuntimeConfig::pipeline_root);
+                                  .add("pipeline_root", &RuntimeConfig::pipeline_root)
+                                  .add("disable_caching", &RuntimeConfig::disable_caching,
+                                       {.doc = "No task of the run takes from the cache or leaves anything in it."});
   return kFields;
 }
 
@@ -366,7 +368,13 @@ json::array task_details(const std::vector<TaskRecord>& tasks) {
     put_time(detail, "create_time", task.create_time);
     put_time(detail, "start_time", task.start_time);
     put_time(detail, "end_time", task.end_time);
-    if (!task.pod_name.empty()) detail["executor_detail"] = json::object{{"main_job", task.pod_name}};
+    if (!task.pod_name.empty()) {
+      json::object executor{{"main_job", task.pod_name}};
+      json::array failed;
+      for (const auto& [name, uid] : task.earlier_pods) failed.emplace_back(name);
+      if (!failed.empty()) executor["failed_main_jobs"] = std::move(failed);
+      detail["executor_detail"] = std::move(executor);
+    }
     put_text(detail, "state", runtime_state(task.state));
     if (!task.error.empty()) detail["error"] = status_fields().write(task.error);
     if (json::object inputs = artifact_lists(task.inputs); !inputs.empty()) detail["inputs"] = std::move(inputs);
@@ -382,20 +390,36 @@ json::array task_details(const std::vector<TaskRecord>& tasks) {
   return out;
 }
 
+namespace {
+
+json::object pod_json(const std::string& name, const std::string& uid) {
+  json::object pod{{"name", name}, {"type", "EXECUTOR"}};
+  put_text(pod, "uid", uid);
+  return pod;
+}
+
+}  // namespace
+
 json::object task_json(const TaskRecord& task, const std::vector<std::string>& children) {
   json::object out{{"name", task.name},
                    {"display_name", task.display_name.empty() ? task.name : task.display_name},
                    {"task_id", task.task_id},
                    {"run_id", task.run_id}};
   if (!task.pod_name.empty()) {
-    out["pods"] = json::array{json::object{{"name", task.pod_name}, {"type", "EXECUTOR"}}};
+    json::array pods;
+    for (const auto& [name, uid] : task.earlier_pods) pods.push_back(pod_json(name, uid));
+    pods.push_back(pod_json(task.pod_name, task.pod_uid));
+    out["pods"] = std::move(pods);
   }
   put_text(out, "cache_fingerprint", task.fingerprint);
   put_time(out, "create_time", task.create_time);
   put_time(out, "start_time", task.start_time);
   put_time(out, "end_time", task.end_time);
   put_text(out, "state", task.state);
-  if (!task.error.empty()) out["status_metadata"] = json::object{{"message", task.error.message}};
+  json::object status;
+  put_text(status, "message", task.error.message);
+  if (!task.cache_note.empty()) status["custom_properties"] = json::object{{"cache", task.cache_note}};
+  if (!status.empty()) out["status_metadata"] = std::move(status);
   json::array history;
   for (const StateChange& change : task.state_history) history.push_back(state_change_fields().write(change));
   if (!history.empty()) out["state_history"] = std::move(history);

@@ -70,6 +70,17 @@ db::ListRequest list_request(const Request& request) {
   return out;
 }
 
+int int_query(const Request& request, std::string_view name, int fallback) {
+  const std::string text = request.query_or(name, "");
+  if (text.empty()) return fallback;
+  int number = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (error != std::errc() || end != text.data() + text.size()) {
+    throw Error(Code::InvalidArgument, fmt::format("{} is {:?}; expected a number", name, text), std::string(name));
+  }
+  return number;
+}
+
 bool bool_query(const Request& request, std::string_view name) {
   const std::string value = request.query_or(name, "");
   if (value == "true" || value == "1") return true;

@@ -38,6 +38,8 @@ Async<json::value> read_json(const ApiContext& context, Request& request);
 std::string param(const Request& request, std::string_view name);
 // page_token, page_size, sort_by (or order_by) and filter. InvalidArgument.
 db::ListRequest list_request(const Request& request);
+// InvalidArgument unless it is a number or absent.
+int int_query(const Request& request, std::string_view name, int fallback);
 bool bool_query(const Request& request, std::string_view name);  // InvalidArgument unless it is a bool or absent
 
 // {`key`: items, "total_size", "next_page_token"} without what is empty.

@@ -87,7 +87,9 @@ Async<Response> list(const ApiContext& context, Request& request) {
 Async<Response> remove(const ApiContext& context, Request& request) {
   const Run run = co_await context.store.get_run(param(request, "run_id"));
   co_await context.runs.forget(run.run_id);
+  const auto tasks = co_await context.store.list_tasks(run.run_id);
   co_await context.store.delete_run(run.run_id);
+  co_await context.runs.drop_logs(run.name_space, tasks);
   co_return empty_reply();
 }
 

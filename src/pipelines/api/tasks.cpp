@@ -30,12 +30,13 @@ Async<Response> get(const ApiContext& context, Request& request) {
 Async<Response> log(const ApiContext& context, Request& request) {
   const bool follow = bool_query(request, "follow");
   const TaskRecord task = co_await context.store.get_task(param(request, "run_id"), param(request, "node_id"));
-  co_await context.runs.check_log(task.run_id, task.task_id);
+  const int attempt = int_query(request, "attempt", -1);
+  co_await context.runs.check_log(task.run_id, task.task_id, attempt);
   Response response;
   response.set("Content-Type", "text/plain; charset=utf-8");
   response.set("X-Content-Type-Options", "nosniff");
-  response.stream = [&runs = context.runs, run_id = task.run_id, task_id = task.task_id,
-                     follow](http::BodyWriter& out) { return runs.read_log(run_id, task_id, follow, out); };
+  response.stream = [&runs = context.runs, run_id = task.run_id, task_id = task.task_id, attempt,
+                     follow](http::BodyWriter& out) { return runs.read_log(run_id, task_id, attempt, follow, out); };
   co_return response;
 }
 

@@ -53,6 +53,7 @@ struct TaskRecord {
   std::shared_ptr<const Outputs> outputs;  // null while there are none
   TaskError error;                         // message empty when there is none
   std::string fingerprint;                 // of a task that may be cached
+  std::string cache_note;                  // of a container's task: why the cache was used, or was not
   std::string cached_from;                 // CACHED: the task id whose outputs these are
 };
 

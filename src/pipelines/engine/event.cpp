@@ -99,6 +99,7 @@ json::object to_json(const TaskRecord& record) {
   }
   if (!record.fingerprint.empty()) result["fingerprint"] = record.fingerprint;
   if (!record.cached_from.empty()) result["cached_from"] = record.cached_from;
+  if (!record.cache_note.empty()) result["cache_note"] = record.cache_note;
   return result;
 }
 
@@ -131,6 +132,7 @@ TaskRecord task_record_from_json(const json::value& value) {
   }
   record.fingerprint = get_string(object, "fingerprint");
   record.cached_from = get_string(object, "cached_from");
+  record.cache_note = get_string(object, "cache_note");
   return record;
 }
 

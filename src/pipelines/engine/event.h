@@ -29,8 +29,8 @@ struct Event {
     TaskCanceled,    // it has ended because of CancelTask
     ImportFinished,  // outputs
     ImportFailed,    // code, message, retriable
-    CacheHit,        // outputs, source_task_id
-    CacheMiss,
+    CacheHit,        // outputs, source_task_id, message
+    CacheMiss,       // message: why
     TimerFired,
     CancelRequested,  // somebody asked the run to end, or it took too long: code, message
   };
@@ -82,16 +82,18 @@ struct Event {
             .message = std::move(message),
             .retriable = retriable};
   }
-  static Event cache_hit(TaskId task, int attempt, Time time, Outputs outputs, std::string source_task_id) {
+  static Event cache_hit(TaskId task, int attempt, Time time, Outputs outputs, std::string source_task_id,
+                         std::string message = {}) {
     return {.type = Type::CacheHit,
             .task = task,
             .attempt = attempt,
             .time = time,
             .outputs = std::move(outputs),
-            .source_task_id = std::move(source_task_id)};
+            .source_task_id = std::move(source_task_id),
+            .message = std::move(message)};
   }
-  static Event cache_miss(TaskId task, int attempt, Time time) {
-    return {.type = Type::CacheMiss, .task = task, .attempt = attempt, .time = time};
+  static Event cache_miss(TaskId task, int attempt, Time time, std::string message = {}) {
+    return {.type = Type::CacheMiss, .task = task, .attempt = attempt, .time = time, .message = std::move(message)};
   }
   static Event timer_fired(TaskId task, int attempt, Time time) {
     return {.type = Type::TimerFired, .task = task, .attempt = attempt, .time = time};

@@ -94,11 +94,13 @@ void Machine::handle_task(Instance& instance, const Event& event) {
       if (phase != Phase::CheckingCache) return;
       instance.started = event.time;
       instance.cached_from = event.source_task_id;
+      instance.cache_note = event.message;
       set_outputs(instance, event.outputs);
       return finish(instance, TaskState::Cached);
     case Type::CacheMiss:
-      if (phase == Phase::CheckingCache) start_container(instance);
-      return;
+      if (phase != Phase::CheckingCache) return;
+      instance.cache_note = event.message;
+      return start_container(instance);
     case Type::TimerFired:
       if (phase == Phase::Timer) queue(instance, false);
       return;

@@ -62,6 +62,8 @@ void Machine::launch(Instance& leaf) {
     if (state_.info.caching && leaf.task->cache && !is_claim_task(*spec)) {
       leaf.fingerprint = fingerprint_of(leaf, *spec);
       spec->fingerprint = leaf.fingerprint;
+    } else {
+      leaf.cache_note = state_.info.caching ? "off: the task's options say so" : "off: not wanted in this run";
     }
     leaf.launch = std::move(spec);
   } catch (const Error& error) {

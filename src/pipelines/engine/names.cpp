@@ -79,6 +79,7 @@ TaskRecord record_of(const State& state, const Instance& instance) {
   record.error = instance.error;
   record.fingerprint = instance.fingerprint;
   record.cached_from = instance.cached_from;
+  record.cache_note = instance.cache_note;
   return record;
 }
 

@@ -77,6 +77,7 @@ struct Instance {
   TaskError error;
   std::string fingerprint;
   std::string cached_from;
+  std::string cache_note;
   std::chrono::milliseconds delay{0};
   std::shared_ptr<const LaunchSpec> launch;  // while launched or checking the cache
   std::shared_ptr<const ImportSpec> import;  // while importing

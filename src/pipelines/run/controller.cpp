@@ -122,6 +122,7 @@ Async<RunController::RunPtr> RunController::load(Run run) {
   info.ns = run.name_space.empty() ? options_.ns : run.name_space;
   info.created_at = run.created_at;
   info.scheduled_at = run.scheduled_at == Time{} ? run.created_at : run.scheduled_at;
+  info.caching = options_.caching && !run.runtime_config.disable_caching;
   if (!spec->pipeline->config.workspace_size.empty() && !options_.sandbox) {
     info.workspace_path = options_.claim_folder(info.ns, workspace_claim_name(info.resource_name)).string();
   }
@@ -581,7 +582,7 @@ void RunController::add_watch_route(http::Router& router) {
   }
 }
 
-Async<RunController::TaskLog> RunController::log_of(std::string run_id, std::string task_id) {
+Async<RunController::TaskLog> RunController::log_of(std::string run_id, std::string task_id, int attempt) {
   const TaskRecord task = co_await store_.get_task(run_id, task_id);
   if (task.pod_name.empty()) {
     throw not_found(
@@ -590,20 +591,37 @@ Async<RunController::TaskLog> RunController::log_of(std::string run_id, std::str
   }
   const Run run = co_await store_.get_run(run_id);
   const std::string ns = run.name_space.empty() ? options_.ns : run.name_space;
+  const auto attempts = static_cast<int>(task.earlier_pods.size()) + 1;
+  if (attempt < -1 || attempt >= attempts) {
+    throw not_found("task {} of run {} has no attempt {}: it has {}", task.name, run_id, attempt, attempts);
+  }
+  const bool last = attempt == -1 || attempt == attempts - 1;
+  const auto pod = last ? std::pair(task.pod_name, task.pod_uid) : task.earlier_pods[static_cast<size_t>(attempt)];
   TaskLog log;
-  log.pod = {{"metadata", {{"name", task.pod_name}, {"namespace", ns}, {"uid", task.pod_uid}}}};
+  log.pod = {{"metadata", {{"name", pod.first}, {"namespace", ns}, {"uid", pod.second}}}};
   log.options.container = "main";
-  log.options.follow = task.state == "RUNNING" || task.state == "PENDING";
+  log.options.follow = last && task.state == "RUNNING";
+  log.options.follow = log.options.follow || (last && task.state == "PENDING");
   co_return log;
 }
 
-Async<> RunController::check_log(std::string run_id, std::string task_id) {
-  const TaskLog log = co_await log_of(run_id, task_id);
+Async<> RunController::check_log(std::string run_id, std::string task_id, int attempt) {
+  const TaskLog log = co_await log_of(run_id, task_id, attempt);
   co_await logs_.check(log.pod, log.options);
 }
 
-Async<> RunController::read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) {
-  TaskLog log = co_await log_of(run_id, task_id);
+Async<> RunController::drop_logs(std::string run_namespace, std::vector<TaskRecord> tasks) {
+  std::set<std::string> uids;
+  for (const auto& task : tasks) {
+    if (!task.pod_uid.empty()) uids.insert(task.pod_uid);
+    for (const auto& [name, uid] : task.earlier_pods) uids.insert(uid);
+  }
+  if (!uids.empty()) co_await logs_.erase(run_namespace.empty() ? options_.ns : run_namespace, std::move(uids));
+}
+
+Async<> RunController::read_log(std::string run_id, std::string task_id, int attempt, bool follow,
+                                http::BodyWriter& out) {
+  TaskLog log = co_await log_of(run_id, task_id, attempt);
   log.options.follow = log.options.follow && follow;
   co_await logs_.read(log.pod, log.options, out);
 }

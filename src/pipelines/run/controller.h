@@ -36,6 +36,7 @@ struct RunOptions {
   std::string ns = "kubeflow";    // where pods of runs without a namespace go
   std::string pipeline_root = "minio://mlpipeline/v2/artifacts";
   bool sandbox = true;  // tasks see mounts
+  bool caching = true;  // false: as if every run said disable_caching
   // Where this machine keeps a volume claim, by namespace and name.
   std::function<std::filesystem::path(std::string_view ns, std::string_view claim)> claim_folder;
 };
@@ -56,8 +57,9 @@ class RunController : public RunControl {
   Async<> terminate(std::string run_id) override;
   Async<> retry(std::string run_id) override;
   Async<> forget(std::string run_id) override;
-  Async<> check_log(std::string run_id, std::string task_id) override;
-  Async<> read_log(std::string run_id, std::string task_id, bool follow, http::BodyWriter& out) override;
+  Async<> check_log(std::string run_id, std::string task_id, int attempt) override;
+  Async<> read_log(std::string run_id, std::string task_id, int attempt, bool follow, http::BodyWriter& out) override;
+  Async<> drop_logs(std::string run_namespace, std::vector<TaskRecord> tasks) override;
 
   // One line of JSON for each task and the run as they are, then one for each change, until the run is in a final
   // state.
@@ -132,7 +134,7 @@ class RunController : public RunControl {
     json::object pod;  // what its log is found by
     kube::LogOptions options;
   };
-  Async<TaskLog> log_of(std::string run_id, std::string task_id);
+  Async<TaskLog> log_of(std::string run_id, std::string task_id, int attempt);
   void publish(const Run& run, const RunRows& rows);
 
   Loop& control_;

@@ -79,6 +79,7 @@ TaskRecord stored_record(const std::string& run_id, const engine::TaskRecord& fr
   record.iteration_index = static_cast<int32_t>(from.iteration_index);
   record.iteration_count = static_cast<int32_t>(from.iteration_count);
   record.fingerprint = from.fingerprint;
+  record.cache_note = from.cache_note;
   return record;
 }
 
@@ -156,8 +157,9 @@ void RunRows::write(db::Connection& c, const Run& run, int64_t events, Time now)
     if (task.record->outputs) record.outputs = outputs_json(*task.record->outputs);
     record.state_history = task.history;
     if (const auto pod = pods_.find(record.task_id); pod != pods_.end()) {
-      record.pod_name = pod->second.first;
-      record.pod_uid = pod->second.second;
+      record.pod_name = pod->second.back().first;
+      record.pod_uid = pod->second.back().second;
+      record.earlier_pods.assign(pod->second.begin(), std::prev(pod->second.end()));
     }
   }
   store::write_tasks(c, records);

@@ -29,7 +29,8 @@ class RunRows {
   void add(metadata::Artifact artifact) { artifacts_.push_back(std::move(artifact)); }
   // What the task's log is found by.
   void set_pod(const std::string& task_id, const std::string& name, const std::string& uid) {
-    pods_[task_id] = {name, uid};
+    auto& pods = pods_[task_id];
+    if (pods.empty() || pods.back().second != uid) pods.emplace_back(name, uid);
   }
   void add_cached(std::string fingerprint, std::string task_id, engine::Outputs outputs);
   void begin() { begins_ = true; }
@@ -64,7 +65,8 @@ class RunRows {
   std::vector<metadata::Artifact> artifacts_;
   std::vector<metadata::Link> links_;
   std::vector<Cached> cached_;
-  std::map<std::string, std::pair<std::string, std::string>> pods_;  // name and uid by task id
+  // Name and uid, one of each attempt, by task id.
+  std::map<std::string, std::vector<std::pair<std::string, std::string>>> pods_;
   bool begins_ = false, cancels_ = false;
   std::optional<engine::RunFinished> finished_;
 };

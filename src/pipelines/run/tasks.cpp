@@ -265,11 +265,12 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
     cached = co_await store_.find_cached(run->run.pipeline_name, command.fingerprint);
   }
   if (!cached) {
-    post(run, Event::cache_miss(command.task, command.attempt, clock_.now()));
+    post(run, Event::cache_miss(command.task, command.attempt, clock_.now(),
+                                "missed: no earlier task of this pipeline has its fingerprint"));
     co_return;
   }
   engine::Outputs outputs = outputs_from(cached->outputs);
-  bool whole = true;
+  std::string missing;
   for (const auto& [name, list] : outputs.artifacts) {
     for (const auto& artifact : list.as_array()) {
       const auto uri = string_at(artifact, {"uri"});
@@ -277,13 +278,16 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
       // An artifact that was never written has no file of its own, but its folder exists.
       const auto path = local_path(uri);
       std::error_code error;
-      if (!path || !std::filesystem::exists(path->parent_path(), error)) whole = false;
+      if (!path || !std::filesystem::exists(path->parent_path(), error)) missing = uri;
     }
   }
-  if (whole) {
-    post(run, Event::cache_hit(command.task, command.attempt, clock_.now(), std::move(outputs), cached->task_id));
+  if (missing.empty()) {
+    post(run, Event::cache_hit(command.task, command.attempt, clock_.now(), std::move(outputs), cached->task_id,
+                               fmt::format("hit: the outputs of task {} of run {}", cached->task_id, cached->run_id)));
   } else {
-    post(run, Event::cache_miss(command.task, command.attempt, clock_.now()));
+    post(run, Event::cache_miss(
+                  command.task, command.attempt, clock_.now(),
+                  fmt::format("missed: {} of task {} of run {} is gone", missing, cached->task_id, cached->run_id)));
   }
 }
 

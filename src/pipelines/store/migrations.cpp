@@ -185,13 +185,21 @@ CREATE INDEX recurring_runs_spec ON recurring_runs (spec_hash);
 CREATE INDEX recurring_runs_created_at ON recurring_runs (created_at);
 )sql";
 
+// earlier_pods: "<name> <uid>\n" each.
+constexpr char kAttemptsAndCaching[] = R"sql(
+ALTER TABLE tasks ADD COLUMN earlier_pods TEXT NOT NULL DEFAULT '';
+ALTER TABLE tasks ADD COLUMN cache_note TEXT NOT NULL DEFAULT '';
+ALTER TABLE run_bodies ADD COLUMN disable_caching INTEGER NOT NULL DEFAULT 0;
+ALTER TABLE recurring_runs ADD COLUMN disable_caching INTEGER NOT NULL DEFAULT 0;
+)sql";
+
 }  // namespace
 
 const db::Migrations& Store::migrations() {
   static const db::Migrations kMigrations{
       "pipelines",
       {kTables, "CREATE TABLE run_progress (run_id TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID;",
-       kRecurringRuns}};
+       kRecurringRuns, kAttemptsAndCaching}};
   return kMigrations;
 }
 

@@ -75,6 +75,7 @@ struct PipelineVersionReference {
 struct RuntimeConfig {
   json::object parameters;
   std::string pipeline_root;
+  bool disable_caching = false;  // no task of the run takes from the cache or leaves anything in it
 };
 
 struct StateChange {
@@ -150,6 +151,8 @@ struct TaskRecord {
   Status error;
   std::string pod_name;  // kept when a later write leaves it empty, as is pod_uid
   std::string pod_uid;
+  std::vector<std::pair<std::string, std::string>> earlier_pods;  // name and uid; of earlier attempts. Kept likewise.
+  std::string cache_note;                                         // "hit: …", "missed: …" or "off: …"
   int32_t attempt = 0;
   int32_t iteration_index = -1;  // -1: not an iteration
   int32_t iteration_count = -1;  // -1: not a loop

@@ -143,6 +143,7 @@ Run read_run(db::Rows& rows) {
   out.service_account = rows.string(17);
   out.error = {static_cast<int32_t>(rows.integer(18)), rows.string(19)};
   out.state_history = read_history(rows.text(20));
+  out.runtime_config.disable_caching = rows.integer(21) != 0;
   if (!out.error.empty() && !out.state_history.empty()) out.state_history.back().error = out.error;
   return out;
 }
@@ -171,8 +172,28 @@ RecurringRun read_recurring_run(db::Rows& rows) {
   out.last_fire = time_at(rows, 20);
   out.fires = rows.integer(21);
   out.error = {static_cast<int32_t>(rows.integer(22)), rows.string(23)};
+  out.runtime_config.disable_caching = rows.integer(24) != 0;
   return out;
 }
+
+namespace {
+
+// Each pod once, but for `current`: it may have been written with several batches.
+std::vector<std::pair<std::string, std::string>> read_pods(std::string_view text, std::string_view current) {
+  std::vector<std::pair<std::string, std::string>> pods;
+  for (size_t at = 0; at < text.size();) {
+    const size_t end = std::min(text.find('\n', at), text.size());
+    const auto line = text.substr(at, end - at);
+    at = end + 1;
+    const auto space = line.find(' ');
+    if (space == std::string_view::npos) continue;
+    std::pair<std::string, std::string> pod(line.substr(0, space), line.substr(space + 1));
+    if (pod.second != current && std::find(pods.begin(), pods.end(), pod) == pods.end()) pods.push_back(std::move(pod));
+  }
+  return pods;
+}
+
+}  // namespace
 
 TaskRecord read_task(db::Rows& rows) {
   TaskRecord out;
@@ -198,6 +219,8 @@ TaskRecord read_task(db::Rows& rows) {
   out.inputs = read_object(rows.text(20));
   out.outputs = read_object(rows.text(21));
   out.pod_uid = rows.string(22);
+  out.earlier_pods = read_pods(rows.text(23), out.pod_uid);
+  out.cache_note = rows.string(24);
   if (!out.error.empty() && !out.state_history.empty()) out.state_history.back().error = out.error;
   return out;
 }
