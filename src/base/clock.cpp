@@ -7,6 +7,8 @@
 #include <boost/uuid/random_generator.hpp>
 #include <boost/uuid/uuid_io.hpp>
 #include <fmt/format.h>
+#include <openssl/evp.h>
+#include <openssl/hmac.h>
 #include <openssl/sha.h>
 
 namespace penstock {
@@ -96,9 +98,9 @@ std::string random_suffix(int length) {
   return text;
 }
 
-std::string sha256_hex(std::string_view data) {
-  unsigned char digest[SHA256_DIGEST_LENGTH];
-  SHA256(reinterpret_cast<const unsigned char*>(data.data()), data.size(), digest);
+namespace {
+
+std::string hex_of(const unsigned char (&digest)[SHA256_DIGEST_LENGTH]) {
   std::string text;
   text.reserve(64);
   for (const unsigned char byte : digest) {
@@ -106,6 +108,23 @@ std::string sha256_hex(std::string_view data) {
     text += "0123456789abcdef"[byte & 15];
   }
   return text;
+}
+
+const unsigned char* bytes_of(std::string_view text) { return reinterpret_cast<const unsigned char*>(text.data()); }
+
+}  // namespace
+
+std::string sha256_hex(std::string_view data) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  SHA256(bytes_of(data), data.size(), digest);
+  return hex_of(digest);
+}
+
+std::string hmac_sha256_hex(std::string_view key, std::string_view data) {
+  unsigned char digest[SHA256_DIGEST_LENGTH];
+  unsigned int size = sizeof digest;
+  HMAC(EVP_sha256(), key.data(), static_cast<int>(key.size()), bytes_of(data), data.size(), digest, &size);
+  return hex_of(digest);
 }
 
 }  // namespace penstock

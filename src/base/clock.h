@@ -44,5 +44,6 @@ std::string new_uuid();                        // random, "0b8f…-…"
 std::string uuid_from(std::string_view seed);  // version 5: the same seed gives the same id
 std::string random_suffix(int length = 5);     // as Kubernetes' generateName appends
 std::string sha256_hex(std::string_view data);
+std::string hmac_sha256_hex(std::string_view key, std::string_view data);
 
 }  // namespace penstock

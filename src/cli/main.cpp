@@ -54,6 +54,10 @@ int run_command(int argc, char** argv) {
   up->add_option("--s3-listen", config.s3_listen, "HOST:PORT kept for the S3 interface")
       ->envname("PENSTOCK_S3_LISTEN")
       ->capture_default_str();
+  up->add_option("--webhook", config.webhook, "URL that is told of every change of a run's state")
+      ->envname("PENSTOCK_WEBHOOK");
+  up->add_option("--webhook-secret-file", config.webhook_secret_file, "file with the secret that signs it")
+      ->envname("PENSTOCK_WEBHOOK_SECRET_FILE");
   up->add_flag("--insecure", config.insecure, "listen beyond loopback though nobody has to log in")
       ->envname("PENSTOCK_INSECURE");
   up->callback([&] { status = cli::up(config); });

@@ -84,6 +84,10 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       config.sandbox = text_value();
     else if (key == "log_level")
       config.log_level = text_value();
+    else if (key == "webhook")
+      config.webhook = text_value();
+    else if (key == "webhook_secret_file")
+      config.webhook_secret_file = text_value();
     else if (key == "caching")
       config.caching = value.is_bool() ? value.get_bool() : true;
     else if (key == "insecure")

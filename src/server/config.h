@@ -28,10 +28,12 @@ struct Config {
   std::string python;            // empty: the first python3 in PATH
   std::string sandbox = "auto";  // auto: where the machine allows it; none: plain processes
   std::string log_level = "info";
-  bool caching = true;            // false: no task takes from the cache or leaves anything in it
-  bool insecure = false;          // listen beyond loopback though nobody has to log in
-  std::optional<double> cpus;     // instead of what the machine has
-  std::optional<int64_t> memory;  // bytes
+  std::string webhook;                        // URL that is told of runs' changes; empty: none
+  std::filesystem::path webhook_secret_file;  // whose content signs what it is told
+  bool caching = true;                        // false: no task takes from the cache or leaves anything in it
+  bool insecure = false;                      // listen beyond loopback though nobody has to log in
+  std::optional<double> cpus;                 // instead of what the machine has
+  std::optional<int64_t> memory;              // bytes
   std::optional<int> gpus;
 };
 

@@ -8,6 +8,8 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <fstream>
+
 #include <boost/asio/use_future.hpp>
 #include <prometheus/counter.h>
 #include <prometheus/registry.h>
@@ -25,8 +27,9 @@
 #include "node/volumes.h"
 #include "objects/store.h"
 #include "pipelines/api/api.h"
-#include "pipelines/engine/engine.h"
 #include "pipelines/api/recurring_scheduler.h"
+#include "pipelines/engine/engine.h"
+#include "pipelines/notify/webhook.h"
 #include "pipelines/run/controller.h"
 
 namespace penstock::server {
@@ -119,6 +122,20 @@ pipelines::RunOptions run_options(const Config& config, bool sandbox) {
   return options;
 }
 
+pipelines::WebhookOptions webhook_options(const Config& config) {
+  pipelines::WebhookOptions options;
+  options.url = config.webhook;
+  if (config.webhook_secret_file.empty()) return options;
+  std::ifstream file(config.webhook_secret_file);
+  std::getline(file, options.secret);
+  if (options.secret.empty()) {
+    throw Error(Code::InvalidArgument,
+                fmt::format("the webhook's secret cannot be read from {}", config.webhook_secret_file.string()),
+                "webhook-secret-file");
+  }
+  return options;
+}
+
 std::shared_ptr<const ir::Pipeline> read_spec(json::value spec, json::value platform) {
   return ir::from_json(std::move(spec), std::move(platform));
 }
@@ -143,7 +160,8 @@ struct Server::Parts {
         specs({read_spec, engine::validate_parameters}),
         objects(config.data / "objects"),
         runs(control, api, agent, store, artifacts, specs, clock, pool, run_options(config, sandbox_problem.empty())),
-        recurring(control, api_context(), clock) {
+        recurring(control, api_context(), clock),
+        webhook(control, store, clock, webhook_options(config)) {
     for (int i = 0; i < request_threads(); ++i) loops.push_back(std::make_unique<Loop>(fmt::format("http-{}", i)));
     try {
       begin();
@@ -162,6 +180,8 @@ struct Server::Parts {
         recurring.run_ended(run.recurring_run_id);
         give_back_memory();
       });
+      runs.set_on_changed([this] { webhook.changed(); });
+      co_await webhook.start();
       co_await runs.start();
       co_await agent.start();
       recurring.start();
@@ -190,6 +210,7 @@ struct Server::Parts {
     quiet.cancel();
     co_await recurring.stop();
     co_await runs.stop();
+    co_await webhook.stop();
     co_await agent.stop();
     co_await api.flush();
   }
@@ -214,6 +235,7 @@ struct Server::Parts {
   objects::Store objects;
   pipelines::RunController runs;
   pipelines::RecurringScheduler recurring;
+  pipelines::WebhookNotifier webhook;
   Timer quiet{control.executor()};
   prometheus::Registry registry;
   http::Router router;

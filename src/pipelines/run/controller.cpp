@@ -420,6 +420,7 @@ void RunController::written(const RunPtr& run, const RunRows& rows) {
   if (const auto state = rows.state()) {
     run->run.state = *state;
     run->run.error = rows.error();
+    if (on_changed_) on_changed_();
   }
   for (const auto& cached : rows.cached()) {
     const auto at = fresh_cached_.find({run->run.pipeline_name, cached.fingerprint});

@@ -69,6 +69,8 @@ class RunController : public RunControl {
 
   size_t active_runs() const { return active_.size(); }
   // Called on the control loop when a run has come to its end; set before start().
+  // Likewise, when a run's state has changed in the database.
+  void set_on_changed(std::function<void()> on_changed) { on_changed_ = std::move(on_changed); }
   void set_on_ended(std::function<void(const Run&)> on_ended) { on_ended_ = std::move(on_ended); }
 
  private:
@@ -147,6 +149,7 @@ class RunController : public RunControl {
   BlockingPool& pool_;
   RunOptions options_;
   std::function<void(const Run&)> on_ended_;
+  std::function<void()> on_changed_;
   TaskFolders folders_;
   Journal journal_;
   Scope scope_;

@@ -199,7 +199,9 @@ const db::Migrations& Store::migrations() {
   static const db::Migrations kMigrations{
       "pipelines",
       {kTables, "CREATE TABLE run_progress (run_id TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID;",
-       kRecurringRuns, kAttemptsAndCaching}};
+       kRecurringRuns, kAttemptsAndCaching,
+       "CREATE TABLE run_notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL, run_id TEXT NOT NULL, "
+       "state TEXT NOT NULL, at INTEGER NOT NULL);"}};
   return kMigrations;
 }
 

@@ -38,6 +38,15 @@ struct EventLog {
 };
 EventLog read_events(db::Connection& connection, std::string_view run_id);
 void write_progress(db::Connection& connection, std::string_view run_id, int64_t events);
+// A run's change to `state`.
+struct RunNote {
+  int64_t seq = 0;
+  std::string delivery;  // 32 hexadecimal digits
+  std::string run_id;
+  std::string state;
+  Time at{};
+  std::optional<Run> run;  // as it is now; none when it was deleted
+};
 void delete_events(db::Connection& connection, std::string_view run_id);
 
 // Inserts or replaces rows by (run_id, task_id). A change of `state` is added to the row's state history, with the
@@ -129,6 +138,11 @@ class Store {
   Async<> record_fire(std::string id, Time scheduled, int64_t fires, Status error);
   // How many of its runs are not in a final state.
   Async<int64_t> count_active_runs(std::string recurring_run_id);
+
+  // --- notes of runs' changes (../notify) ---
+  Async<> note_run_changes(bool wanted);                       // from now on, in each change's own transaction
+  Async<std::vector<store::RunNote>> run_notes(int64_t most);  // the oldest
+  Async<> drop_run_note(int64_t seq);
 
   // --- a run's tasks, events and the cache ---
   Async<> append_events(std::string run_id, int64_t first_seq, std::vector<std::string> events);  // Relaxed
