@@ -1,5 +1,8 @@
 """What steps print, while they run and afterwards."""
+import time
 import urllib.request
+
+import pytest
 
 from conftest import shell
 from test_bad_input import log_of, running
@@ -77,3 +80,19 @@ def test_the_logs_of_a_run_go_with_it(server):
     assert server.request('DELETE', f'/apis/v2beta1/runs/{run["run_id"]}').status == 200
     assert not mine & logs()
     assert log_of(server, others['step-0'][0]).text == 'stays\n'
+
+
+def test_old_runs_go_by_themselves(new_server):
+    one = new_server(['--archive-runs-after', '1s', '--delete-archived-runs-after', '1s'])
+    run, tasks = one.run(shell('echo short-lived'))
+    assert list((one.data / 'logs').rglob('*.log'))
+    deadline = time.monotonic() + 60
+    while one.get(f'/apis/v2beta1/runs/{run["run_id"]}').status != 404 or list((one.data / 'logs').rglob('*.log')):
+        assert time.monotonic() < deadline
+        time.sleep(0.05)
+
+
+def test_a_time_that_is_none(new_server):
+    for option in ('--archive-runs-after', '--delete-archived-runs-after'):
+        with pytest.raises(AssertionError, match='is no time'):
+            new_server([option, 'soon'])

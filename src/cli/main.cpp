@@ -58,6 +58,11 @@ int run_command(int argc, char** argv) {
       ->envname("PENSTOCK_WEBHOOK");
   up->add_option("--webhook-secret-file", config.webhook_secret_file, "file with the secret that signs it")
       ->envname("PENSTOCK_WEBHOOK_SECRET_FILE");
+  up->add_option("--archive-runs-after", config.archive_runs_after, "archive runs so long after their end: 30d")
+      ->envname("PENSTOCK_ARCHIVE_RUNS_AFTER");
+  up->add_option("--delete-archived-runs-after", config.delete_archived_runs_after,
+                 "delete archived runs, with artifacts and logs, so long after their end: 90d")
+      ->envname("PENSTOCK_DELETE_ARCHIVED_RUNS_AFTER");
   up->add_flag("--insecure", config.insecure, "listen beyond loopback though nobody has to log in")
       ->envname("PENSTOCK_INSECURE");
   up->callback([&] { status = cli::up(config); });

@@ -196,6 +196,30 @@ Async<Store::Page> Store::list(db::ListRequest request) {
   });
 }
 
+namespace {
+
+constexpr std::string_view kOnlyOfRun =
+    " FROM artifacts WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM artifact_links l WHERE l.artifact_id = "
+    "artifacts.artifact_id AND l.run_id <> ?1) AND NOT EXISTS (SELECT 1 FROM artifacts o WHERE o.uri = artifacts.uri "
+    "AND "
+    "o.run_id <> ?1)";
+
+}  // namespace
+
+void delete_only_of_run(db::Connection& c, std::string_view run_id) {
+  c.execute(fmt::format("DELETE{}", kOnlyOfRun), run_id);
+  c.execute("DELETE FROM artifact_links WHERE run_id = ?", run_id);
+}
+
+Async<std::vector<std::string>> Store::only_of_run(std::string run_id) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    std::vector<std::string> uris;
+    db::Rows rows = c.query(fmt::format("SELECT uri{}", kOnlyOfRun), run_id);
+    while (rows.next()) uris.push_back(rows.string(0));
+    return uris;
+  });
+}
+
 Async<std::vector<Artifact>> Store::of_run(std::string run_id) {
   co_return co_await database_.read([&](db::Connection& c) {
     return all(

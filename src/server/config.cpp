@@ -88,6 +88,10 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       config.webhook = text_value();
     else if (key == "webhook_secret_file")
       config.webhook_secret_file = text_value();
+    else if (key == "archive_runs_after")
+      config.archive_runs_after = text_value();
+    else if (key == "delete_archived_runs_after")
+      config.delete_archived_runs_after = text_value();
     else if (key == "caching")
       config.caching = value.is_bool() ? value.get_bool() : true;
     else if (key == "insecure")
@@ -103,7 +107,23 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
   }
 }
 
+std::chrono::seconds parse_duration(std::string_view text, std::string_view option) {
+  if (text.empty()) return std::chrono::seconds(0);
+  int64_t count = 0;
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
+  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
+  const int64_t seconds = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 0;
+  if (error != std::errc() || count <= 0 || count > 1'000'000'000 / std::max<int64_t>(1, seconds) || seconds == 0) {
+    throw Error(Code::InvalidArgument,
+                fmt::format("{}: \"{}\" is no time; write it as 90s, 15m, 12h or 30d", option, text),
+                std::string(option));
+  }
+  return std::chrono::seconds(count * seconds);
+}
+
 void check_config(Config& config) {
+  parse_duration(config.archive_runs_after, "archive-runs-after");
+  parse_duration(config.delete_archived_runs_after, "delete-archived-runs-after");
   if (config.data.empty()) {
     const char* home = std::getenv("HOME");
     if (home == nullptr || *home == 0) throw invalid("HOME is not set: say --data DIR");

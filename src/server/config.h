@@ -30,6 +30,8 @@ struct Config {
   std::string log_level = "info";
   std::string webhook;                        // URL that is told of runs' changes; empty: none
   std::filesystem::path webhook_secret_file;  // whose content signs what it is told
+  std::string archive_runs_after;             // since a run's end: "30d"; empty: never
+  std::string delete_archived_runs_after;     // likewise
   bool caching = true;                        // false: no task takes from the cache or leaves anything in it
   bool insecure = false;                      // listen beyond loopback though nobody has to log in
   std::optional<double> cpus;                 // instead of what the machine has
@@ -40,6 +42,9 @@ struct Config {
 // Reads a YAML file with the members of Config by their names (`s3-listen` or `s3_listen`). Throws InvalidArgument
 // naming the file and the key.
 void read_config_file(const std::filesystem::path& file, Config& config);
+
+// "90s", "15m", "12h", "30d". Throws InvalidArgument naming `option`; nothing is no time, 0.
+std::chrono::seconds parse_duration(std::string_view text, std::string_view option);
 
 // Fills in the data folder and refuses what doesn't fit together. Throws InvalidArgument or PermissionDenied.
 void check_config(Config& config);

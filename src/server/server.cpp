@@ -28,6 +28,7 @@
 #include "objects/store.h"
 #include "pipelines/api/api.h"
 #include "pipelines/api/recurring_scheduler.h"
+#include "pipelines/api/retention.h"
 #include "pipelines/engine/engine.h"
 #include "pipelines/notify/webhook.h"
 #include "pipelines/run/controller.h"
@@ -161,7 +162,10 @@ struct Server::Parts {
         objects(config.data / "objects"),
         runs(control, api, agent, store, artifacts, specs, clock, pool, run_options(config, sandbox_problem.empty())),
         recurring(control, api_context(), clock),
-        webhook(control, store, clock, webhook_options(config)) {
+        webhook(control, store, clock, webhook_options(config)),
+        retention(control, api_context(), clock,
+                  {parse_duration(config.archive_runs_after, "archive-runs-after"),
+                   parse_duration(config.delete_archived_runs_after, "delete-archived-runs-after")}) {
     for (int i = 0; i < request_threads(); ++i) loops.push_back(std::make_unique<Loop>(fmt::format("http-{}", i)));
     try {
       begin();
@@ -185,6 +189,7 @@ struct Server::Parts {
       co_await runs.start();
       co_await agent.start();
       recurring.start();
+      retention.start();
     });
     add_routes();
     const auto endpoint = parse_endpoint(config.listen, "listen");
@@ -208,6 +213,7 @@ struct Server::Parts {
   // Processes run on.
   Async<> end() {
     quiet.cancel();
+    co_await retention.stop();
     co_await recurring.stop();
     co_await runs.stop();
     co_await webhook.stop();
@@ -236,6 +242,7 @@ struct Server::Parts {
   pipelines::RunController runs;
   pipelines::RecurringScheduler recurring;
   pipelines::WebhookNotifier webhook;
+  pipelines::Retention retention;
   Timer quiet{control.executor()};
   prometheus::Registry registry;
   http::Router router;

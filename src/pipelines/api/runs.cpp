@@ -1,3 +1,4 @@
+#include "pipelines/api/delete_run.h"
 #include "pipelines/api/messages.h"
 #include "pipelines/api/new_run.h"
 #include "pipelines/api/routes.h"
@@ -86,10 +87,7 @@ Async<Response> list(const ApiContext& context, Request& request) {
 
 Async<Response> remove(const ApiContext& context, Request& request) {
   const Run run = co_await context.store.get_run(param(request, "run_id"));
-  co_await context.runs.forget(run.run_id);
-  const auto tasks = co_await context.store.list_tasks(run.run_id);
-  co_await context.store.delete_run(run.run_id);
-  co_await context.runs.drop_logs(run.name_space, tasks);
+  co_await delete_run(context, run, bool_query(request, "delete_artifacts"));
   co_return empty_reply();
 }
 

@@ -47,6 +47,7 @@ struct RunNote {
   Time at{};
   std::optional<Run> run;  // as it is now; none when it was deleted
 };
+void delete_run(db::Connection& connection, std::string_view run_id);  // with its tasks and events; NotFound
 void delete_events(db::Connection& connection, std::string_view run_id);
 
 // Inserts or replaces rows by (run_id, task_id). A change of `state` is added to the row's state history, with the
@@ -120,6 +121,9 @@ class Store {
   // `experiment_id` may be empty: all.
   Async<Page<Run>> list_runs(std::string experiment_id, db::ListRequest request);
   Async<> delete_run(std::string run_id);  // with its tasks and events
+  // Archives runs that ended before; returns how many.
+  Async<int64_t> archive_runs(Time ended_before, int64_t most);
+  Async<std::vector<Run>> archived_runs(Time ended_before, int64_t most);
   Async<> archive_run(std::string run_id);
   Async<> unarchive_run(std::string run_id);  // FailedPrecondition in an archived experiment
   Async<> set_run_state(std::string run_id, RunState state, Status error, Time at);
