@@ -142,6 +142,20 @@ class Server:
         assert run['state'] in FINAL, run
         return run
 
+    def ends_within(self, run_id, seconds):
+        """Whether the run comes to a final state in that time."""
+        deadline = time.monotonic() + seconds
+        with urllib.request.urlopen(f'{self.url}/apis/v2beta1/runs/{run_id}:watch', timeout=seconds) as stream:
+            try:
+                for line in stream:
+                    if json.loads(line).get('run', {}).get('state') in FINAL:
+                        return True
+                    if time.monotonic() > deadline:
+                        return False
+            except TimeoutError:
+                return False
+        return True
+
     def wait_for(self, run_id, predicate, timeout=60):
         """Follows the run's change stream until `predicate(event)` holds."""
         with urllib.request.urlopen(f'{self.url}/apis/v2beta1/runs/{run_id}:watch', timeout=timeout) as stream:

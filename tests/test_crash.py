@@ -8,6 +8,7 @@ import signal
 import socket
 import subprocess
 import tempfile
+import threading
 import urllib.request
 import uuid
 
@@ -368,3 +369,50 @@ def test_watches_that_are_abandoned_do_no_harm(server):
                 pass
         assert server.get(f'/apis/v2beta1/runs/{run_id}').json['run_id'] == run_id
     assert server.wait(run_id)['state'] == 'SUCCEEDED'
+
+
+def test_killed_again_and_again_under_500_tasks(new_server):
+    """Each task knocks once at a door of ours: whatever happens to the server, 500 different ones come."""
+    listener = socket.create_server(('127.0.0.1', 0), backlog=512)
+    came = []
+
+    def listen():
+        while True:
+            connection, _ = listener.accept()
+            with connection, connection.makefile() as lines:
+                word = lines.readline().strip()
+            if word == 'enough':
+                return
+            came.append(word)
+
+    door = threading.Thread(target=listen)
+    door.start()
+    port = listener.getsockname()[1]
+    knock = f'exec 3<>/dev/tcp/127.0.0.1/{port}; echo "$0" >&3; sleep 0.0$((RANDOM % 10))'
+    spec = loop_spec(list(range(500)))
+    spec['components']['comp-work']['inputDefinitions'] = {'parameters': {'item': {'parameterType': 'NUMBER_INTEGER'}}}
+    spec['components']['comp-loop']['dag']['tasks']['work']['inputs'] = {
+        'parameters': {'item': {'componentInputParameter': 'item'}}}
+    spec['deploymentSpec']['executors']['exec-work']['container'].update(
+        command=['bash', '-ec', knock], args=["{{$.inputs.parameters['item']}}"])
+    one = new_server()
+    pick = random.Random(5)
+    run_id = one.submit(spec)
+    kills = 0
+    try:
+        while True:
+            ended = one.ends_within(run_id, pick.uniform(0.05, 0.4))
+            if ended:
+                break
+            restart(one)
+            kills += 1
+        assert one.wait(run_id)['state'] == 'SUCCEEDED'
+        work = one.tasks(run_id)['work']
+        assert len(work) == 500 and {task['state'] for task in work} == {'SUCCEEDED'}
+    finally:
+        with socket.create_connection(('127.0.0.1', port)) as connection:
+            connection.sendall(b'enough\n')
+        door.join()
+        listener.close()
+    assert kills > 1
+    assert sorted(came, key=int) == [str(i) for i in range(500)]

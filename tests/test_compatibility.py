@@ -1,0 +1,84 @@
+"""docs/compatibility.md says what is so."""
+import importlib
+import json
+import os
+import re
+import subprocess
+
+import pytest
+
+from conftest import ROOT
+
+TEXT = (ROOT / 'docs/compatibility.md').read_text()
+UPSTREAM = os.environ.get('PENSTOCK_UPSTREAM_PYTHON')
+
+
+def table(heading):
+    section = TEXT.split(f'\n## {heading}\n')[1].split('\n## ')[0]
+    rows = [[cell.strip() for cell in line.strip('|').split('|')] for line in section.splitlines() if line.startswith('|')]
+    return rows[2:]
+
+
+def nothing_there(answer):
+    return answer.status == 405 or (answer.status == 404 and 'there is nothing at' in answer.text)
+
+
+def test_endpoints(server):
+    rows = table('REST')
+    assert len(rows) > 60
+    for method, path, state, _ in rows:
+        assert state in ('served', 'missing')
+        target = re.sub(r'\{\w+\}', '00000000-0000-0000-0000-000000000000', path.strip('`'))
+        for prefix in ('', '/pipeline'):
+            answer = server.request(method, prefix + target, b'' if method in ('POST', 'PATCH') else None)
+            assert nothing_there(answer) == (state == 'missing'), (method, target, state, answer.status, answer.text)
+            assert answer.status < 500
+
+
+def test_every_route_is_listed():
+    """What the code adds below /apis/v2beta1 stands in the table."""
+    listed = {(method, re.sub(r'\{\w+\}', '{}', path.strip('`'))) for method, path, state, _ in table('REST')}
+    found = set()
+    for file in (ROOT / 'src/pipelines/api').glob('*.cpp'):
+        for method, path in re.findall(r'routes\.add\(Method::(\w+), "([^"]+)"', file.read_text()):
+            found.add((method.upper(), re.sub(r'\{\w+\}', '{}', '/apis/v2beta1' + path)))
+    assert len(found) > 40
+    assert found <= listed, found - listed
+
+
+def test_ir_fields():
+    """A field that is served is read by the code, and one that is missing is not."""
+    code = ''.join(file.read_text() for folder in ('ir', 'engine', 'run')
+                   for file in (ROOT / 'src/pipelines' / folder).glob('*.cpp') if not file.name.endswith('_test.cpp'))
+    rows = table('IR')
+    assert len(rows) > 50
+    for field, state, _ in rows:
+        assert (f'"{field.strip("`")}"' in code) == (state != 'missing'), field
+
+
+@pytest.mark.skipif(not UPSTREAM, reason='PENSTOCK_UPSTREAM_PYTHON names no Python with the upstream kfp')
+def test_python_names(tmp_path):
+    script = '''
+import importlib, inspect, json, sys
+names = {}
+for path in json.loads(sys.argv[1]):
+    head, _, last = path.rpartition('.')
+    thing = getattr(importlib.import_module(head), last) if last[:1].isupper() else importlib.import_module(path)
+    public = getattr(thing, '__all__', None) or [n for n in dir(thing) if not n.startswith('_')]
+    # Without what a module merely imports.
+    names[path] = [n for n in public if not inspect.ismodule(getattr(thing, n))]
+print(json.dumps(names))
+'''
+    rows = table('Python')
+    paths = [row[0].strip('`') for row in rows]
+    env = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    done = subprocess.run([UPSTREAM, '-W', 'ignore', '-c', script, json.dumps(paths)], env=dict(env, HOME=str(tmp_path)),
+                          stdout=subprocess.PIPE, text=True, check=True, timeout=60)
+    upstream = json.loads(done.stdout)
+    for row in rows:
+        path = row[0].strip('`')
+        head, _, last = path.rpartition('.')
+        ours = getattr(importlib.import_module(head), last) if last[:1].isupper() else importlib.import_module(path)
+        # Attributes of instances are no attributes of their class.
+        missing = {name for name in upstream[path] if not hasattr(ours, name)} - {'name'}
+        assert missing == set(re.findall(r'`(\w+)`', row[2])), path
