@@ -4,6 +4,7 @@
     ./dev bench tasks       no-op shell tasks: independent and in a chain, with and without the sandbox
     ./dev bench python      Python function tasks in a chain
     ./dev bench api         run creations and lists
+    ./dev bench scale       a loop of 10,000 steps with lists meanwhile, a run of 2,000 tasks, lists of 200,000 runs
 """
 import concurrent.futures
 import http.client
@@ -15,6 +16,7 @@ import statistics
 import subprocess
 import sys
 import tempfile
+import threading
 import time
 
 ROOT = pathlib.Path(__file__).resolve().parent.parent
@@ -194,16 +196,78 @@ def bench_api():
               '[aim 2000]', flush=True)
 
     with_server(['--sandbox', 'none'], use)
-    print('lists with 100,000 runs stored (milliseconds a page; aim 10):', flush=True)
+    print_lists(100_000)
+
+
+def print_lists(runs):
+    print(f'lists with {runs:,} runs stored (milliseconds a page; aim 10):', flush=True)
     output = subprocess.run([BUILD / 'src/pipelines/pipelines_tests', '-ns', '-tc=speed with*'], check=True,
-                            stdout=subprocess.PIPE, text=True).stdout
+                            stdout=subprocess.PIPE, text=True, env=dict(os.environ, PENSTOCK_BENCH_RUNS=str(runs))).stdout
     print('\n'.join('  ' + line for line in output.splitlines() if 'doctest' not in line and '====' not in line))
 
 
+def memory_of(pid):
+    """Resident bytes."""
+    with open(f'/proc/{pid}/status') as status:
+        return next(int(line.split()[1]) * 1024 for line in status if line.startswith('VmRSS:'))
+
+
+def loop_spec(count):
+    spec = no_op_spec(1, False)
+    spec['components']['loop'] = {
+        'dag': spec['root']['dag'],
+        'inputDefinitions': {'parameters': {'item': {'parameterType': 'NUMBER_INTEGER'}}}}
+    spec['root'] = {'dag': {'tasks': {'loop': {
+        'taskInfo': {'name': 'loop'}, 'componentRef': {'name': 'loop'},
+        'parameterIterator': {'itemInput': 'item', 'items': {'raw': json.dumps(list(range(count)))}}}}}}
+    return spec
+
+
+def bench_scale():
+    def use(server):
+        timed_run(server, no_op_spec(100, False))
+        before = memory_of(server.process.pid)
+        took, done, most = [], threading.Event(), [before]
+
+        def ask():
+            while not done.wait(0.02):
+                began = time.monotonic()
+                assert server.get('/apis/v2beta1/runs?page_size=20&sort_by=created_at%20desc').status == 200
+                took.append((time.monotonic() - began) * 1000)
+                most[0] = max(most[0], memory_of(server.process.pid))
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        count = 10_000
+        try:
+            whole = timed_run(server, loop_spec(count))
+        finally:
+            done.set()
+            asking.join()
+        took.sort()
+        print(f'a loop of {count:,} steps: {whole / 1000:.1f} s, at most {(most[0] - before) / count:.0f} bytes of memory a '
+              f'step ({before >> 20} MiB before, {most[0] >> 20} at most)')
+        print(f'lists meanwhile: median {statistics.median(took):.1f} ms, 99% {took[int(len(took) * 0.99)]:.1f} ms, '
+              f'worst {took[-1]:.1f} ms [want <= 50 ms]', flush=True)
+        run_id = server.submit(no_op_spec(2000, False))
+        server.wait(run_id)
+        for what in ('', '?view=FULL'):
+            times = []
+            for _ in range(5):
+                began = time.monotonic()
+                server.request('GET', f'/apis/v2beta1/runs/{run_id}{what}')
+                times.append((time.monotonic() - began) * 1000)
+            print(f'a run of 2,000 tasks, whole{" (FULL)" if what else ""}: {statistics.median(times):.1f} ms, as JSON in '
+                  'Python [want <= 100 ms]', flush=True)
+
+    with_server(['--sandbox', 'none'], use)
+    print_lists(200_000)
+
+
 if __name__ == '__main__':
-    names = sys.argv[1:] or ['tasks', 'python', 'api']
+    names = sys.argv[1:] or ['tasks', 'python', 'api', 'scale']
     for name in names:
-        known = {'tasks': bench_tasks, 'python': bench_python, 'api': bench_api}
+        known = {'tasks': bench_tasks, 'python': bench_python, 'api': bench_api, 'scale': bench_scale}
         if name not in known:
             sys.exit(f'there is no benchmark {name}: {", ".join(known)}')
         known[name]()

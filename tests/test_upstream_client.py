@@ -62,7 +62,9 @@ def test_features(server, tmp_path):
     assert server.tasks(runs['ends'][0])['anyway'][0]['state'] == 'SUCCEEDED'
     assert 'activeDeadlineSeconds, 1' in runs['deadline'][1]
     assert 'DeadlineExceeded' in runs['task-timeout'][1]
-    assert outputs(server.tasks(runs['platform'][0])['surroundings'][0]) == {'Output': 'read me'}
+    task, = server.tasks(runs['platform'][0])['surroundings']
+    assert outputs(task) == {'Output': 'read me'}
+    assert task['status_metadata']['custom_properties']['not_applied'] == 'tolerations, imagePullPolicy, imagePullSecret'
     assert outputs(server.tasks(runs['task-config'][0])['passes-on'][0]) == {'Output': 'settings'}
     attempts = server.tasks(runs['retries'][0])['second-time']
     assert [task['state'] for task in attempts] == ['SUCCEEDED']

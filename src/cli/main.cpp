@@ -63,6 +63,9 @@ int run_command(int argc, char** argv) {
   up->add_option("--delete-archived-runs-after", config.delete_archived_runs_after,
                  "delete archived runs, with artifacts and logs, so long after their end: 90d")
       ->envname("PENSTOCK_DELETE_ARCHIVED_RUNS_AFTER");
+  up->add_option("--time-zone", config.time_zone, "of cron expressions that name none")
+      ->envname("PENSTOCK_TIME_ZONE")
+      ->capture_default_str();
   up->add_flag("--insecure", config.insecure, "listen beyond loopback though nobody has to log in")
       ->envname("PENSTOCK_INSECURE");
   up->callback([&] { status = cli::up(config); });

@@ -92,6 +92,8 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       config.archive_runs_after = text_value();
     else if (key == "delete_archived_runs_after")
       config.delete_archived_runs_after = text_value();
+    else if (key == "time_zone")
+      config.time_zone = text_value();
     else if (key == "caching")
       config.caching = value.is_bool() ? value.get_bool() : true;
     else if (key == "insecure")

@@ -32,6 +32,7 @@ struct Config {
   std::filesystem::path webhook_secret_file;  // whose content signs what it is told
   std::string archive_runs_after;             // since a run's end: "30d"; empty: never
   std::string delete_archived_runs_after;     // likewise
+  std::string time_zone = "UTC";              // of cron expressions that name none
   bool caching = true;                        // false: no task takes from the cache or leaves anything in it
   bool insecure = false;                      // listen beyond loopback though nobody has to log in
   std::optional<double> cpus;                 // instead of what the machine has

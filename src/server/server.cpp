@@ -161,7 +161,7 @@ struct Server::Parts {
         specs({read_spec, engine::validate_parameters}),
         objects(config.data / "objects"),
         runs(control, api, agent, store, artifacts, specs, clock, pool, run_options(config, sandbox_problem.empty())),
-        recurring(control, api_context(), clock),
+        recurring(control, api_context(), clock, config.time_zone),
         webhook(control, store, clock, webhook_options(config)),
         retention(control, api_context(), clock,
                   {parse_duration(config.archive_runs_after, "archive-runs-after"),

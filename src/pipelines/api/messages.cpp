@@ -418,7 +418,10 @@ json::object task_json(const TaskRecord& task, const std::vector<std::string>& c
   put_text(out, "state", task.state);
   json::object status;
   put_text(status, "message", task.error.message);
-  if (!task.cache_note.empty()) status["custom_properties"] = json::object{{"cache", task.cache_note}};
+  json::object properties;
+  put_text(properties, "cache", task.cache_note);
+  put_text(properties, "not_applied", task.not_applied);
+  if (!properties.empty()) status["custom_properties"] = std::move(properties);
   if (!status.empty()) out["status_metadata"] = std::move(status);
   json::array history;
   for (const StateChange& change : task.state_history) history.push_back(state_change_fields().write(change));

@@ -4,6 +4,7 @@
 
 #include "pipelines/api/new_run.h"
 #include "pipelines/api/routes.h"
+#include "pipelines/schedule/cron.h"
 #include "pipelines/schedule/macros.h"
 #include "pipelines/schedule/trigger.h"
 
@@ -51,7 +52,9 @@ RecurringScheduler::RecurringScheduler(Loop& control, const ApiContext& context,
       clock_(clock),
       zone_(std::move(zone)),
       scope_(control.executor(), "recurring runs"),
-      wake_(control.executor()) {}
+      wake_(control.executor()) {
+  static_cast<void>(Cron("@daily", zone_));  // throws when there is no such zone
+}
 
 void RecurringScheduler::start() {
   scope_.spawn([this] { return run(); });

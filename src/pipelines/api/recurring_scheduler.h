@@ -16,7 +16,7 @@ namespace penstock::pipelines {
 
 class RecurringScheduler : public RecurringControl {
  public:
-  // `zone`: of cron expressions that name none.
+  // `zone`: of cron expressions that name none. Throws InvalidArgument when there is none of that name.
   RecurringScheduler(Loop& control, const ApiContext& context, const Clock& clock, std::string zone = "UTC");
 
   void start();

@@ -44,6 +44,17 @@ json::object cron(std::string_view text) { return {{"cron_schedule", {{"cron", t
 
 }  // namespace
 
+TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: the server's time zone holds where none is named") {
+  RecurringScheduler seoul(loop, context, clock, "Asia/Seoul");
+  CHECK_THROWS_AS(RecurringScheduler(loop, context, clock, "Mars/Olympus"), Error);
+  make(message(cron("0 0 9 * * *")));
+  make(message(cron("TZ=Europe/Paris 0 30 9 * * *")));
+  // Nine o'clock in Seoul is midnight of UTC, half past nine in Paris half past eight.
+  CHECK(wait(seoul.tick()) == parse_time("2026-03-02T00:00:00Z"));
+  clock.advance(std::chrono::hours(15));
+  CHECK(wait(seoul.tick()) == parse_time("2026-03-02T08:30:00Z"));
+}
+
 TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: made, read, listed, disabled, enabled, deleted") {
   json::object body = message(cron("0 0 * * * *"));
   body["max_concurrency"] = "3";

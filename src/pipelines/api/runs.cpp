@@ -27,6 +27,8 @@ Async<Response> create(const ApiContext& context, Request& request) {
   co_return json_text(run_text(std::move(answer), spec));
 }
 
+constexpr size_t kManyTasks = 200;
+
 // DEFAULT, or FULL with the tasks in their newer form.
 bool full_view(const Request& request) {
   const std::string view = request.query_or("view", "DEFAULT");
@@ -51,13 +53,23 @@ Async<Response> get(const ApiContext& context, Request& request) {
   static_cast<Run&>(run) = co_await context.store.get_run(param(request, "run_id"));
   const std::vector<TaskRecord> tasks = co_await context.store.list_tasks(run.run_id);
   run.task_count = static_cast<int32_t>(tasks.size());
-  if (!tasks.empty()) run.run_details["task_details"] = task_details(tasks);
-  if (full && !tasks.empty()) run.tasks = full_tasks(tasks);
   std::string spec;
   if (run.pipeline_version_reference.pipeline_version_id.empty()) {
     spec = co_await context.store.get_spec(run.spec_hash);
   }
-  co_return json_text(run_text(std::move(run), spec));
+  const auto write = [&] {
+    if (!tasks.empty()) run.run_details["task_details"] = task_details(tasks);
+    if (full && !tasks.empty()) run.tasks = full_tasks(tasks);
+    return run_text(std::move(run), spec);
+  };
+  // Thousands of tasks take a while, and others wait for this loop.
+  std::string text;
+  if (tasks.size() > kManyTasks) {
+    text = co_await context.blocking.run(write);
+  } else {
+    text = write();
+  }
+  co_return json_text(std::move(text));
 }
 
 Async<Response> list(const ApiContext& context, Request& request) {

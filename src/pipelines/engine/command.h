@@ -50,11 +50,12 @@ struct TaskRecord {
   // COLLECTED_INPUTS or TASK_FINAL_STATUS_OUTPUT; producer the name of the sibling task, where there is one. Of an
   // iteration only its item. Null when there are none. Shared with the later records of the task.
   std::shared_ptr<const json::object> inputs;
-  std::shared_ptr<const Outputs> outputs;  // null while there are none
-  TaskError error;                         // message empty when there is none
-  std::string fingerprint;                 // of a task that may be cached
-  std::string cache_note;                  // of a container's task: why the cache was used, or was not
-  std::string cached_from;                 // CACHED: the task id whose outputs these are
+  std::shared_ptr<const Outputs> outputs;          // null while there are none
+  TaskError error;                                 // message empty when there is none
+  std::string fingerprint;                         // of a task that may be cached
+  std::shared_ptr<const std::string> not_applied;  // settings that change nothing here; null: none
+  std::string cache_note;                          // of a container's task: why the cache was used, or was not
+  std::string cached_from;                         // CACHED: the task id whose outputs these are
 };
 
 // Is there an earlier task with this fingerprint? CacheHit or CacheMiss.

@@ -80,6 +80,9 @@ TaskRecord record_of(const State& state, const Instance& instance) {
   record.fingerprint = instance.fingerprint;
   record.cached_from = instance.cached_from;
   record.cache_note = instance.cache_note;
+  if (instance.component != nullptr && instance.component->executor != nullptr) {
+    record.not_applied = instance.component->executor->not_applied;
+  }
   return record;
 }
 

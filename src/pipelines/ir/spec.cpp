@@ -18,6 +18,16 @@ const json::object* platform_executors(const Pipeline& pipeline) {
   return deployment ? object_member(*deployment, "executors", "platforms.kubernetes.deploymentSpec") : nullptr;
 }
 
+std::shared_ptr<const std::string> not_applied(const json::object* platform) {
+  std::string names;
+  if (platform == nullptr) return nullptr;
+  for (const std::string_view name : {"nodeSelector", "tolerations", "nodeAffinity", "podAffinity", "imagePullPolicy",
+                                      "imagePullSecret", "securityContext"}) {
+    if (member(*platform, name) != nullptr) names += (names.empty() ? "" : ", ") + std::string(name);
+  }
+  return names.empty() ? nullptr : std::make_shared<const std::string>(std::move(names));
+}
+
 // The PipelineJob form's parameters: plain values, or {"intValue": "5"} of schema 2.0.0.
 json::object job_parameters(const json::object& config) {
   if (const auto* values = object_member(config, "parameterValues", "runtimeConfig")) return *values;
@@ -178,6 +188,7 @@ void Reader::read_executors() {
       throw invalid("{}: neither a container nor an importer; other kinds of executors are not supported", path);
     }
     if (platform != nullptr) executor.platform = object_member(*platform, label, "platforms.kubernetes executors");
+    executor.not_applied = not_applied(executor.platform);
     pipeline.executors.emplace(std::string(label), std::move(executor));
   }
 }

@@ -44,6 +44,8 @@ struct Executor {
   Kind kind = Kind::Container;
   const json::object* spec = nullptr;      // the `container` or `importer` object
   const json::object* platform = nullptr;  // its KubernetesExecutorConfig, null when there is none
+  // What it says that changes nothing on one machine whose steps are processes; null: nothing.
+  std::shared_ptr<const std::string> not_applied;
 };
 
 struct Dag;

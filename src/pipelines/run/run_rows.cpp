@@ -80,6 +80,7 @@ TaskRecord stored_record(const std::string& run_id, const engine::TaskRecord& fr
   record.iteration_count = static_cast<int32_t>(from.iteration_count);
   record.fingerprint = from.fingerprint;
   record.cache_note = from.cache_note;
+  if (from.not_applied) record.not_applied = *from.not_applied;
   return record;
 }
 

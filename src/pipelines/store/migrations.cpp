@@ -201,7 +201,8 @@ const db::Migrations& Store::migrations() {
       {kTables, "CREATE TABLE run_progress (run_id TEXT PRIMARY KEY, events INTEGER NOT NULL) WITHOUT ROWID;",
        kRecurringRuns, kAttemptsAndCaching,
        "CREATE TABLE run_notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL, run_id TEXT NOT NULL, "
-       "state TEXT NOT NULL, at INTEGER NOT NULL);"}};
+       "state TEXT NOT NULL, at INTEGER NOT NULL);",
+       "ALTER TABLE tasks ADD COLUMN not_applied TEXT NOT NULL DEFAULT '';"}};
   return kMigrations;
 }
 

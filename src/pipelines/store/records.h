@@ -153,6 +153,7 @@ struct TaskRecord {
   std::string pod_uid;
   std::vector<std::pair<std::string, std::string>> earlier_pods;  // name and uid; of earlier attempts. Kept likewise.
   std::string cache_note;                                         // "hit: …", "missed: …" or "off: …"
+  std::string not_applied;                                        // names of settings that change nothing here
   int32_t attempt = 0;
   int32_t iteration_index = -1;  // -1: not an iteration
   int32_t iteration_count = -1;  // -1: not a loop

@@ -221,6 +221,7 @@ TaskRecord read_task(db::Rows& rows) {
   out.pod_uid = rows.string(22);
   out.earlier_pods = read_pods(rows.text(23), out.pod_uid);
   out.cache_note = rows.string(24);
+  out.not_applied = rows.string(25);
   if (!out.error.empty() && !out.state_history.empty()) out.state_history.back().error = out.error;
   return out;
 }
