@@ -540,3 +540,30 @@ def test_a_full_disk(small_disk, new_server):
     finally:
         one.destroy()
         open(one.log.name, 'w').close()  # destroy() is called once more by the fixture
+
+
+def custom_path_spec(uri, before=''):
+    """One step that says where it wrote its artifact, and under which URI it wants it."""
+    output = ('{"artifacts": {"data": {"artifacts": [{"name": "data", "uri": "' + uri
+              + '", "custom_path": "/tmp/mine"}]}}}')
+    spec = shell(f"{before}echo mine > /tmp/mine; mkdir -p /tmp/kfp_outputs; printf '%s' '{output}' "
+                 "> /tmp/kfp_outputs/output_metadata.json")
+    spec['components']['comp-step-0']['outputDefinitions'] = {
+        'artifacts': {'data': {'artifactType': {'schemaTitle': 'system.Dataset'}}}}
+    return spec
+
+
+def test_a_custom_path_reaches_the_tasks_own_place_only(server):
+    victim = server.data / 'objects/mlpipeline/of-others'
+    victim.write_text('theirs')
+    root = "{{$.outputs.artifacts['data'].uri}}"
+    run, tasks = server.run(custom_path_spec(root))
+    assert run['state'] == 'SUCCEEDED', run['error']
+    for uri, before in (('minio://mlpipeline/of-others', ''), (root + '/../../../../../of-others', ''),
+                        (root + '-link/of-others', "p={{$.outputs.artifacts['data'].path}}; "
+                                                   'ln -s ../../../../../.. "$p-link" && ')):
+        run, tasks = server.run(custom_path_spec(uri, before))
+        assert victim.read_text() == 'theirs'
+        if '..' not in uri:
+            assert run['state'] == 'FAILED'
+            assert "a URI that is not its task's" in message(tasks['step-0'][0])

@@ -103,7 +103,8 @@ class RunController : public RunControl {
   // Blocks but for a task of which everything on disk is there.
   Prepared prepare_pod(const ActiveRun& run, const engine::LaunchSpec& launched, const Flight& flight);
   Prepared prepare_plain_pod(const ActiveRun& run, const engine::LaunchSpec& spec, const Flight& flight);
-  void keep_custom_paths(engine::Outputs& outputs, const std::filesystem::path& folder) const;
+  void keep_custom_paths(const engine::LaunchSpec& spec, engine::Outputs& outputs,
+                         const std::filesystem::path& folder) const;
   // The claim's name; empty for a run that has no workspace. Makes it when it is not there.
   Async<std::string> ensure_workspace(RunPtr run);
   Async<> drop_workspace(std::string run_id);

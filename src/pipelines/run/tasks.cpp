@@ -172,7 +172,7 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const auto uid = run->flights.at(key).uid;
   const Flight launched = run->flights.at(key);
   auto folder = launched.folder;
-  if (folder.empty()) throw internal("the task {} has no folder", spec->path);
+  if (folder.empty()) co_return "the task cannot be started: it has no folder";
   Prepared prepared;
   if (!run->engine.pipeline().config.workspace_size.empty() && run->workspace.empty()) {
     try {
@@ -459,7 +459,8 @@ Async<std::string> RunController::last_words(kube::Object pod) {
 }
 
 // An artifact that the task wrote where it liked goes to its place in the object store.
-void RunController::keep_custom_paths(engine::Outputs& outputs, const std::filesystem::path& folder) const {
+void RunController::keep_custom_paths(const engine::LaunchSpec& spec, engine::Outputs& outputs,
+                                      const std::filesystem::path& folder) const {
   for (auto& [name, list] : outputs.artifacts) {
     for (auto& item : list.as_array()) {
       auto& artifact = item.as_object();
@@ -469,6 +470,14 @@ void RunController::keep_custom_paths(engine::Outputs& outputs, const std::files
       const auto uri = get_string(artifact, "uri");
       const auto target = local_path(uri);
       if (!target) continue;
+      // The task says where: it may write to its own place alone, and through no link that it has put there.
+      const auto parent = target->parent_path();
+      const auto real = std::filesystem::canonical(options_.objects) / parent.lexically_relative(options_.objects);
+      std::error_code error;
+      const auto led_to = std::filesystem::weakly_canonical(parent, error);
+      if (error || led_to != real || !uri.starts_with(spec.output_prefix + "/")) {
+        throw invalid("the output artifact {} has a custom path, and a URI that is not its task's: {}", name, uri);
+      }
       if (custom == (options_.sandbox ? std::filesystem::path(engine::PathMap().path_of(uri)) : *target)) continue;
       if (!options_.sandbox) {
         keep_artifact("/", custom.relative_path(), *target);
@@ -501,12 +510,14 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
         const auto read = [&] {
           const auto results = read_task_results(folder, names);
           auto merged = engine::merge_executor_output(*spec, results.executor_output, results.parameter_files);
-          keep_custom_paths(merged, folder);
+          keep_custom_paths(*spec, merged, folder);
           return merged;
         };
         outputs = co_await pool_.run(read);
       } catch (const Error& error) {
         problem = error.message();
+      } catch (const std::filesystem::filesystem_error& error) {
+        problem = error.what();
       }
     }
     event = problem.empty() ? Event::task_succeeded(key.first, key.second, at, std::move(outputs))

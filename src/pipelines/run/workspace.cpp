@@ -2,7 +2,9 @@
 
 #include <cerrno>
 #include <fcntl.h>
+#include <linux/openat2.h>
 #include <sys/stat.h>
+#include <sys/syscall.h>
 #include <unistd.h>
 
 #include "base/clock.h"
@@ -70,7 +72,14 @@ json::object make_workspace_claim(const ir::PipelineConfig& config, std::string_
           {"spec", std::move(spec)}};
 }
 
-void copy_into_workspace(const fs::path& source, const fs::path& workspace, const fs::path& path) {
+void copy_into_workspace(const fs::path& objects, const fs::path& object, const fs::path& workspace,
+                         const fs::path& path) {
+  const Folder root(::open(objects.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  open_how how{};
+  how.flags = O_PATH | O_CLOEXEC;
+  how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
+  const Folder source(static_cast<int>(::syscall(SYS_openat2, root.fd(), object.c_str(), &how, sizeof how)));
+  if (source.fd() < 0) throw not_found("there is no object {}", object.string());
   // Beside the workspace, where no task comes, and then moved: the copy's own paths cannot be led astray.
   const fs::path fresh = workspace.parent_path() / (".copy-" + new_uuid());
   struct Remove {
@@ -78,7 +87,10 @@ void copy_into_workspace(const fs::path& source, const fs::path& workspace, cons
     ~Remove() { remove_folder(path); }
   } remove{fresh};
   fs::create_directories(workspace);
-  fs::copy(source, fresh, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+  // What is open, by whatever name it goes now; "/." as the link itself would be copied.
+  const fs::path opened = fmt::format("/proc/self/fd/{}", source.fd());
+  fs::copy(fs::is_directory(opened) ? opened / "." : fs::read_symlink(opened), fresh,
+           fs::copy_options::recursive | fs::copy_options::copy_symlinks);
   Folder folder(::open(workspace.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (folder.fd() < 0) throw_errno(fmt::format("cannot open {}", workspace.string()));
   const auto parent = path.parent_path();
@@ -132,6 +144,7 @@ Async<> RunController::drop_workspace(std::string run_id) {
 // Empty, or why it cannot be done.
 Async<std::string> RunController::import_into_workspace(RunPtr run, std::string uri) {
   const auto source = local_path(uri);
+  const auto object = source ? source->lexically_relative(options_.objects) : std::filesystem::path();
   if (!source) {
     co_return fmt::format("{} cannot be downloaded: only objects of this server's store (minio://bucket/…) can", uri);
   }
@@ -144,7 +157,7 @@ Async<std::string> RunController::import_into_workspace(RunPtr run, std::string 
     const auto folder = options_.claim_folder(run->engine.info().ns, claim);
     const std::filesystem::path path = engine::workspace_path(uri);
     const auto copy = [&] {
-      copy_into_workspace(*source, folder, path);
+      copy_into_workspace(options_.objects, object, folder, path);
       return true;
     };
     co_await pool_.run(copy);

@@ -16,10 +16,10 @@ std::string workspace_claim_name(std::string_view resource_name);
 json::object make_workspace_claim(const ir::PipelineConfig& config, std::string_view name, std::string_view ns,
                                   std::string_view run_id);
 
-// Copies the file or folder `source` to <workspace>/<path>, where it replaces what is there. What tasks have put into
-// the workspace is not trusted: no link in it is followed. Blocks. Throws InvalidArgument when something other than a
-// folder is in the way.
-void copy_into_workspace(const std::filesystem::path& source, const std::filesystem::path& workspace,
-                         const std::filesystem::path& path);
+// Copies the file or folder <objects>/<object> to <workspace>/<path>, where it replaces what is there. What tasks have
+// put into either is not trusted: no link is followed. Blocks. Throws NotFound without the object, and InvalidArgument
+// when something other than a folder is in the way.
+void copy_into_workspace(const std::filesystem::path& objects, const std::filesystem::path& object,
+                         const std::filesystem::path& workspace, const std::filesystem::path& path);
 
 }  // namespace penstock::pipelines
