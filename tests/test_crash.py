@@ -406,7 +406,8 @@ def test_killed_again_and_again_under_500_tasks(new_server):
                 break
             restart(one)
             kills += 1
-        assert one.wait(run_id)['state'] == 'SUCCEEDED'
+        run = one.wait(run_id)
+        assert run['state'] == 'SUCCEEDED', run['error']
         work = one.tasks(run_id)['work']
         assert len(work) == 500 and {task['state'] for task in work} == {'SUCCEEDED'}
     finally:
