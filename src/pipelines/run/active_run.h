@@ -43,13 +43,20 @@ struct Kept {
   std::string uid;
 };
 
+// A task's folder that is not needed any more.
+struct EndedFolder {
+  std::filesystem::path path;
+  std::string owner;  // the pod's uid
+  bool clean = true;  // no process of it runs
+};
+
 // What some events ask for: written first, then done.
 struct Batch {
   std::optional<RunRows> rows;
   std::vector<engine::Command> commands;
   // Removed once the end is written: until then a server that takes over may have to read it again.
   std::vector<std::string> ended_pods;
-  std::vector<std::pair<std::filesystem::path, bool>> ended_folders;  // of pods that are gone; clean
+  std::vector<EndedFolder> ended_folders;  // of pods that are gone
 };
 
 struct ActiveRun {

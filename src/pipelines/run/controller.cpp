@@ -98,9 +98,9 @@ void RunController::reclaim_folders(const kube::List& pods) {
   pool_.post([this, used = std::move(used)] { folders_.reclaim(used); });
 }
 
-void RunController::give_back(std::filesystem::path folder, bool clean) {
-  if (folder.empty()) return;
-  returned_.emplace_back(std::move(folder), clean);
+void RunController::give_back(EndedFolder folder) {
+  if (folder.path.empty()) return;
+  returned_.push_back(std::move(folder));
   any_later_.set();
 }
 
@@ -143,6 +143,9 @@ Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_
     if (!journaled.empty()) co_await store_.append_events(run_id, in_database, journaled);
     std::move(journaled.begin(), journaled.end(), std::back_inserter(log.events));
     replay(*active, log);
+    for (const auto& [key, flight] : active->flights) {
+      if (!flight.folder.empty()) folders_.claim(flight.folder, flight.uid);
+    }
     active_.emplace(run_id, active);
     if (!active->rows.empty()) schedule_rows(active);
     note_deadline(*active, active->engine.started() ? active->began : clock_.now());
@@ -358,7 +361,7 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool rep
         if (flight->second.created && !flight->second.gone) {
           batch.ended_pods.push_back(flight->second.pod);
         } else {
-          batch.ended_folders.emplace_back(flight->second.folder, flight->second.clean);
+          batch.ended_folders.push_back({flight->second.folder, flight->second.uid, flight->second.clean});
         }
         run.pods.erase(flight->second.pod);
         run.flights.erase(flight);
@@ -393,7 +396,7 @@ Async<> RunController::drive(RunPtr run) {
     for (const auto& command : batch->commands) carry_out(run, command);
     for (auto& pod : batch->ended_pods) ended_pods_.emplace_back(run->engine.info().ns, std::move(pod));
     if (!ended_pods_.empty()) any_later_.set();
-    for (auto& [folder, clean] : batch->ended_folders) give_back(std::move(folder), clean);
+    for (auto& folder : batch->ended_folders) give_back(std::move(folder));
     if (batch->rows) written(run, *batch->rows);
   }
   run->driving = false;
@@ -482,7 +485,7 @@ Async<> RunController::later_loop() {
     }
     if (!returned_.empty()) {
       pool_.post([this, folders = std::exchange(returned_, {})] {
-        for (const auto& [folder, clean] : folders) folders_.give_back(folder, clean);
+        for (const auto& folder : folders) folders_.give_back(folder.path, folder.owner, folder.clean);
       });
     }
     for (const auto& run : std::exchange(with_rows_, {})) {

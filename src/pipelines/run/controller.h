@@ -113,7 +113,7 @@ class RunController : public RunControl {
   void note_deadline(const ActiveRun& run, Time began);
   Async<> deadline_loop();
   // A moment later, off this loop. Of a task whose processes may still run the folder is not `clean`.
-  void give_back(std::filesystem::path folder, bool clean);
+  void give_back(EndedFolder folder);
   Async<std::string> make_task_pod(RunPtr run, FlightKey key);
   Async<> run_volume_task(RunPtr run, FlightKey key);
   Async<engine::Outputs> change_claim(const engine::LaunchSpec& spec, std::string ns, bool again);
@@ -158,10 +158,10 @@ class RunController : public RunControl {
   Signal launched_;  // set while no pod is being made
   // Tasks for the cache that the database does not have yet, by pipeline and fingerprint.
   std::map<std::pair<std::string, std::string>, CachedTask> fresh_cached_;
-  std::vector<RunPtr> with_rows_;                                 // that wait to be written
-  std::vector<std::pair<std::string, std::string>> ended_pods_;   // to be removed: namespace and name
-  std::vector<std::pair<std::filesystem::path, bool>> returned_;  // folders to give back; clean
-  std::multimap<Time, std::string> deadlines_;                    // runs' ids
+  std::vector<RunPtr> with_rows_;                                // that wait to be written
+  std::vector<std::pair<std::string, std::string>> ended_pods_;  // to be removed: namespace and name
+  std::vector<EndedFolder> returned_;                            // to be given back
+  std::multimap<Time, std::string> deadlines_;                   // runs' ids
   Signal deadlines_changed_;
   Signal any_later_;  // one of these is not empty
   std::unordered_map<std::string, RunPtr> active_;

@@ -119,34 +119,40 @@ TaskFolders::TaskFolders(const std::filesystem::path& data) : root_(data / "task
   for (const auto& entry : std::filesystem::directory_iterator(root_)) earlier_.insert(entry.path().filename());
 }
 
-TaskFolders::Lent TaskFolders::lend(const std::string& name, bool for_outputs) {
+TaskFolders::Lent TaskFolders::lend(const std::string& owner, bool for_outputs) {
   const std::lock_guard lock(mutex_);
   auto& free = for_outputs || plain_.empty() ? with_outputs_ : plain_;
-  if (free.empty() || earlier_.contains(name)) {
-    lent_.insert(name);
-    return {root_ / name, false};
+  if (free.empty() || earlier_.erase(owner) > 0) {
+    lent_[owner] = owner;
+    return {root_ / owner, false};
   }
   Lent lent{std::move(free.back()), true};
   free.pop_back();
-  lent_.insert(lent.path.filename());
+  lent_[lent.path.filename()] = owner;
   return lent;
 }
 
+void TaskFolders::claim(const std::filesystem::path& folder, const std::string& owner) {
+  const std::lock_guard lock(mutex_);
+  earlier_.erase(folder.filename());
+  lent_[folder.filename()] = owner;
+}
+
 void TaskFolders::make(const std::filesystem::path& folder, bool for_outputs) {
-  {
-    const std::lock_guard lock(mutex_);
-    earlier_.erase(folder.filename());
-    lent_.insert(folder.filename());
-  }
   make_folder(folder, 0700);
   if (for_outputs) make_output_folders(folder);
 }
 
-void TaskFolders::give_back(const std::filesystem::path& folder, bool clean) noexcept {
+void TaskFolders::give_back(const std::filesystem::path& folder, const std::string& owner, bool clean) noexcept {
   if (folder.parent_path() != root_) return;
   {
     const std::lock_guard lock(mutex_);
-    if (lent_.erase(folder.filename()) == 0 && earlier_.erase(folder.filename()) == 0) return;
+    if (const auto lent = lent_.find(folder.filename()); lent != lent_.end()) {
+      if (lent->second != owner) return;
+      lent_.erase(lent);
+    } else if (earlier_.erase(folder.filename()) == 0) {
+      return;
+    }
   }
   if (!clean) return remove_folder(folder);
   try {
@@ -172,7 +178,7 @@ void TaskFolders::reclaim(const std::set<std::filesystem::path>& used) noexcept 
     names = earlier_;
   }
   for (const auto& name : names) {
-    if (const auto folder = root_ / name; !used.contains(folder)) give_back(folder);
+    if (const auto folder = root_ / name; !used.contains(folder)) give_back(folder, {});
   }
 }
 

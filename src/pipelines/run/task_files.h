@@ -33,7 +33,7 @@ engine::PathMap paths_in(const std::filesystem::path& folder, const std::filesys
 // for outputs, for a later task: on ext4, making one costs as much as starting the process. Thread-safe.
 class TaskFolders {
  public:
-  // What an earlier server left in <data>/tasks waits for make() and reclaim().
+  // What an earlier server left in <data>/tasks waits for claim() and reclaim().
   explicit TaskFolders(const std::filesystem::path& data);
 
   const std::filesystem::path& root() const { return root_; }
@@ -42,15 +42,18 @@ class TaskFolders {
     std::filesystem::path path;
     bool made = false;  // else make() comes before its use
   };
-  // An empty folder that waited, under the name that it has, or one of the name `name`, which no other task may have.
+  // An empty folder that waited, under the name that it has, or one of the name `owner`, which no other task may have.
   // One for outputs has their subfolders.
-  Lent lend(const std::string& name, bool for_outputs);
+  Lent lend(const std::string& owner, bool for_outputs);
+  // Lent by an earlier server.
+  void claim(const std::filesystem::path& folder, const std::string& owner);
   // Makes what is missing of a folder that was lent, maybe by an earlier server: what is in it stays, as its task may
   // be running. Throws ResourceExhausted when the disk is full.
   void make(const std::filesystem::path& folder, bool for_outputs);
-  // A path that is no folder of tasks, or was given back before, is left alone. A folder that is not `clean`, as
-  // processes of the task may still run, is not used again.
-  void give_back(const std::filesystem::path& folder, bool clean = true) noexcept;
+  // A path that is no folder of tasks, or is lent to another owner by now, is left alone: the pod of a task that is
+  // over may be found again after a crash. A folder that is not `clean`, as processes of the task may still run, is not
+  // used again.
+  void give_back(const std::filesystem::path& folder, const std::string& owner, bool clean = true) noexcept;
   // Takes back the folders of an earlier server but for those that are `used`.
   void reclaim(const std::set<std::filesystem::path>& used) noexcept;
 
@@ -59,7 +62,7 @@ class TaskFolders {
   std::filesystem::path root_;
   std::mutex mutex_;
   std::set<std::string> earlier_;                            // names of an earlier server
-  std::set<std::string> lent_;                               // names that are with tasks
+  std::map<std::string, std::string> lent_;                  // names that are with tasks, and whose
   std::vector<std::filesystem::path> plain_, with_outputs_;  // free ones
 };
 

@@ -46,26 +46,30 @@ TEST_CASE_FIXTURE(Fixture, "a folder that is used again holds nothing of its las
   fs::create_directories(first / "deep/er");
   fs::create_symlink("/etc", first / "link");
   fs::permissions(first / "kfp", fs::perms::none);
-  folders.give_back(first);
+  folders.give_back(first, "a");
   CHECK(fs::exists("/etc/passwd"));
-  const auto second = again(folders, true);
+  const auto lent = folders.lend("owner", true);
+  REQUIRE(lent.made);
+  const auto second = lent.path;
   CHECK(second == first);
   CHECK(count(second) == 2);
   CHECK(count(second / "kfp/outputs") == 0);
   CHECK(count(second / "kfp_outputs") == 0);
   CHECK(read_task_results(second, {"a"}).parameter_files.empty());
   make("b", false);
-  folders.give_back(second);
-  folders.give_back(second);
+  folders.give_back(second, "a");  // its former owner's pod, found again
+  CHECK_FALSE(folders.lend("c", true).made);
+  folders.give_back(second, "owner");
+  folders.give_back(second, "owner");
   again(folders, true);
-  make("c", true);
+  make("d", true);
 }
 
 TEST_CASE_FIXTURE(Fixture, "a task cannot leave a link in the place of an output folder") {
   const auto first = make("a", true);
   fs::remove_all(first / "kfp");
   fs::create_symlink("/etc", first / "kfp");
-  folders.give_back(first);
+  folders.give_back(first, "a");
   make("b", true);
   CHECK(count(again(folders, false)) == 1);
 }
@@ -85,7 +89,7 @@ TEST_CASE_FIXTURE(Fixture, "outputs are read inside the folder only, and must be
 
 TEST_CASE_FIXTURE(Fixture, "a folder whose task may still run is not used again") {
   const auto folder = make("a", false);
-  folders.give_back(folder, false);
+  folders.give_back(folder, "a", false);
   CHECK_FALSE(fs::exists(folder));
   make("b", false);
 }
@@ -93,8 +97,8 @@ TEST_CASE_FIXTURE(Fixture, "a folder whose task may still run is not used again"
 TEST_CASE_FIXTURE(Fixture, "only folders of tasks are taken back") {
   const auto other = data / "other";
   fs::create_directories(other / "kept");
-  folders.give_back(other);
-  folders.give_back(data / "tasks/../other");
+  folders.give_back(other, {});
+  folders.give_back(data / "tasks/../other", {});
   CHECK(fs::exists(other / "kept"));
   make("a", false);
 }
@@ -107,6 +111,7 @@ TEST_CASE_FIXTURE(Fixture, "a task finds its folder of an earlier server; what n
   TaskFolders next(data);
   CHECK(next.lend("found", true).path == found);
   next.make(found, true);
+  next.claim(running, "running");
   CHECK(fs::is_directory(found / "kfp_outputs"));
   next.reclaim({running});
   CHECK(read_task_results(found, {"a"}).parameter_files.at("a") == "kept");

@@ -193,7 +193,7 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const bool wanted = prepared.failure.empty() && flight != run->flights.end() && !flight->second.canceled;
   if (!wanted) {
     if (flight != run->flights.end()) flight->second.folder.clear();
-    give_back(std::move(folder), true);
+    give_back({std::move(folder), uid, true});
     co_return prepared.failure;
   }
   kube::WriteOptions options;
@@ -218,7 +218,7 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
     }
   }
   if (!failure.empty()) {
-    give_back(std::move(folder), true);
+    give_back({std::move(folder), uid, true});
     if (flight = run->flights.find(key); flight != run->flights.end()) flight->second.folder.clear();
   }
   co_return failure;
@@ -406,7 +406,7 @@ void RunController::on_pod(const json::object& pod, bool deleted) {
   if (!is_known(pod)) {
     // Of a run that is over or gone. Pods that end are removed once their end is written.
     if (deleted) {
-      give_back(folder_of(pod), outcome_of(pod).finished);
+      give_back({folder_of(pod), std::string(kube::uid_of(pod)), outcome_of(pod).finished});
     } else if (!kube::is_deleting(pod)) {
       scope_.spawn([this, ns, pod_name = std::string(name)] { return remove_pod(ns, pod_name); });
     }
