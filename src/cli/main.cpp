@@ -58,10 +58,14 @@ int run_command(int argc, char** argv) {
       ->envname("PENSTOCK_WEBHOOK");
   up->add_option("--webhook-secret-file", config.webhook_secret_file, "file with the secret that signs it")
       ->envname("PENSTOCK_WEBHOOK_SECRET_FILE");
-  up->add_option("--archive-runs-after", config.archive_runs_after, "archive runs so long after their end: 30d")
+  const auto add_duration = [up](const std::string& name, std::chrono::seconds& into, const std::string& meaning) {
+    const auto read = [name, &into](const std::string& text) { into = server::parse_duration(text, name.substr(2)); };
+    return up->add_option_function<std::string>(name, read, meaning);
+  };
+  add_duration("--archive-runs-after", config.archive_runs_after, "archive runs so long after their end: 30d")
       ->envname("PENSTOCK_ARCHIVE_RUNS_AFTER");
-  up->add_option("--delete-archived-runs-after", config.delete_archived_runs_after,
-                 "delete archived runs, with artifacts and logs, so long after their end: 90d")
+  add_duration("--delete-archived-runs-after", config.delete_archived_runs_after,
+               "delete archived runs, with artifacts and logs, so long after their end: 90d")
       ->envname("PENSTOCK_DELETE_ARCHIVED_RUNS_AFTER");
   up->add_option("--time-zone", config.time_zone, "of cron expressions that name none")
       ->envname("PENSTOCK_TIME_ZONE")

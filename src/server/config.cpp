@@ -70,6 +70,10 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       }
       return to_text(v);
     };
+    auto bool_value = [&, &v = value] {
+      if (!v.is_bool()) throw invalid("the config file {}: {} must be true or false", file.string(), key);
+      return v.get_bool();
+    };
     if (key == "data")
       config.data = text_value();
     else if (key == "listen")
@@ -89,15 +93,15 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
     else if (key == "webhook_secret_file")
       config.webhook_secret_file = text_value();
     else if (key == "archive_runs_after")
-      config.archive_runs_after = text_value();
+      config.archive_runs_after = parse_duration(text_value(), key);
     else if (key == "delete_archived_runs_after")
-      config.delete_archived_runs_after = text_value();
+      config.delete_archived_runs_after = parse_duration(text_value(), key);
     else if (key == "time_zone")
       config.time_zone = text_value();
     else if (key == "caching")
-      config.caching = value.is_bool() ? value.get_bool() : true;
+      config.caching = bool_value();
     else if (key == "insecure")
-      config.insecure = value.is_bool() && value.get_bool();
+      config.insecure = bool_value();
     else if (key == "cpus")
       config.cpus = value.to_number<double>();
     else if (key == "memory")
@@ -110,7 +114,6 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
 }
 
 std::chrono::seconds parse_duration(std::string_view text, std::string_view option) {
-  if (text.empty()) return std::chrono::seconds(0);
   int64_t count = 0;
   const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
   const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
@@ -124,8 +127,6 @@ std::chrono::seconds parse_duration(std::string_view text, std::string_view opti
 }
 
 void check_config(Config& config) {
-  parse_duration(config.archive_runs_after, "archive-runs-after");
-  parse_duration(config.delete_archived_runs_after, "delete-archived-runs-after");
   if (config.data.empty()) {
     const char* home = std::getenv("HOME");
     if (home == nullptr || *home == 0) throw invalid("HOME is not set: say --data DIR");

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <chrono>
 #include <filesystem>
 #include <optional>
 #include <string>
@@ -28,15 +29,15 @@ struct Config {
   std::string python;            // empty: the first python3 in PATH
   std::string sandbox = "auto";  // auto: where the machine allows it; none: plain processes
   std::string log_level = "info";
-  std::string webhook;                        // URL that is told of runs' changes; empty: none
-  std::filesystem::path webhook_secret_file;  // whose content signs what it is told
-  std::string archive_runs_after;             // since a run's end: "30d"; empty: never
-  std::string delete_archived_runs_after;     // likewise
-  std::string time_zone = "UTC";              // of cron expressions that name none
-  bool caching = true;                        // false: no task takes from the cache or leaves anything in it
-  bool insecure = false;                      // listen beyond loopback though nobody has to log in
-  std::optional<double> cpus;                 // instead of what the machine has
-  std::optional<int64_t> memory;              // bytes
+  std::string webhook;                         // URL that is told of runs' changes; empty: none
+  std::filesystem::path webhook_secret_file;   // whose content signs what it is told
+  std::chrono::seconds archive_runs_after{0};  // since a run's end; 0: never
+  std::chrono::seconds delete_archived_runs_after{0};
+  std::string time_zone = "UTC";  // of cron expressions that name none
+  bool caching = true;            // false: no task takes from the cache or leaves anything in it
+  bool insecure = false;          // listen beyond loopback though nobody has to log in
+  std::optional<double> cpus;     // instead of what the machine has
+  std::optional<int64_t> memory;  // bytes
   std::optional<int> gpus;
 };
 
@@ -44,7 +45,7 @@ struct Config {
 // naming the file and the key.
 void read_config_file(const std::filesystem::path& file, Config& config);
 
-// "90s", "15m", "12h", "30d". Throws InvalidArgument naming `option`; nothing is no time, 0.
+// "90s", "15m", "12h", "30d". Throws InvalidArgument naming `option`.
 std::chrono::seconds parse_duration(std::string_view text, std::string_view option);
 
 // Fills in the data folder and refuses what doesn't fit together. Throws InvalidArgument or PermissionDenied.

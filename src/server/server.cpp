@@ -164,8 +164,7 @@ struct Server::Parts {
         recurring(control, api_context(), clock, config.time_zone),
         webhook(control, store, clock, webhook_options(config)),
         retention(control, api_context(), clock,
-                  {parse_duration(config.archive_runs_after, "archive-runs-after"),
-                   parse_duration(config.delete_archived_runs_after, "delete-archived-runs-after")}) {
+                  {.archive_after = config.archive_runs_after, .delete_after = config.delete_archived_runs_after}) {
     for (int i = 0; i < request_threads(); ++i) loops.push_back(std::make_unique<Loop>(fmt::format("http-{}", i)));
     try {
       begin();
@@ -180,11 +179,12 @@ struct Server::Parts {
     wait_for(control, [this]() -> Async<> {
       co_await api.start();
       // Before the node: a process whose pod was not written yet when the last server died finds it made again.
-      runs.set_on_ended([this](const pipelines::Run& run) {
+      runs.set_on_changed([this](const pipelines::Run& run) {
+        webhook.changed();
+        if (!pipelines::is_final(run.state)) return;
         recurring.run_ended(run.recurring_run_id);
         give_back_memory();
       });
-      runs.set_on_changed([this] { webhook.changed(); });
       co_await webhook.start();
       co_await runs.start();
       co_await agent.start();

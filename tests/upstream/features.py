@@ -4,15 +4,10 @@ import pathlib
 from typing import Dict, List, NamedTuple
 
 from kfp import dsl, kubernetes
-from kfp.dsl import Artifact, Dataset, Input, Metrics, Model, Output
+from kfp.dsl import Artifact, Dataset, Input, Model, Output
 
 WORKSPACE = dsl.PipelineConfig(workspace=dsl.WorkspaceConfig(
     size='1Gi', kubernetes=dsl.KubernetesWorkspaceConfig(pvcSpecPatch={'storageClassName': 'standard'})))
-
-
-@dsl.component
-def text_of(value: str) -> str:
-    return value
 
 
 @dsl.component

@@ -7,7 +7,7 @@
 namespace penstock::pipelines {
 
 Retention::Retention(Loop& control, const ApiContext& context, const Clock& clock, RetentionOptions options)
-    : control_(control), context_(context), clock_(clock), options_(options), scope_(control.executor(), "retention") {}
+    : context_(context), clock_(clock), options_(options), scope_(control.executor(), "retention") {}
 
 void Retention::start() {
   if (options_.archive_after.count() > 0 || options_.delete_after.count() > 0) {

@@ -28,7 +28,6 @@ class Retention {
  private:
   Async<> run();
 
-  Loop& control_;
   ApiContext context_;
   const Clock& clock_;
   const RetentionOptions options_;

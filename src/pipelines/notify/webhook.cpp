@@ -12,7 +12,7 @@ namespace {
 constexpr std::chrono::seconds kTimeout{5};
 constexpr int kBatch = 100;
 
-json::object body_of(const store::RunNote& note) {
+json::object body_of(const store::RunChange& note) {
   json::object body{{"event", "run.state_changed"},
                     {"delivery", note.delivery},
                     {"time", format_time(note.at, true)},
@@ -52,7 +52,7 @@ WebhookNotifier::WebhookNotifier(Loop& control, Store& store, const Clock& clock
 }
 
 Async<> WebhookNotifier::start() {
-  co_await store_.note_run_changes(!options_.url.empty());
+  co_await store_.record_run_changes(!options_.url.empty());
   if (!options_.url.empty()) scope_.spawn([this] { return run(); });
 }
 
@@ -67,7 +67,7 @@ Async<> WebhookNotifier::run() {
   auto pause = options_.first_pause;
   while (true) {
     wake_.reset();
-    const auto notes = co_await store_.run_notes(kBatch);
+    const auto notes = co_await store_.run_changes(kBatch);
     bool failed = false;
     for (const auto& note : notes) {
       const bool taken = co_await deliver(note);
@@ -75,7 +75,7 @@ Async<> WebhookNotifier::run() {
       if (too_old) spdlog::warn("webhook: run {} was {}: nobody could be told", note.run_id, note.state);
       failed = !taken && !too_old;
       if (failed) break;
-      co_await store_.drop_run_note(note.seq);
+      co_await store_.drop_run_change(note.seq);
       pause = options_.first_pause;
     }
     if (failed) {
@@ -87,7 +87,7 @@ Async<> WebhookNotifier::run() {
   }
 }
 
-Async<bool> WebhookNotifier::deliver(store::RunNote note) {
+Async<bool> WebhookNotifier::deliver(store::RunChange note) {
   http::ClientRequest request;
   request.method = "POST";
   request.url = options_.url;

@@ -48,7 +48,7 @@ class WebhookNotifier {
  private:
   Async<> run();
   // False when the receiver did not take it.
-  Async<bool> deliver(store::RunNote note);
+  Async<bool> deliver(store::RunChange note);
 
   Loop& control_;
   Store& store_;

@@ -92,9 +92,6 @@ Async<> RunController::start() {
 void RunController::reclaim_folders(const kube::List& pods) {
   std::set<std::filesystem::path> used;
   for (const auto& pod : pods.items) used.insert(folder_of(*pod));
-  for (const auto& [id, run] : active_) {
-    for (const auto& [key, flight] : run->flights) used.insert(flight.folder);
-  }
   pool_.post([this, used = std::move(used)] { folders_.reclaim(used); });
 }
 
@@ -169,6 +166,7 @@ Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_
     spdlog::error("run {} cannot go on: {}", run_id, failure);
     co_await store_.set_run_state(run_id, RunState::Failed,
                                   {static_cast<int>(Code::Internal), "the run cannot go on: " + failure}, clock_.now());
+    if (on_changed_) on_changed_(co_await store_.get_run(run_id));
   }
 }
 
@@ -423,7 +421,6 @@ void RunController::written(const RunPtr& run, const RunRows& rows) {
   if (const auto state = rows.state()) {
     run->run.state = *state;
     run->run.error = rows.error();
-    if (on_changed_) on_changed_();
   }
   for (const auto& cached : rows.cached()) {
     const auto at = fresh_cached_.find({run->run.pipeline_name, cached.fingerprint});
@@ -434,8 +431,8 @@ void RunController::written(const RunPtr& run, const RunRows& rows) {
       scope_.spawn([this, id = run->run.run_id] { return drop_workspace(id); });
     }
     active_.erase(run->run.run_id);
-    if (on_ended_) on_ended_(run->run);
   }
+  if (rows.state() && on_changed_) on_changed_(run->run);
   publish(run->run, rows);
 }
 

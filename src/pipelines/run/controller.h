@@ -68,10 +68,8 @@ class RunController : public RunControl {
   void add_watch_route(http::Router& router);
 
   size_t active_runs() const { return active_.size(); }
-  // Called on the control loop when a run has come to its end; set before start().
-  // Likewise, when a run's state has changed in the database.
-  void set_on_changed(std::function<void()> on_changed) { on_changed_ = std::move(on_changed); }
-  void set_on_ended(std::function<void(const Run&)> on_ended) { on_ended_ = std::move(on_ended); }
+  // Called on the control loop when a run's state has changed in the database; set before start().
+  void set_on_changed(std::function<void(const Run&)> on_changed) { on_changed_ = std::move(on_changed); }
 
  private:
   using RunPtr = std::shared_ptr<ActiveRun>;  // shared with the coroutines that act for the run
@@ -102,9 +100,10 @@ class RunController : public RunControl {
   };
   // Blocks but for a task of which everything on disk is there.
   Prepared prepare_pod(const ActiveRun& run, const engine::LaunchSpec& launched, const Flight& flight);
-  Prepared prepare_plain_pod(const ActiveRun& run, const engine::LaunchSpec& spec, const Flight& flight);
   void keep_custom_paths(const engine::LaunchSpec& spec, engine::Outputs& outputs,
                          const std::filesystem::path& folder) const;
+  // AlreadyExists when there is one of that name that has not all its labels. One that has is from before a crash.
+  Async<> create_own_claim(json::object claim);
   // The claim's name; empty for a run that has no workspace. Makes it when it is not there.
   Async<std::string> ensure_workspace(RunPtr run);
   Async<> drop_workspace(std::string run_id);
@@ -149,8 +148,7 @@ class RunController : public RunControl {
   const Clock& clock_;
   BlockingPool& pool_;
   RunOptions options_;
-  std::function<void(const Run&)> on_ended_;
-  std::function<void()> on_changed_;
+  std::function<void(const Run&)> on_changed_;
   TaskFolders folders_;
   Journal journal_;
   Scope scope_;

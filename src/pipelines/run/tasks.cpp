@@ -113,24 +113,12 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
 
 RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const engine::LaunchSpec& launched,
                                                    const Flight& flight) {
-  if (!launched.component->passthroughs.empty()) {
-    auto changed = launched;
-    Prepared failed;
-    try {
-      pass_through(changed);
-      return prepare_plain_pod(run, changed, flight);
-    } catch (const Error& error) {
-      failed.failure = fmt::format("the task cannot be started: {}", error.message());
-    }
-    return failed;
-  }
-  return prepare_plain_pod(run, launched, flight);
-}
-
-RunController::Prepared RunController::prepare_plain_pod(const ActiveRun& run, const engine::LaunchSpec& spec,
-                                                         const Flight& flight) {
-  const auto& folder = flight.folder;
   Prepared prepared;
+  // Changed where the component is told of its pod.
+  std::optional<engine::LaunchSpec> changed;
+  if (!launched.component->passthroughs.empty()) changed = launched;
+  const auto& spec = changed ? *changed : launched;
+  const auto& folder = flight.folder;
   const auto& component = *spec.component;
   if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
     prepared.failure =
@@ -138,6 +126,7 @@ RunController::Prepared RunController::prepare_plain_pod(const ActiveRun& run, c
     return prepared;
   }
   try {
+    if (changed) pass_through(*changed);
     if (!flight.folder_made) folders_.make(folder, engine::declares_outputs(spec));
     auto paths = paths_in(folder, options_.objects, options_.sandbox);
     paths.workspace = run.engine.info().workspace_path;

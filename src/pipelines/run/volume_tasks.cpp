@@ -50,6 +50,25 @@ json::object make_claim(const engine::LaunchSpec& spec, const std::string& ns) {
 
 }  // namespace
 
+Async<> RunController::create_own_claim(json::object claim) {
+  const json::value labels = claim.at("metadata").at("labels");
+  const std::string ns(kube::namespace_of(claim)), name(kube::name_of(claim));
+  bool exists = false;
+  try {
+    co_await api_.create(kube::kPersistentVolumeClaims, std::move(claim));
+  } catch (const Error& error) {
+    exists = error.code() == Code::AlreadyExists;
+    if (!exists) throw;
+  }
+  if (!exists) co_return;
+  const auto found = co_await api_.get(kube::kPersistentVolumeClaims, ns, name);
+  for (const auto& [key, value] : labels.get_object()) {
+    if (kube::label_of(*found, key) != to_view(value.get_string())) {
+      throw Error(Code::AlreadyExists, fmt::format("there is a persistentvolumeclaim \"{}\" already", name));
+    }
+  }
+}
+
 // An output "name", for CreatePVC.
 Async<engine::Outputs> RunController::change_claim(const engine::LaunchSpec& spec, std::string ns, bool again) {
   engine::Outputs outputs;
@@ -68,20 +87,7 @@ Async<engine::Outputs> RunController::change_claim(const engine::LaunchSpec& spe
   }
   json::object claim = make_claim(spec, ns);
   const std::string name(kube::name_of(claim));
-  bool exists = false;
-  try {
-    co_await api_.create(kube::kPersistentVolumeClaims, std::move(claim));
-  } catch (const Error& error) {
-    exists = error.code() == Code::AlreadyExists;
-    if (!exists) throw;
-  }
-  if (exists) {
-    const auto found = co_await api_.get(kube::kPersistentVolumeClaims, ns, name);
-    if (kube::label_of(*found, kRunLabel) != spec.run_id ||
-        kube::label_of(*found, kTaskLabel) != std::to_string(spec.task)) {
-      throw Error(Code::AlreadyExists, fmt::format("there is a persistentvolumeclaim \"{}\" already", name));
-    }
-  }
+  co_await create_own_claim(std::move(claim));
   outputs.parameters["name"] = name;
   co_return outputs;
 }

@@ -108,19 +108,7 @@ Async<std::string> RunController::ensure_workspace(RunPtr run) {
   const auto& config = run->engine.pipeline().config;
   if (config.workspace_size.empty()) co_return std::string();
   auto name = workspace_claim_name(info.resource_name);
-  bool exists = false;
-  try {
-    co_await api_.create(kube::kPersistentVolumeClaims, make_workspace_claim(config, name, info.ns, info.run_id));
-  } catch (const Error& error) {
-    exists = error.code() == Code::AlreadyExists;
-    if (!exists) throw;
-  }
-  if (exists) {
-    const auto found = co_await api_.get(kube::kPersistentVolumeClaims, info.ns, name);
-    if (kube::label_of(*found, kRunLabel) != info.run_id) {
-      throw Error(Code::AlreadyExists, fmt::format("there is a persistentvolumeclaim \"{}\" already", name));
-    }
-  }
+  co_await create_own_claim(make_workspace_claim(config, name, info.ns, info.run_id));
   if (run->workspace.empty()) run->workspace = name;
   co_return name;
 }

@@ -39,7 +39,7 @@ struct EventLog {
 EventLog read_events(db::Connection& connection, std::string_view run_id);
 void write_progress(db::Connection& connection, std::string_view run_id, int64_t events);
 // A run's change to `state`.
-struct RunNote {
+struct RunChange {
   int64_t seq = 0;
   std::string delivery;  // 32 hexadecimal digits
   std::string run_id;
@@ -143,10 +143,10 @@ class Store {
   // How many of its runs are not in a final state.
   Async<int64_t> count_active_runs(std::string recurring_run_id);
 
-  // --- notes of runs' changes (../notify) ---
-  Async<> note_run_changes(bool wanted);                       // from now on, in each change's own transaction
-  Async<std::vector<store::RunNote>> run_notes(int64_t most);  // the oldest
-  Async<> drop_run_note(int64_t seq);
+  // --- runs' changes of state, for those who are told of them (../notify) ---
+  Async<> record_run_changes(bool wanted);                         // from now on, in each change's own transaction
+  Async<std::vector<store::RunChange>> run_changes(int64_t most);  // the oldest
+  Async<> drop_run_change(int64_t seq);
 
   // --- a run's tasks, events and the cache ---
   Async<> append_events(std::string run_id, int64_t first_seq, std::vector<std::string> events);  // Relaxed

@@ -4,7 +4,7 @@
 
 namespace penstock::pipelines {
 
-Async<> Store::note_run_changes(bool wanted) {
+Async<> Store::record_run_changes(bool wanted) {
   co_await database_.write([wanted](db::Connection& c) {
     c.execute("DROP TRIGGER IF EXISTS run_notes_of_changes");
     if (!wanted) return;
@@ -17,9 +17,9 @@ Async<> Store::note_run_changes(bool wanted) {
   });
 }
 
-Async<std::vector<store::RunNote>> Store::run_notes(int64_t most) {
+Async<std::vector<store::RunChange>> Store::run_changes(int64_t most) {
   co_return co_await database_.read([most](db::Connection& c) {
-    std::vector<store::RunNote> notes;
+    std::vector<store::RunChange> notes;
     {
       db::Rows rows = c.query("SELECT seq, delivery, run_id, state, at FROM run_notes ORDER BY seq LIMIT ?", most);
       while (rows.next()) {
@@ -36,7 +36,7 @@ Async<std::vector<store::RunNote>> Store::run_notes(int64_t most) {
   });
 }
 
-Async<> Store::drop_run_note(int64_t seq) {
+Async<> Store::drop_run_change(int64_t seq) {
   const auto drop = [seq](db::Connection& c) { c.execute("DELETE FROM run_notes WHERE seq = ?", seq); };
   co_await database_.write(drop, db::Durability::Relaxed);
 }
