@@ -165,8 +165,8 @@ void HelperTasks::prepare_limits(Task& task) {
 // Root is exempt from it.
 int HelperTasks::counted_threads(bool sandboxed) const {
   if (!sandboxed) return threads_of_user(geteuid());
-  std::vector<int> inside = {sandbox_->maker_pid()};
-  if (sandbox_->spare_pid() > 0) inside.push_back(sandbox_->spare_pid());
+  std::vector<int> inside = sandbox_->spare_pids();
+  inside.push_back(sandbox_->maker_pid());
   for (const auto& [pid, task] : running_) {
     if (!task->status.sandboxed) continue;
     std::vector<int> tree = descendants_of(pid);

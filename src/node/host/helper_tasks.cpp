@@ -200,18 +200,18 @@ bool HelperTasks::reap() {
     if (task != nullptr) {
       ended(*task, wait_status);
       give_stacks(*task);
-    } else if (sandbox_ != nullptr && pid == sandbox_->spare_pid()) {
-      give_stacks(sandbox_->drop_spare(true));
     } else if (auto left = leaving_.find(pid); left != leaving_.end()) {
       give_stacks(*left->second);
       leaving_.erase(left);
+    } else if (sandbox_ != nullptr) {
+      give_stacks(sandbox_->drop_spare(pid));
     }
     if (sandbox_ != nullptr && pid == sandbox_->maker_pid()) return false;
   }
 }
 
 void HelperTasks::prepare_ahead() {
-  if (sandbox_ != nullptr && !sandbox_->has_spare()) sandbox_->make_spare(take_stacks());
+  if (sandbox_ != nullptr && sandbox_->wants_spare()) sandbox_->make_spare(take_stacks());
 }
 
 void HelperTasks::ended(Task& task, int wait_status) {
@@ -247,10 +247,15 @@ std::vector<int> HelperTasks::strays_of(const Task& task, bool last) {
   for (ssize_t size; (size = pread(children_, buffer, sizeof buffer, at)) > 0; at += size) {
     text.append(buffer, static_cast<size_t>(size));
   }
+  std::vector<int> own;  // of the sandbox
+  if (sandbox_ != nullptr) {
+    own = sandbox_->spare_pids();
+    own.push_back(sandbox_->maker_pid());
+  }
   std::istringstream pids(text);
   for (int pid; pids >> pid;) {
     if (pid == task.status.pid || running_.contains(pid) || leaving_.contains(pid)) continue;
-    if (sandbox_ != nullptr && (pid == sandbox_->maker_pid() || pid == sandbox_->spare_pid())) continue;
+    if (std::find(own.begin(), own.end(), pid) != own.end()) continue;
     bool its = getsid(pid) == task.status.pid || environment_of(pid, kMark) == mark_ + ":" + task.spec.id;
     if (its || (last && plain_running_ == 0)) strays.push_back(pid);
   }
@@ -312,7 +317,9 @@ void HelperTasks::check_memory(Task& task) {
 }
 
 void HelperTasks::drop_sandbox() {
-  if (sandbox_ != nullptr) give_stacks(sandbox_->drop_spare());
+  if (sandbox_ != nullptr) {
+    for (char* stacks : sandbox_->drop_spares()) give_stacks(stacks);
+  }
   sandbox_.reset();
 }
 

@@ -55,8 +55,8 @@ class HelperTasks {
   void start(ProcessSpec spec);
   void signal(const std::string& id, int number);
   void forget(const std::string& id);
-  // Has the next sandbox made, if none is. For a moment in which nobody waits: beside a task that is just starting, it
-  // would hold that one up, as mounts are made one at a time.
+  // Has the next sandbox made, unless enough are. For a moment in which nobody waits: beside a task that is just
+  // starting, it would hold that one up, as mounts are made one at a time.
   void prepare_ahead();
   // What a process printed, into its log.
   void take_output(int file);

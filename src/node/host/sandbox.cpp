@@ -89,7 +89,7 @@ Sandbox::Sandbox(const std::filesystem::path& data, const std::vector<Mount>& sh
 }
 
 Sandbox::~Sandbox() {
-  drop_spare();
+  drop_spares();
   if (maker_ > 0) {
     kill(maker_, SIGKILL);
     waitpid(maker_, nullptr, 0);
@@ -137,7 +137,7 @@ void Sandbox::serve() {
   constexpr unsigned long kFlags = CLONE_VM | CLONE_FILES | CLONE_PARENT | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
   while (true) {
     while (turn_.load() == 0) futex_wait(turn_, 0, nullptr);
-    SpareSandbox& spare = *spare_;
+    SpareSandbox& spare = *spares_.back();
     spare.pid = static_cast<int>(raw_clone(kFlags, spare.stacks + kStackSize, run_sandbox_init, &spare));
     turn_ = 0;
     futex_wake(turn_);
@@ -145,10 +145,11 @@ void Sandbox::serve() {
 }
 
 void Sandbox::make_spare(char* stacks) {
-  spare_ = std::make_unique<SpareSandbox>();
-  spare_->proc_covers = proc_covers_->data();
-  spare_->helper_alive = helper_alive_;
-  spare_->stacks = stacks;
+  auto spare = std::make_unique<SpareSandbox>();
+  spare->proc_covers = proc_covers_->data();
+  spare->helper_alive = helper_alive_;
+  spare->stacks = stacks;
+  spares_.push_back(std::move(spare));
   turn_ = 1;
   futex_wake(turn_);
 }
@@ -158,27 +159,51 @@ void Sandbox::await_maker() {
   while (turn_.load() == 1) {
     futex_wait(turn_, 1, &second);
     if (turn_.load() == 1 && kill(maker_, 0) != 0) {
-      spare_->pid = -ESRCH;
+      spares_.back()->pid = -ESRCH;
       return;
     }
   }
 }
 
-char* Sandbox::drop_spare(bool ended) {
-  if (spare_ == nullptr) return nullptr;
+std::vector<int> Sandbox::spare_pids() {
   await_maker();
-  if (spare_->pid > 0 && !ended) {
-    kill(spare_->pid, SIGKILL);
-    waitpid(spare_->pid, nullptr, 0);
+  std::vector<int> pids;
+  for (const auto& spare : spares_) {
+    if (const int pid = spare->pid.load(); pid > 0) pids.push_back(pid);
   }
-  char* stacks = spare_->stacks;
-  spare_.reset();
+  return pids;
+}
+
+char* Sandbox::drop_spare(int pid) {
+  // The one that is being made has ended before its pid was told.
+  if (!spares_.empty() && spares_.back()->pid.load() == 0) await_maker();
+  for (auto spare = spares_.begin(); spare != spares_.end(); ++spare) {
+    if ((*spare)->pid.load() != pid) continue;
+    char* stacks = (*spare)->stacks;
+    spares_.erase(spare);
+    return stacks;
+  }
+  return nullptr;
+}
+
+std::vector<char*> Sandbox::drop_spares() {
+  std::vector<char*> stacks;
+  await_maker();
+  for (const auto& spare : spares_) {
+    if (spare->pid > 0) {
+      kill(spare->pid, SIGKILL);
+      waitpid(spare->pid, nullptr, 0);
+    }
+    stacks.push_back(spare->stacks);
+  }
+  spares_.clear();
   return stacks;
 }
 
 std::unique_ptr<SpareSandbox> Sandbox::launch(LaunchPlan& plan) {
-  await_maker();
-  auto spare = std::move(spare_);
+  if (spares_.size() == 1) await_maker();
+  auto spare = std::move(spares_.front());
+  spares_.pop_front();
   if (spare->pid < 0) return spare;
   spare->plan = &plan;
   spare->given = 1;

@@ -8,6 +8,7 @@
 #pragma once
 
 #include <atomic>
+#include <deque>
 #include <filesystem>
 #include <memory>
 #include <string>
@@ -39,14 +40,19 @@ class Sandbox {
   // Where `source` is reached in the template: sets root, source and from_skeleton. The text of `relative` must outlive
   // the plan. Throws NotFound when it does not exist, InvalidArgument when it is not absolute.
   void locate(const std::filesystem::path& source, MountPlan& mount, std::string& relative) const;
-  // Has the next task's sandbox made, with two stacks for it; does not wait for that.
+  bool has_spare() const { return !spares_.empty(); }
+  // There is room for one more, and the maker is free.
+  bool wants_spare() const { return spares_.size() < kSpares && turn_.load() == 0; }
+  // Has one more sandbox made, with two stacks for it; does not wait for that. The maker must be free.
   void make_spare(char* stacks);
-  bool has_spare() const { return spare_ != nullptr; }
-  int spare_pid() const { return spare_ ? spare_->pid.load() : -1; }
-  // Ends it, unless it has been waited for, and gives back its stacks; null: there is none.
-  char* drop_spare(bool ended = false);
-  // Gives `plan` to the spare, which must be there. The result's pid is that of its init, or -errno. Result, plan and
-  // stacks must stay until that has been waited for; the plan's files may be closed.
+  // Waits for the maker: a process that it has just made is among them.
+  std::vector<int> spare_pids();
+  // Forgets the spare which has ended and been waited for, and gives back its stacks; null: `pid` is no spare.
+  char* drop_spare(int pid);
+  // Ends all of them, and gives back their stacks.
+  std::vector<char*> drop_spares();
+  // Gives `plan` to a spare, of which there must be one. The result's pid is that of its init, or -errno. Result, plan
+  // and stacks must stay until that has been waited for; the plan's files may be closed.
   [[nodiscard]] std::unique_ptr<SpareSandbox> launch(LaunchPlan& plan);
   // Shared mounts that a task's own /tmp, /var/tmp or /dev/shm covers: to be made for each task.
   const std::vector<Mount>& shared_below_tmp() const { return shared_below_tmp_; }
@@ -69,8 +75,9 @@ class Sandbox {
   ProcCovers proc_covers_;
   void await_maker();
 
-  std::unique_ptr<SpareSandbox> spare_;
-  // 1: the maker is to make the spare. 0: it has.
+  static constexpr size_t kSpares = 2;
+  std::deque<std::unique_ptr<SpareSandbox>> spares_;  // the oldest first
+  // 1: the maker is to make the last of the spares. 0: it has.
   std::atomic<uint32_t> turn_{0};
 };
 
