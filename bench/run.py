@@ -33,6 +33,25 @@ def floor(kind, count, parallel):
     return float(subprocess.check_output([BUILD / 'process_floor', kind, str(count), str(parallel)])) / 1000
 
 
+def same_mounts(server):
+    """The sandbox's limit is that of a step's own mounts: as many, at the same places."""
+    def places(text):
+        """Mount points; those at and below the data folder by their number alone."""
+        points = [line.split()[4] for line in text.splitlines() if ' - ' in line]
+        data = os.path.dirname(next(point for point in points if point.endswith('/envs')))
+        return sorted('DATA' if point.startswith(data) else point for point in points)
+
+    floor_text = subprocess.check_output([BUILD / 'process_floor', 'sandbox', '1', '1', '/bin/cat', '/proc/self/mountinfo'],
+                                         text=True)
+    spec = no_op_spec(1, False)
+    spec['deploymentSpec']['executors']['e']['container']['command'] = ['cat', '/proc/self/mountinfo']
+    run_id = server.submit(spec)
+    server.wait(run_id)
+    task = server.tasks(run_id)['t0'][0]
+    step_text = server.get(f"/apis/v1alpha1/runs/{run_id}/nodes/{task['task_id']}/log").text
+    assert places(step_text) == places(floor_text), (step_text, floor_text)
+
+
 def build_tool(command, count, chain):
     """Milliseconds a task of make or ninja running /bin/true."""
     with tempfile.TemporaryDirectory() as folder:
@@ -129,6 +148,7 @@ def bench_tasks():
         return
 
     def sandboxed(server):
+        same_mounts(server)
         beside_floor(server, f'{many} independent tasks, sandboxed', independent, many, 'sandbox', 2, 1.5)
         beside_floor(server, f'chain of {chain}, sandboxed', chained, chain, 'sandbox', 1, 1.5)
 
