@@ -28,7 +28,14 @@ void add_config_options(CLI::App& command, server::Config& config) {
       ->envname("PENSTOCK_CONFIG")
       ->trigger_on_parse();
   command.add_option("--data", config.data, "data folder (default: ~/.penstock)")->envname("PENSTOCK_DATA");
-  command.add_option("--runtime", config.runtime, "how pods run: auto, host, oci")->envname("PENSTOCK_RUNTIME");
+  command
+      .add_option("--runtime", config.runtime,
+                  "how pods run: auto and host: as processes of this machine; oci: as containers of their images")
+      ->envname("PENSTOCK_RUNTIME");
+  command
+      .add_option("--container-engine", config.container_engine,
+                  "the socket of Docker or Podman for --runtime oci (default: DOCKER_HOST, or where they have it)")
+      ->envname("PENSTOCK_CONTAINER_ENGINE");
   command.add_option("--python", config.python, "interpreter for Python steps")->envname("PENSTOCK_PYTHON");
   command.add_option("--sandbox", config.sandbox, "auto, or none: steps are plain processes")
       ->envname("PENSTOCK_SANDBOX");

@@ -6,6 +6,7 @@
 #include <unistd.h>
 
 #include "node/agent_state.h"
+#include "node/bundled_kfp.h"
 #include "node/capacity.h"
 
 namespace penstock::node {
@@ -90,7 +91,7 @@ Agent::State::State(kube::Api& a, Loop& c, Spawner& s, AgentOptions o)
   place = {options.node_name, options.host_ip};
   context = {options.node_name, options.host_ip, scheduler.capacity().cpu_milli, scheduler.capacity().memory};
   volume_options = {options.data, options.allow_host_path};
-  if (options.python_steps) {
+  if (options.python_steps && !options.images) {
     PythonEnvOptions python_options;
     python_options.data = options.data;
     python_options.python = options.python;
@@ -108,6 +109,10 @@ Async<> Agent::State::start() {
     if (loop.running_here()) return state->process_changed(status);
     loop.post([state, status] { state->process_changed(status); });
   });
+  if (options.images) {
+    auto unpack = [this] { return unpack_bundled_kfp(options.data); };
+    bundled_kfp = co_await pool->run(unpack);
+  }
   const auto processes = co_await spawner.list();
   // What was told meanwhile is newer than the list.
   for (const auto& status : processes) {

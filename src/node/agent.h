@@ -41,6 +41,8 @@ struct AgentOptions {
   std::filesystem::path python;    // for Python steps; empty: the first python3 in PATH
   std::filesystem::path kfp_path;  // the folder that holds kfp/; empty: the bundled one
   bool python_steps = true;        // false: commands run as they are written
+  // The spawner runs containers of the pods' images (oci/), with the images' programs and Python.
+  bool images = false;
   bool sandbox = true;
   bool allow_host_path = false;                         // see volumes.h
   uint64_t log_limit = 256ull << 20;                    // bytes of each container's log

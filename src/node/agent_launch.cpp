@@ -7,6 +7,7 @@
 
 #include "node/agent_state.h"
 #include "node/capacity.h"
+#include "node/oci/container.h"
 #include "node/quantity.h"
 
 namespace penstock::node {
@@ -73,7 +74,10 @@ Async<Agent::State::Launchable> Agent::State::prepare(PodPtr pod, Launch wanted)
     result.process.mounts = container_mounts(*container, files, env);
     auto command = command_of(*pod, *container, files, env);
     Prepared prepared;
-    if (python) {
+    if (options.images) {
+      set_image(*object, *container, objects, result.process);
+      prepared = in_image(std::move(command), result.process);
+    } else if (python) {
       prepared = co_await python->prepare(std::move(command));
     } else {
       prepared.argv = std::move(command.command);
@@ -114,9 +118,11 @@ Async<> Agent::State::launch(PodPtr pod, Launch wanted) {
 EnvList Agent::State::base_env(const AgentPod& pod, const PodFiles& files) const {
   const char* path = std::getenv("PATH");
   EnvList env;
-  env.emplace_back("PATH", path && *path ? path : std::string(kDefaultPath));
-  env.emplace_back("HOME", sandboxed() ? "/tmp" : files.tmp.string());
-  env.emplace_back("LANG", "C.UTF-8");
+  if (!options.images) {  // which say so themselves
+    env.emplace_back("PATH", path && *path ? path : std::string(kDefaultPath));
+    env.emplace_back("HOME", sandboxed() ? "/tmp" : files.tmp.string());
+    env.emplace_back("LANG", "C.UTF-8");
+  }
   env.emplace_back("HOSTNAME", pod.name);
   if (!sandboxed()) env.emplace_back("TMPDIR", files.tmp.string());
   if (!gpu_numbers.empty()) {
@@ -134,7 +140,7 @@ ContainerCommand Agent::State::command_of(const AgentPod& pod, const json::objec
   command.command = expanded(container, "command", env);
   command.args = expanded(container, "args", env);
   const auto name = get_string(container, "name");
-  if (command.command.empty()) {
+  if (command.command.empty() && !options.images) {
     throw invalid(
         "container \"{}\" has no command: this node runs commands of the host and does not know the "
         "entrypoint of the image \"{}\"; set command",
@@ -151,8 +157,9 @@ ProcessSpec Agent::State::process_of(const AgentPod& pod, const json::object& co
                                      const PodFiles& files) const {
   ProcessSpec process;
   process.id = process_id(pod.uid, wanted.container, wanted.restart);
-  // An image's working folder is not known; unlike "/", this one can be written to.
-  process.cwd = get_string(container, "workingDir", sandboxed() ? "/tmp" : files.tmp.string());
+  // On the host an image's working folder is not known; unlike "/", this one can be written to.
+  const std::string folder = options.images ? "" : sandboxed() ? "/tmp" : files.tmp.string();
+  process.cwd = get_string(container, "workingDir", folder);
   process.log = log_of(*pod.object, wanted.container);
   process.tmp = files.tmp;
   process.sandbox = options.sandbox;
@@ -165,6 +172,42 @@ ProcessSpec Agent::State::process_of(const AgentPod& pod, const json::object& co
   }
   process.devices = gpu_devices(pod.gpus);
   return process;
+}
+
+// What a container engine is told beside what holds for every process.
+void Agent::State::set_image(const json::object& pod, const json::object& container, const ConfigObjects& objects,
+                             ProcessSpec& process) const {
+  process.image = get_string(container, "image");
+  process.pull_policy = get_string(container, "imagePullPolicy");
+  const auto* spec = find_object(pod, "spec");
+  for (const auto& name : pull_secrets(pod)) {
+    const auto found = objects.find({ConfigKind::Secret, name});
+    if (found == objects.end() || !found->second || !process.registry_auth.empty()) continue;
+    if (const auto config = config_value(ConfigKind::Secret, found->second, ".dockerconfigjson")) {
+      process.registry_auth = registry_auth(*config, process.image);
+    }
+  }
+  for (const auto* part : {spec, &container}) {
+    const auto* security = part ? find_object(*part, "securityContext") : nullptr;
+    const auto* user = security ? find(*security, "runAsUser") : nullptr;
+    const auto* group = security ? find(*security, "runAsGroup") : nullptr;
+    if (user) process.user = to_text(*user) + (group ? ":" + to_text(*group) : "");
+  }
+}
+
+// The command as the image's programs run it, with the kfp package that comes with the server.
+Prepared Agent::State::in_image(ContainerCommand command, ProcessSpec& process) const {
+  process.image_entrypoint = command.command.empty();
+  std::vector<std::string> argv = std::move(command.command);
+  argv.insert(argv.end(), std::make_move_iterator(command.args.begin()), std::make_move_iterator(command.args.end()));
+  ImageCommand in_image = command_in_image(std::move(argv));
+  Prepared prepared;
+  prepared.argv = std::move(in_image.argv);
+  if (!in_image.needs_kfp || bundled_kfp.empty()) return prepared;
+  process.mounts.push_back({bundled_kfp, kKfpTarget, true});
+  const std::string* path = env_value(command.env, "PYTHONPATH");
+  prepared.env.emplace_back("PYTHONPATH", path ? fmt::format("{}:{}", kKfpTarget, *path) : kKfpTarget);
+  return prepared;
 }
 
 // Which GPUs a pod has is known to this machine alone, so it is kept in the pod's folder.

@@ -93,6 +93,9 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   EnvList base_env(const AgentPod& pod, const PodFiles& files) const;
   ProcessSpec process_of(const AgentPod& pod, const json::object& container, const Launch& launch,
                          const PodFiles& files) const;
+  void set_image(const json::object& pod, const json::object& container, const ConfigObjects& objects,
+                 ProcessSpec& process) const;
+  Prepared in_image(ContainerCommand command, ProcessSpec& process) const;
   bool sandboxed() const;
   std::vector<int> saved_gpus(const std::string& uid) const;
   void save_gpus(const AgentPod& pod) const;
@@ -116,6 +119,7 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   std::vector<int> gpu_numbers;
   Scheduler scheduler;
   std::unique_ptr<PythonEnv> python;
+  std::filesystem::path bundled_kfp;  // for containers of images
   std::unique_ptr<BlockingPool> pool;
   std::shared_ptr<FileWatcher> watcher;  // shared with log readers, which may end after the agent
   Scope scope;

@@ -156,7 +156,16 @@ std::vector<ConfigRef> config_refs(const json::object& pod) {
   for (const char* list : {"initContainers", "containers"}) {
     each_object(*spec, list, [&](const json::object& container) { container_refs(container, refs); });
   }
+  for (auto& name : pull_secrets(pod)) refs.insert({ConfigKind::Secret, std::move(name)});
   return {refs.begin(), refs.end()};
+}
+
+std::vector<std::string> pull_secrets(const json::object& pod) {
+  std::vector<std::string> names;
+  if (const auto* spec = find_object(pod, "spec")) {
+    each_object(*spec, "imagePullSecrets", [&](const json::object& ref) { names.push_back(get_string(ref, "name")); });
+  }
+  return names;
 }
 
 const json::value* container_resource(const json::object& container, std::string_view kind, std::string_view name) {

@@ -33,6 +33,9 @@ class ConfigMissing : public Error {
 // Every Secret, ConfigMap and claim that the pod names, optional ones too.
 std::vector<ConfigRef> config_refs(const json::object& pod);
 
+// The names in spec.imagePullSecrets.
+std::vector<std::string> pull_secrets(const json::object& pod);
+
 // By name, init containers too; null when there is none.
 const json::object* container_of(const json::object& pod, std::string_view name);
 // resources.<kind>.<name>; null when absent.

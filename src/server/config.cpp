@@ -82,6 +82,8 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       config.s3_listen = text_value();
     else if (key == "runtime")
       config.runtime = text_value();
+    else if (key == "container_engine")
+      config.container_engine = text_value();
     else if (key == "python")
       config.python = text_value();
     else if (key == "sandbox")
@@ -135,10 +137,7 @@ void check_config(Config& config) {
   config.data = std::filesystem::weakly_canonical(std::filesystem::absolute(config.data));
   const auto http = parse_endpoint(config.listen, "listen");
   const auto s3 = parse_endpoint(config.s3_listen, "s3-listen");
-  if (parse_runtime(config.runtime) == Runtime::Oci) {
-    throw Error(Code::Unimplemented,
-                "runtime: this version runs pods as host processes only: say --runtime host or auto");
-  }
+  parse_runtime(config.runtime);
   if (config.sandbox != "auto" && config.sandbox != "none") {
     throw invalid("sandbox: \"{}\" is none of auto, none", config.sandbox);
   }

@@ -25,7 +25,8 @@ struct Config {
   std::filesystem::path data;  // empty: ~/.penstock
   std::string listen = "127.0.0.1:8080";
   std::string s3_listen = "127.0.0.1:9000";
-  std::string runtime = "auto";
+  std::string runtime = "auto";            // auto, host: processes of this machine; oci: containers of the pods' images
+  std::filesystem::path container_engine;  // the socket of Docker's API; empty: where Docker and Podman have theirs
   std::string python;            // empty: the first python3 in PATH
   std::string sandbox = "auto";  // auto: where the machine allows it; none: plain processes
   std::string log_level = "info";

@@ -21,6 +21,8 @@
 #include "kube/embedded.h"
 #include "kube/rest.h"
 #include "metadata/metadata.h"
+#include "node/oci/engine.h"
+#include "node/oci/oci_spawner.h"
 #include "node/agent.h"
 #include "node/bundled_kfp.h"
 #include "node/host/spawner.h"
@@ -89,7 +91,13 @@ auto wait_for(Loop& loop, Make make) {
   return asio::co_spawn(loop.executor(), on(loop.executor(), std::move(make)), asio::use_future).get();
 }
 
+bool uses_images(const Config& config) { return parse_runtime(config.runtime) == Runtime::Oci; }
+
 std::unique_ptr<node::Spawner> make_spawner(Loop& control, const Config& config) {
+  if (uses_images(config)) {
+    const auto socket = config.container_engine.empty() ? node::find_engine_socket() : config.container_engine;
+    return node::connect_oci_spawner(control, {config.data, socket});
+  }
   node::HelperOptions options;
   options.data = config.data;
   options.sandbox = config.sandbox == "auto";
@@ -107,6 +115,7 @@ node::AgentOptions agent_options(const Config& config, kube::EmbeddedApi& api, b
   options.gpus = config.gpus;
   options.python = config.python;
   options.sandbox = sandbox;
+  options.images = uses_images(config);
   options.written = [&api] { return api.await_written(); };
   return options;
 }
@@ -154,7 +163,7 @@ struct Server::Parts {
                  {kube::EmbeddedApi::migrations(), pipelines::Store::migrations(), metadata::Store::migrations()}),
         api(database, control, clock),
         spawner(make_spawner(control, config)),
-        sandbox_problem(config.sandbox == "none" ? "switched off" : spawner->sandbox_problem()),
+        sandbox_problem(config.sandbox == "none" && !uses_images(config) ? "switched off" : spawner->sandbox_problem()),
         agent(api, control, *spawner, agent_options(config, api, sandbox_problem.empty())),
         store(database, clock),
         artifacts(database),

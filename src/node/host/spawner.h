@@ -46,6 +46,13 @@ struct ProcessSpec {
   // quarter, a note and its last half; the middle becomes a hole that reads as zero bytes, so that offsets stay true.
   uint64_t log_limit = 0;
   std::vector<std::string> devices;  // extra device files ("/dev/nvidia0")
+
+  // Of containers only (see oci/).
+  std::string image;
+  bool image_entrypoint = false;  // argv holds arguments for the image's own entrypoint
+  std::string pull_policy;        // Always, Never, IfNotPresent; empty: IfNotPresent
+  std::string registry_auth;      // what the engine's pull is given; empty: nothing
+  std::string user;               // "uid:gid"; empty: the image's
 };
 
 struct ProcessStatus {
