@@ -43,6 +43,7 @@ struct AgentOptions {
   bool python_steps = true;        // false: commands run as they are written
   // The spawner runs containers of the pods' images (oci/), with the images' programs and Python.
   bool images = false;
+  std::filesystem::path container_engine;  // its socket
   bool sandbox = true;
   bool allow_host_path = false;                         // see volumes.h
   uint64_t log_limit = 256ull << 20;                    // bytes of each container's log

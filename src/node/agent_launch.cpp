@@ -63,10 +63,12 @@ Async<Agent::State::Launchable> Agent::State::prepare(PodPtr pod, Launch wanted)
     const auto objects = co_await fetch(pod);
     // Files of volumes are written off this loop; a pod without any needs only a folder or two.
     PodFiles files;
+    VolumeOptions volumes = volume_options;
+    if (images) volumes.image_volumes = co_await image_volumes(*object, objects);
     if (find_array(object->at("spec").get_object(), "volumes")) {
-      files = co_await pool->run([&] { return prepare_files(*object, objects, context, volume_options); });
+      files = co_await pool->run([&] { return prepare_files(*object, objects, context, volumes); });
     } else {
-      files = prepare_files(*object, objects, context, volume_options);
+      files = prepare_files(*object, objects, context, volumes);
     }
     pod->has_folder = pod->has_folder || files.own_folder;
     auto env = container_env(*object, *container, objects, context, base_env(*pod, files));
@@ -174,19 +176,42 @@ ProcessSpec Agent::State::process_of(const AgentPod& pod, const json::object& co
   return process;
 }
 
+std::string Agent::State::pull_auth(const json::object& pod, const ConfigObjects& objects,
+                                    std::string_view image) const {
+  for (const auto& name : pull_secrets(pod)) {
+    const auto found = objects.find({ConfigKind::Secret, name});
+    if (found == objects.end() || !found->second) continue;
+    const auto config = config_value(ConfigKind::Secret, found->second, ".dockerconfigjson");
+    auto auth = config ? registry_auth(*config, image) : std::string();
+    if (!auth.empty()) return auth;
+  }
+  return {};
+}
+
+// The files of the images that the pod has as volumes.
+Async<std::map<std::string, fs::path>> Agent::State::image_volumes(const json::object& pod,
+                                                                   const ConfigObjects& objects) {
+  std::map<std::string, fs::path> found;
+  const auto* volumes = find_array(pod.at("spec").get_object(), "volumes");
+  if (!volumes) co_return found;
+  for (const auto& item : *volumes) {
+    const auto* image = item.is_object() ? find_object(item.get_object(), "image") : nullptr;
+    if (!image) continue;
+    const auto reference = get_string(*image, "reference");
+    auto auth = pull_auth(pod, objects, reference);
+    found[get_string(item.get_object(), "name")] =
+        co_await images->files(reference, get_string(*image, "pullPolicy"), std::move(auth));
+  }
+  co_return found;
+}
+
 // What a container engine is told beside what holds for every process.
 void Agent::State::set_image(const json::object& pod, const json::object& container, const ConfigObjects& objects,
                              ProcessSpec& process) const {
   process.image = get_string(container, "image");
   process.pull_policy = get_string(container, "imagePullPolicy");
+  process.registry_auth = pull_auth(pod, objects, process.image);
   const auto* spec = find_object(pod, "spec");
-  for (const auto& name : pull_secrets(pod)) {
-    const auto found = objects.find({ConfigKind::Secret, name});
-    if (found == objects.end() || !found->second || !process.registry_auth.empty()) continue;
-    if (const auto config = config_value(ConfigKind::Secret, found->second, ".dockerconfigjson")) {
-      process.registry_auth = registry_auth(*config, process.image);
-    }
-  }
   for (const auto* part : {spec, &container}) {
     const auto* security = part ? find_object(*part, "securityContext") : nullptr;
     const auto* user = security ? find(*security, "runAsUser") : nullptr;

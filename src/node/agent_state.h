@@ -7,6 +7,7 @@
 
 #include "node/agent.h"
 #include "node/logs.h"
+#include "node/oci/image_store.h"
 #include "node/pod_config.h"
 #include "node/pod_lifecycle.h"
 #include "node/volumes.h"
@@ -96,6 +97,9 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   void set_image(const json::object& pod, const json::object& container, const ConfigObjects& objects,
                  ProcessSpec& process) const;
   Prepared in_image(ContainerCommand command, ProcessSpec& process) const;
+  Async<std::map<std::string, std::filesystem::path>> image_volumes(const json::object& pod,
+                                                                    const ConfigObjects& objects);
+  std::string pull_auth(const json::object& pod, const ConfigObjects& objects, std::string_view image) const;
   bool sandboxed() const;
   std::vector<int> saved_gpus(const std::string& uid) const;
   void save_gpus(const AgentPod& pod) const;
@@ -120,6 +124,7 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   Scheduler scheduler;
   std::unique_ptr<PythonEnv> python;
   std::filesystem::path bundled_kfp;  // for containers of images
+  std::unique_ptr<ImageStore> images;
   std::unique_ptr<BlockingPool> pool;
   std::shared_ptr<FileWatcher> watcher;  // shared with log readers, which may end after the agent
   Scope scope;

@@ -180,6 +180,7 @@ class Preparer {
   PodVolume make(const json::object& volume, const std::string& name) {
     if (const auto* claim = find_object(volume, "persistentVolumeClaim")) return claim_volume(*claim);
     if (const auto* host = find_object(volume, "hostPath")) return {host_path(*host), false};
+    if (find(volume, "image")) return image_volume(name);
     const auto path = own_folder() / "volumes" / name;
     // What lives as long as the pod is a folder here, whatever storage it asks for.
     if (find(volume, "emptyDir") || find(volume, "ephemeral")) {
@@ -230,6 +231,14 @@ class Preparer {
                     field_ + ".projected.sources");
       }
     }
+  }
+
+  PodVolume image_volume(const std::string& name) const {
+    const auto found = options_.image_volumes.find(name);
+    if (found != options_.image_volumes.end()) return {found->second, true};
+    throw Error(Code::InvalidArgument,
+                fmt::format("volume \"{}\" is of an image: that needs a server with --runtime oci", name),
+                field_ + ".image");
   }
 
   PodVolume claim_volume(const json::object& source) {

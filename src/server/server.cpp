@@ -93,11 +93,12 @@ auto wait_for(Loop& loop, Make make) {
 
 bool uses_images(const Config& config) { return parse_runtime(config.runtime) == Runtime::Oci; }
 
+std::filesystem::path engine_socket(const Config& config) {
+  return config.container_engine.empty() ? node::find_engine_socket() : config.container_engine;
+}
+
 std::unique_ptr<node::Spawner> make_spawner(Loop& control, const Config& config) {
-  if (uses_images(config)) {
-    const auto socket = config.container_engine.empty() ? node::find_engine_socket() : config.container_engine;
-    return node::connect_oci_spawner(control, {config.data, socket});
-  }
+  if (uses_images(config)) return node::connect_oci_spawner(control, {config.data, engine_socket(config)});
   node::HelperOptions options;
   options.data = config.data;
   options.sandbox = config.sandbox == "auto";
@@ -116,6 +117,7 @@ node::AgentOptions agent_options(const Config& config, kube::EmbeddedApi& api, b
   options.python = config.python;
   options.sandbox = sandbox;
   options.images = uses_images(config);
+  if (options.images) options.container_engine = engine_socket(config);
   options.written = [&api] { return api.await_written(); };
   return options;
 }
@@ -125,6 +127,7 @@ pipelines::RunOptions run_options(const Config& config, bool sandbox) {
   options.data = config.data;
   options.objects = config.data / "objects";
   options.sandbox = sandbox;
+  options.images = uses_images(config);
   options.caching = config.caching;
   options.claim_folder = [data = config.data](std::string_view ns, std::string_view claim) {
     return node::claim_folder(data, ns, claim);

@@ -111,12 +111,17 @@ Async<json::object> ContainerEngine::info() const {
 
 Async<bool> ContainerEngine::has_image(std::string image) const {
   try {
-    co_await call("GET", fmt::format("/images/{}/json", url_encode(image)));
+    co_await inspect_image(std::move(image));
   } catch (const Error& error) {
     if (error.code() != Code::NotFound) throw;
     co_return false;
   }
   co_return true;
+}
+
+Async<json::object> ContainerEngine::inspect_image(std::string image) const {
+  const std::string body = co_await call("GET", fmt::format("/images/{}/json", url_encode(image)));
+  co_return json::parse(body).as_object();
 }
 
 Async<> ContainerEngine::pull(std::string image, std::string registry_auth) const {

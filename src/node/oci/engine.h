@@ -24,6 +24,7 @@ class ContainerEngine {
 
   Async<json::object> info() const;
   Async<bool> has_image(std::string image) const;
+  Async<json::object> inspect_image(std::string image) const;
   // `registry_auth`: the value of X-Registry-Auth; empty: none is needed.
   Async<> pull(std::string image, std::string registry_auth) const;
 

@@ -12,6 +12,7 @@
 #include "node/log_writer.h"
 #include "node/oci/container.h"
 #include "node/oci/engine.h"
+#include "node/oci/image_store.h"
 
 namespace penstock::node {
 
@@ -164,7 +165,7 @@ class OciSpawner : public Spawner {
     std::string failure;
     try {
       if (spec->user.empty()) spec->user = user_;
-      co_await get_image(*spec);
+      co_await ensure_image(engine_, spec->image, spec->pull_policy, spec->registry_auth);
       json::object config = container_config(*spec, options_.data);
       std::string name = container_name(*spec, options_.data);
       const std::string container = co_await engine_.create(std::move(name), std::move(config));
@@ -183,22 +184,6 @@ class OciSpawner : public Spawner {
     tell(process.status);
     LogPlace log{spec->log, spec->log_limit};
     co_await follow(spec->id, std::move(log));
-  }
-
-  Async<> get_image(const ProcessSpec& spec) {
-    if (spec.image.empty()) throw invalid("the container names no image");
-    const bool there = co_await engine_.has_image(spec.image);
-    if (there && spec.pull_policy != "Always") co_return;
-    if (spec.pull_policy == "Never") {
-      throw not_found("ErrImageNeverPull: the image {} is not there, and its pull policy is Never", spec.image);
-    }
-    std::string failure;
-    try {
-      co_await engine_.pull(spec.image, spec.registry_auth);
-    } catch (const Error& error) {
-      failure = error.message();
-    }
-    if (!failure.empty()) throw not_found("ErrImagePull: {}: {}", spec.image, failure);
   }
 
   // Writes the log until the container is over, then tells how it ended. The log is written anew, as the engine has

@@ -85,7 +85,7 @@ std::string path_segment(std::string_view name);
 struct PathMap {
   // The first prefix that a URI starts with is replaced. A URI that none matches is its own path.
   std::vector<std::pair<std::string, std::string>> prefixes = {
-      {"gs://", "/gcs/"}, {"minio://", "/minio/"}, {"s3://", "/s3/"}, {"oci://", "/oci/"}, {"file://", ""}};
+      {"gs://", "/gcs/"}, {"minio://", "/minio/"}, {"s3://", "/s3/"}, {"file://", ""}};
   std::string parameter_folder = "/tmp/kfp/outputs";
   std::string executor_output_file = "/tmp/kfp_outputs/output_metadata.json";
   std::string workspace = "/kfp-workspace";

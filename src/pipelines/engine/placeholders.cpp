@@ -1,5 +1,7 @@
 #include "pipelines/engine/placeholders.h"
 
+#include <algorithm>
+
 #include "base/error.h"
 #include "pipelines/engine/launch.h"
 
@@ -84,6 +86,12 @@ std::string workspace_path(std::string_view uri) {
 std::string PathMap::path_of(std::string_view uri) const {
   for (const auto& [prefix, replacement] : prefixes) {
     if (uri.starts_with(prefix)) return replacement + std::string(uri.substr(prefix.size()));
+  }
+  // An image is one folder, as the SDK's executor looks for it.
+  if (constexpr std::string_view kImage = "oci://"; uri.starts_with(kImage)) {
+    std::string name(uri.substr(kImage.size()));
+    std::replace(name.begin(), name.end(), '/', '_');
+    return "/oci/" + name;
   }
   return std::string(uri);
 }

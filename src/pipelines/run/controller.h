@@ -36,6 +36,7 @@ struct RunOptions {
   std::string ns = "kubeflow";    // where pods of runs without a namespace go
   std::string pipeline_root = "minio://mlpipeline/v2/artifacts";
   bool sandbox = true;  // tasks see mounts
+  bool images = false;  // the node has the files of images: artifacts oci://… are mounted
   bool caching = true;  // false: as if every run said disable_caching
   // Where this machine keeps a volume claim, by namespace and name.
   std::function<std::filesystem::path(std::string_view ns, std::string_view claim)> claim_folder;
@@ -130,6 +131,7 @@ class RunController : public RunControl {
   Async<> remove_pod(std::string ns, std::string name);
   Async<std::string> last_words(kube::Object pod);
   std::vector<ObjectMount> mounts_of(const engine::LaunchSpec& spec) const;
+  static std::vector<ImageMount> images_of(const engine::LaunchSpec& spec);
   std::optional<std::filesystem::path> local_path(std::string_view uri) const;
 
   struct TaskLog {

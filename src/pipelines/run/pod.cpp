@@ -255,6 +255,11 @@ json::object make_pod(const PodInputs& in) {
     if (in.mounts[i].read_only) entry["readOnly"] = true;
     mounts.push_back(std::move(entry));
   }
+  for (size_t i = 0; i < in.images.size(); ++i) {
+    const auto volume = fmt::format("image-{}", i);
+    volumes.push_back({{"name", volume}, {"image", {{"reference", in.images[i].reference}}}});
+    mounts.push_back({{"name", volume}, {"mountPath", in.images[i].target}, {"readOnly", true}});
+  }
   if (!in.workspace.empty()) {
     volumes.push_back({{"name", "kfp-workspace"}, {"persistentVolumeClaim", {{"claimName", in.workspace}}}});
     mounts.push_back({{"name", "kfp-workspace"}, {"mountPath", "/kfp-workspace"}});

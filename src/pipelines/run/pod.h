@@ -24,6 +24,12 @@ struct ObjectMount {
   bool read_only = true;
 };
 
+// The files of an image at the place which its URI stands for (a "modelcar").
+struct ImageMount {
+  std::string reference;  // "registry.example/models/cat:1"
+  std::string target;
+};
+
 struct PodInputs {
   std::string name;
   std::string ns;
@@ -31,6 +37,7 @@ struct PodInputs {
   const engine::ResolvedTask* task = nullptr;
   std::filesystem::path folder;  // its /tmp on the host
   std::vector<ObjectMount> mounts;
+  std::vector<ImageMount> images;
   std::string workspace;  // the volume claim to mount; empty: none
   std::string path_map;   // JSON for tasks without mounts; empty otherwise
 };

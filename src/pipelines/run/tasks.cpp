@@ -84,25 +84,47 @@ std::optional<std::filesystem::path> RunController::local_path(std::string_view 
   return options_.objects / rest;
 }
 
+namespace {
+
+// The URIs of all artifacts that the task takes.
+std::vector<std::string> input_uris(const engine::LaunchSpec& spec) {
+  std::vector<std::string> uris;
+  const auto* section = find_object(spec.executor_input, "inputs");
+  const auto* inputs = section != nullptr ? find_object(*section, "artifacts") : nullptr;
+  if (inputs == nullptr) return uris;
+  for (const auto& [name, entry] : *inputs) {
+    const auto* list = find(entry, "artifacts");
+    if (list == nullptr || !list->is_array()) continue;
+    for (const auto& artifact : list->get_array()) uris.push_back(string_at(artifact, {"uri"}));
+  }
+  return uris;
+}
+
+}  // namespace
+
+std::vector<ImageMount> RunController::images_of(const engine::LaunchSpec& spec) {
+  constexpr std::string_view kImage = "oci://";
+  std::vector<ImageMount> images;
+  for (const auto& uri : input_uris(spec)) {
+    if (!uri.starts_with(kImage)) continue;
+    ImageMount mount{uri.substr(kImage.size()), engine::PathMap().path_of(uri)};
+    const bool known =
+        std::any_of(images.begin(), images.end(), [&](const auto& m) { return m.target == mount.target; });
+    if (!known) images.push_back(std::move(mount));
+  }
+  return images;
+}
+
 std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec) const {
   std::vector<ObjectMount> mounts;
   auto target_of = [](std::string_view uri) { return "/minio/" + std::string(uri.substr(kMinio.size())); };
-  const json::object* inputs = nullptr;
-  if (const auto* section = find_object(spec.executor_input, "inputs")) inputs = find_object(*section, "artifacts");
-  if (inputs != nullptr) {
-    for (const auto& [name, entry] : *inputs) {
-      const auto* list = find(entry, "artifacts");
-      if (list == nullptr || !list->is_array()) continue;
-      for (const auto& artifact : list->get_array()) {
-        const auto uri = string_at(artifact, {"uri"});
-        const auto path = local_path(uri);
-        std::error_code error;
-        if (!path || !std::filesystem::exists(*path, error)) continue;
-        auto target = target_of(uri);
-        const bool known = std::any_of(mounts.begin(), mounts.end(), [&](const auto& m) { return m.target == target; });
-        if (!known) mounts.push_back({*path, std::move(target), true});
-      }
-    }
+  for (const auto& uri : input_uris(spec)) {
+    const auto path = local_path(uri);
+    std::error_code error;
+    if (!path || !std::filesystem::exists(*path, error)) continue;
+    auto target = target_of(uri);
+    const bool known = std::any_of(mounts.begin(), mounts.end(), [&](const auto& m) { return m.target == target; });
+    if (!known) mounts.push_back({*path, std::move(target), true});
   }
   if (spec.component != nullptr && !spec.component->output_artifacts.empty()) {
     if (const auto path = local_path(spec.output_prefix))
@@ -140,6 +162,7 @@ RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const e
     inputs.folder = folder;
     if (options_.sandbox) {
       inputs.mounts = mounts_of(spec);
+      if (options_.images) inputs.images = images_of(spec);
       inputs.workspace = run.workspace;
     } else {
       if (!run.workspace.empty()) std::filesystem::create_directories(paths.workspace);
