@@ -184,11 +184,11 @@ def test_exit_codes_and_missing_images(oci):
 
 
 def test_memory_is_limited(oci):
-    spec = in_image(shell("python3 -c 'x = bytearray(400 << 20)'"))
+    spec = in_image(shell("exec python3 -c 'x = bytearray(400 << 20)'"))
     spec['deploymentSpec']['executors']['exec-step-0']['container']['resources'] = {'resourceMemoryLimit': '64Mi'}
     run, tasks = oci.run(spec)
     assert run['state'] == 'FAILED'
-    assert 'OOMKilled' in json.dumps(tasks['step-0'][0]), tasks
+    assert 'OOMKilled' in json.dumps(tasks['step-0'][0]['status_metadata']), tasks['step-0'][0]['status_metadata']
 
 
 def test_cancel_ends_the_container(oci, engine, gate):

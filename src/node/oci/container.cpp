@@ -2,6 +2,7 @@
 
 #include <algorithm>
 #include <charconv>
+#include <csignal>
 #include <sys/resource.h>
 
 #include "base/base64.h"
@@ -140,7 +141,7 @@ json::object container_config(const ProcessSpec& spec, const std::filesystem::pa
   return config;
 }
 
-bool read_state(const json::object& container, ProcessStatus& status) {
+bool read_state(const json::object& container, bool killed, ProcessStatus& status) {
   const auto* state = find_object(container, "State");
   if (state == nullptr) throw internal("the engine says nothing of the container's state");
   if (const auto began = parse_time(get_string(*state, "StartedAt"))) status.started_at = *began;
@@ -152,8 +153,11 @@ bool read_state(const json::object& container, ProcessStatus& status) {
     status.exit_code = code->to_number<int>();
   }
   status.signal = status.exit_code > 128 && status.exit_code < 128 + 65 ? status.exit_code - 128 : 0;
-  const auto* killed = find(*state, "OOMKilled");
-  status.oom_killed = killed != nullptr && killed->is_bool() && killed->get_bool();
+  const auto* told = find(*state, "OOMKilled");
+  const auto* host = find_object(container, "HostConfig");
+  const bool limited = host != nullptr && get_int(*host, "Memory") > 0;
+  status.oom_killed = (told != nullptr && told->is_bool() && told->get_bool()) ||
+                      (limited && !killed && status.exit_code == 128 + SIGKILL);
   if (const std::string error = get_string(*state, "Error"); !error.empty()) status.message = error;
   const auto ended = parse_time(get_string(*state, "FinishedAt"));
   status.finished_at = ended && *ended > Time{} ? *ended : SystemClock().now();

@@ -27,7 +27,9 @@ std::string container_name(const ProcessSpec& spec, const std::filesystem::path&
 json::object container_config(const ProcessSpec& spec, const std::filesystem::path& data);
 
 // Takes exit code, times and whether memory ran out from what inspecting gives. True when the container is over.
-bool read_state(const json::object& container, ProcessStatus& status);
+// `killed`: by us. Not every engine tells of memory on every kind of control groups: a SIGKILL that we did not send, to
+// a container with a limit, is taken for it.
+bool read_state(const json::object& container, bool killed, ProcessStatus& status);
 
 // The X-Registry-Auth for `image` out of a Secret's .dockerconfigjson; empty when it has nothing for its registry.
 std::string registry_auth(std::string_view docker_config, std::string_view image);

@@ -90,6 +90,7 @@ class OciSpawner : public Spawner {
     ProcessStatus status;
     std::string container;  // its id; empty while there is none
     int signal = 0;         // came before the container did
+    bool killed = false;    // SIGKILL was sent
   };
 
   void scope_on_loop(std::function<Async<>()> make) {
@@ -226,7 +227,8 @@ class OciSpawner : public Spawner {
   // What the engine says of the container. True when it is over; the status says running until that is told.
   Async<bool> take_state(std::string id) {
     const json::object container = co_await engine_.inspect(processes_.at(id).container);
-    co_return read_state(container, processes_.at(id).status);
+    Process& process = processes_.at(id);
+    co_return read_state(container, process.killed, process.status);
   }
 
   Async<> send_signal(std::string id, int number) {
@@ -238,6 +240,7 @@ class OciSpawner : public Spawner {
       co_return;
     }
     const std::string container = found->second.container;
+    found->second.killed = found->second.killed || number == SIGKILL;
     try {
       co_await engine_.kill(container, number);
     } catch (const Error& error) {
