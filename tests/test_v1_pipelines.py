@@ -7,6 +7,7 @@ import os
 import pathlib
 import subprocess
 import tarfile
+import time
 import zipfile
 
 import pytest
@@ -390,3 +391,118 @@ spec:
   templates: [{name: a, steps: [[{name: again, template: a}]]}]
 '''))
     assert one['state'] == 'FAILED' and 'recursion' in one['error']['message'], one['error']
+
+
+@compiled_by_upstream
+@pytest.mark.parametrize('how', ['nobody', 'plain'])
+def test_paths_on_other_machines(new_server, compiled, tmp_path, how):
+    """As a user without rights, and where there is no sandbox."""
+    if how == 'nobody' and os.geteuid() != 0:
+        pytest.skip('only root becomes somebody else')
+    if how == 'plain':
+        config = tmp_path / 'config.yaml'
+        config.write_text('sandbox: none\n')
+        one = new_server(options=['--config', str(config)])
+        _, tasks = run(one, compiled, 'chain', {'word': 'plain'})
+        assert left(one, tasks['shout'][0], 'shout-Louder') == 'PLAIN!'
+        _, tasks = run(one, compiled, 'files')
+        assert left(one, tasks['count'][0], 'count-Output') == '3'
+    else:
+        one = new_server(user=65534)
+        _, tasks = run(one, compiled, 'places')
+        assert outputs(tasks['make'][0])['make-there'] == 'there'
+        assert left(one, tasks['read'][0], 'read-all') == 'f\nw\n[1]'
+
+
+@compiled_by_upstream
+def test_recurring(server, compiled):
+    answer = server.post('/apis/v2beta1/recurringruns', {
+        'display_name': 'v1 again', 'max_concurrency': '1', 'mode': 'ENABLE', 'no_catchup': True,
+        'trigger': {'periodic_schedule': {'interval_second': '1'}},
+        'pipeline_spec': yaml.safe_load(compiled['names'].read_text()),
+        'runtime_config': {'parameters': {'greeting': '[[ScheduledTime]]'}}})
+    assert answer.status == 200, answer.text
+    recurring = answer.json['recurring_run_id']
+    try:
+        deadline = time.monotonic() + 60
+        runs = []
+        while not runs and time.monotonic() < deadline:
+            found = server.get('/apis/v2beta1/runs?page_size=100').json.get('runs', [])
+            runs = [one['run_id'] for one in found if one.get('recurring_run_id') == recurring]
+        assert server.wait(runs[0])['state'] == 'SUCCEEDED'
+        words = left(server, server.tasks(runs[0])['names'][0], 'names-o').split()
+        assert words[0] == runs[0] and words[4].startswith('20')
+    finally:
+        assert server.request('DELETE', f'/apis/v2beta1/recurringruns/{recurring}').status == 200
+
+
+def test_a_failed_run_is_retried(server):
+    """What succeeded stays; what was waited for is there by then."""
+    run_id = server.submit(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    dag:
+      tasks:
+      - {name: once, template: once}
+      - {name: get, template: get, dependencies: [once]}
+      - {name: use, template: use, dependencies: [get], arguments: {parameters: [{name: v, value: '{{tasks.get.outputs.parameters.v}}'}]}}
+  - name: once
+    container: {image: busybox, command: [sh, -c, 'cat /proc/sys/kernel/random/uuid > /tmp/o']}
+    outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}}]}
+  - name: get
+    resource: {action: get, manifest: '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "v1-late"}}'}
+    outputs: {parameters: [{name: v, valueFrom: {jsonPath: '{.data.v}'}}]}
+  - name: use
+    inputs: {parameters: [{name: v}]}
+    container: {image: busybox, command: [test, '{{inputs.parameters.v}}', '=', here]}
+'''))
+    assert server.wait(run_id)['state'] == 'FAILED'
+    before = outputs(server.tasks(run_id)['once'][0])
+    assert kube(server, 'configmaps', {'metadata': {'name': 'v1-late'}, 'data': {'v': 'here'}}).status == 201
+    assert server.post(f'/apis/v2beta1/runs/{run_id}:retry').status == 200
+    assert server.wait(run_id)['state'] == 'SUCCEEDED'
+    assert outputs(server.tasks(run_id)['once'][0]) == before
+
+
+def test_terminate(server, gate):
+    run_id = server.submit(workflow(f'''
+spec:
+  entrypoint: main
+  onExit: bye
+  templates:
+  - name: main
+    steps: [[{{name: wait, template: wait}}, {{name: pause, template: pause}}], [{{name: never, template: bye}}]]
+  - {{name: pause, suspend: {{duration: 1h}}}}
+  - name: wait
+    container: {{image: busybox, command: [sh, -c, {json.dumps(gate.command('true'))}]}}
+    sidecars: [{{name: side, image: busybox, command: [sleep, '3600']}}]
+  - name: bye
+    container: {{image: busybox, command: ['true']}}
+'''))
+    gate.arrive()
+    assert server.post(f'/apis/v2beta1/runs/{run_id}:terminate').status == 200
+    assert server.wait(run_id)['state'] == 'CANCELED'
+    states = {name: found[0]['state'] for name, found in server.tasks(run_id).items()}
+    assert states['wait'] == 'CANCELED' and states['never'] == 'SKIPPED' and states['bye'] == 'SKIPPED', states
+
+
+def test_resources_are_waited_for_only_so_long(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps: [[{name: make, template: make}], [{name: patch, template: patch}], [{name: check, template: check}]]
+  - name: make
+    resource: {action: apply, manifest: "apiVersion: v1\\nkind: ConfigMap\\nmetadata: {name: v1-patched}\\ndata: {a: b}\\n"}
+  - name: patch
+    resource: {action: patch, mergeStrategy: merge, manifest: '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "v1-patched"}, "data": {"c": "d"}}', successCondition: data.c == d, failureCondition: data.a == x}
+    outputs: {parameters: [{name: all, valueFrom: {jsonPath: '{.data}'}}]}
+  - name: check
+    activeDeadlineSeconds: 1
+    resource: {action: get, manifest: '{"apiVersion": "v1", "kind": "ConfigMap", "metadata": {"name": "v1-patched"}}', successCondition: data.never == come}
+'''))
+    assert json.loads(outputs(tasks['patch'][0])['all']) == {'a': 'b', 'c': 'd'}
+    assert one['state'] == 'FAILED' and 'DeadlineExceeded' in message(tasks['check'][0])

@@ -54,7 +54,9 @@ class DagTranslator {
       add(ir::as_object((*tasks)[i], fmt::format("{}.tasks[{}]", path, i)), fmt::format("{}.tasks[{}]", path, i));
     }
     resolve();
-    for (size_t i = 0; i < specs_.size(); ++i) order(dag().tasks[i], *specs_[i].first, specs_[i].second);
+    std::vector<uint32_t> tolerated;
+    for (const auto& task : dag().tasks) tolerated.push_back(task.tolerated);
+    for (size_t i = 0; i < specs_.size(); ++i) order(dag().tasks[i], *specs_[i].first, tolerated, specs_[i].second);
     finish();
   }
 
@@ -341,11 +343,10 @@ class DagTranslator {
     throw invalid("{}: there is no artifact {}", path, text);
   }
 
-  void order(ir::Task& task, const json::object& spec, const std::string& path) {
+  void order(ir::Task& task, const json::object& spec, const std::vector<uint32_t>& tolerated,
+             const std::string& path) {
     const std::string depends = ir::string_member(spec, "depends", path);
     const auto* dependencies = ir::array_member(spec, "dependencies", path);
-    std::vector<uint32_t> tolerated;
-    for (const auto& other : dag().tasks) tolerated.push_back(other.tolerated);
     if (!depends.empty()) {
       if (dependencies != nullptr) throw invalid("{}: has both dependencies and depends", path);
       task.depends = parse_depends(depends, names_, tolerated, task.upstream, path + ".depends");

@@ -7,6 +7,7 @@ namespace {
 
 // Where Argo puts a script; programs may know it.
 constexpr std::string_view kScriptPath = "/argo/staging/script";
+constexpr std::string_view kV2Component = "pipelines.kubeflow.org/v2_component";
 
 json::value merged_lists(const json::value* first, const json::value* second) {
   json::array list;
@@ -69,8 +70,21 @@ class LeafTranslator {
     if (!constants.empty()) made["constants"] = std::move(constants);
   }
 
+  // Of templates that have no pod.
+  void note_pod_fields(std::initializer_list<std::string_view> more) {
+    for (const std::string_view name : {"initContainers", "sidecars", "volumes", "podSpecPatch"}) {
+      if (ir::member(spec_, name) != nullptr) add_names(not_applied_, name);
+    }
+    for (const std::string_view name : more) {
+      if (ir::member(spec_, name) == nullptr) continue;
+      throw Error(Code::InvalidArgument, fmt::format("{}.{}: not supported for a pause", from_.path, name),
+                  fmt::format("{}.{}", from_.path, name));
+    }
+  }
+
   json::object suspend() {
     const std::string path = from_.path + ".suspend";
+    note_pod_fields({"activeDeadlineSeconds", "timeout"});
     const auto* body = ir::object_member(spec_, "suspend", from_.path);
     check_fields(*body, path, {"duration"});
     const auto* duration = ir::member(*body, "duration");
@@ -86,6 +100,7 @@ class LeafTranslator {
 
   json::object resource() {
     const std::string path = from_.path + ".resource";
+    note_pod_fields({});
     const auto* body = ir::object_member(spec_, "resource", from_.path);
     add_names(not_applied_, check_fields(*body, path,
                                          {"action", "manifest", "successCondition", "failureCondition", "mergeStrategy",
@@ -107,10 +122,19 @@ class LeafTranslator {
       const std::string text = ir::string_member(*body, name, path);
       if (!text.empty()) made[name] = text;
     }
+    deadline(made);
     return made;
   }
 
   json::object workload() {
+    if (const auto* annotations = ir::object_member(spec_, "metadata", from_.path);
+        annotations != nullptr && find_path(*ir::member(spec_, "metadata"), {"annotations", kV2Component}) != nullptr) {
+      throw invalid(
+          "{}.metadata.annotations[{}]: workflows of the v2-compatible mode need a launcher that is not here; compile "
+          "the "
+          "pipeline in the mode V1_LEGACY, or with version 2 of the SDK",
+          from_.path, kV2Component);
+    }
     json::object made;
     const bool script = ir::member(spec_, "script") != nullptr;
     const std::string path = from_.path + (script ? ".script" : ".container");
@@ -253,7 +277,10 @@ class LeafTranslator {
       for (const auto& container : *containers) note(container.if_object());
     }
     for (auto& volume : own.get_array()) {
-      if (wanted.contains(string_at(volume, {"name"}))) used.push_back(std::move(volume));
+      if (!volume.is_object() || !wanted.contains(string_at(volume, {"name"}))) continue;
+      // One that is only named is an empty folder.
+      if (volume.get_object().size() == 1) volume.get_object()["emptyDir"] = json::object();
+      used.push_back(std::move(volume));
     }
     return used;
   }

@@ -36,16 +36,16 @@ std::string fill(std::string_view text, const Lookup& lookup) {
   return result;
 }
 
-json::value fill(const json::value& value, const Lookup& lookup) {
+json::value fill_texts(const json::value& value, const Lookup& lookup) {
   if (const auto* list = value.if_array()) {
     json::array result;
     result.reserve(list->size());
-    for (const auto& item : *list) result.push_back(fill(item, lookup));
+    for (const auto& item : *list) result.push_back(fill_texts(item, lookup));
     return result;
   }
   if (const auto* object = value.if_object()) {
     json::object result;
-    for (const auto& [key, member] : *object) result[key] = fill(member, lookup);
+    for (const auto& [key, member] : *object) result[key] = fill_texts(member, lookup);
     return result;
   }
   if (!value.is_string() || to_view(value.get_string()).find("{{") == std::string_view::npos) return value;

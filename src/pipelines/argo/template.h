@@ -28,7 +28,7 @@ namespace penstock::argo {
 using Lookup = std::function<std::optional<std::string>(std::string_view tag)>;
 std::string fill(std::string_view text, const Lookup& lookup);
 // In every text of a value, the names of members excepted.
-json::value fill(const json::value& value, const Lookup& lookup);
+json::value fill_texts(const json::value& value, const Lookup& lookup);
 
 // "tasks.flip.outputs.result" as its parts.
 std::vector<std::string_view> split(std::string_view dotted);

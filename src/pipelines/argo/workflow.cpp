@@ -10,7 +10,9 @@ constexpr std::string_view kPipelineSpec = "pipelines.kubeflow.org/pipeline_spec
 
 // What the SDK tells of the pipeline beside the workflow; null when it tells nothing that can be read.
 json::value pipeline_note(const json::object& workflow) {
-  const auto* note = find_path(workflow, {"metadata", "annotations", kPipelineSpec});
+  const auto* metadata = find_object(workflow, "metadata");
+  const auto* annotations = metadata != nullptr ? find_object(*metadata, "annotations") : nullptr;
+  const auto* note = annotations != nullptr ? annotations->if_contains(kPipelineSpec) : nullptr;
   if (note == nullptr || !note->is_string()) return nullptr;
   try {
     return parse_json(to_view(note->get_string()));

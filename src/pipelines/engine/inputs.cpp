@@ -257,7 +257,7 @@ class InputResolver {
     if (!value.is_string() || to_view(value.get_string()).find("{{workflow.") == std::string_view::npos) {
       return Value(state_.pipeline, def.default_value);
     }
-    return make_value(argo::fill(value, [this](std::string_view tag) {
+    return make_value(argo::fill_texts(value, [this](std::string_view tag) {
       return tag.starts_with("workflow.") ? run_variable(state_, tag.substr(9)) : std::nullopt;
     }));
   }

@@ -209,7 +209,7 @@ std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& inst
   spec->kind = executor.kind;
   if (spec->kind != ir::Executor::Kind::Container) {
     const auto look_up = [&](std::string_view tag) { return leaf_variable(state, instance, tag); };
-    spec->workload = argo::fill(json::value(container), look_up).as_object();
+    spec->workload = argo::fill_texts(json::value(container), look_up).as_object();
     json::object outputs = outputs_of(instance, spec->output_prefix);
     spec->executor_input["inputs"] = inputs_of(instance);
     spec->executor_input["outputs"] = std::move(outputs);

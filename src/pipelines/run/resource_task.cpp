@@ -1,5 +1,5 @@
 // Tasks that act on a resource instead of running a process.
-#include "kube/patch.h"
+#include "pipelines/argo/template.h"
 #include "pipelines/run/controller.h"
 #include "pipelines/run/resource_path.h"
 
@@ -87,14 +87,26 @@ class ResourceAction {
     kube::WatchQuery query;
     query.ns = resource_->namespaced ? ns_ : std::string();
     query.field_selector = "metadata.name=" + name_;
+    query.bookmarks = true;  // so that `stop` is asked now and then
     auto watch = co_await api_.watch(*resource_, query);
     while (!stop()) {
       if (!failure.empty() && condition_holds(*object, failure)) {
         throw Error(Code::FailedPrecondition, fmt::format("the failure condition holds: {}", failure));
       }
       if (success.empty() || condition_holds(*object, success)) co_return object;
-      const kube::WatchEvent event = co_await watch->next();
-      if (event.type == kube::EventType::Bookmark) continue;
+      kube::WatchEvent event;
+      bool expired = false;
+      try {
+        event = co_await watch->next();
+      } catch (const Error& error) {
+        expired = error.code() == Code::OutOfRange;
+        if (!expired) throw;
+      }
+      if (expired) {  // fell behind: it begins with what is there
+        watch = co_await api_.watch(*resource_, query);
+        continue;
+      }
+      if (event.type == kube::EventType::Bookmark || kube::name_of(*event.object) != name_) continue;
       if (event.type == kube::EventType::Deleted) {
         throw Error(Code::FailedPrecondition, fmt::format("{} \"{}\" was deleted", resource_->kind, name_));
       }
@@ -185,8 +197,24 @@ Async<engine::Outputs> RunController::act_on_resource(RunPtr run, FlightKey key)
   co_return action.outputs(object);
 }
 
+Async<> RunController::expire_resource_task(RunPtr run, FlightKey key, std::chrono::milliseconds after) {
+  co_await sleep_for(after);
+  const auto flight = run->flights.find(key);
+  if (flight == run->flights.end() || flight->second.over) co_return;
+  flight->second.over = true;
+  post(run, Event::task_failed(key.first, key.second, clock_.now(), 1,
+                               "DeadlineExceeded: what it waits for has not come in its activeDeadlineSeconds"));
+}
+
 Async<> RunController::run_resource_task(RunPtr run, FlightKey key) {
   post(run, Event::task_started(key.first, key.second, clock_.now()));
+  const auto& workload = run->flights.at(key).spec->workload;
+  for (const std::string_view field : {"activeDeadlineSeconds", "timeout"}) {
+    const auto seconds = argo::duration_seconds(get_string(workload, field));
+    if (!seconds) continue;
+    const std::chrono::milliseconds after(static_cast<int64_t>(*seconds * 1000));
+    scope_.spawn([this, run, key, after] { return expire_resource_task(run, key, after); });
+  }
   std::string failure;
   bool infrastructure = true;
   engine::Outputs outputs;

@@ -463,8 +463,10 @@ void RunController::on_pod(const json::object& pod, bool deleted) {
   flight.clean = outcome.finished;
   if (deleted && !outcome.finished) {
     const Time now = clock_.now();
-    post(run, flight.canceled ? Event::task_canceled(key.first, key.second, now)
-                              : Event::task_failed(key.first, key.second, now, 1, "its pod was deleted"));
+    Event event = flight.canceled ? Event::task_canceled(key.first, key.second, now)
+                                  : Event::task_failed(key.first, key.second, now, 1, "its pod was deleted");
+    event.infrastructure = true;
+    post(run, std::move(event));
     return;
   }
   auto object = kube::make_object(pod);

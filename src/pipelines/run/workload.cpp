@@ -47,7 +47,7 @@ class Workload {
     const auto pod_name = [&](std::string_view tag) {
       return tag == "pod.name" ? std::optional(host.pod) : std::nullopt;
     };
-    template_ = argo::fill(json::value(spec.workload), pod_name).as_object();
+    template_ = argo::fill_texts(json::value(spec.workload), pod_name).as_object();
     main_ = object_of(template_, "main");
     outputs_ = object_of(template_, "outputs");
   }
@@ -58,6 +58,7 @@ class Workload {
       const std::string at = text_of(path);
       make_place(at, !fs::path(at).extension().empty());
     }
+    make_working_folder();
     give_inputs();
     return pod();
   }
@@ -120,9 +121,6 @@ class Workload {
 
   Place place(const std::string& path) const {
     const fs::path clean = fs::path(path).lexically_normal();
-    for (const auto& part : clean) {
-      if (part == "..") throw invalid("the path {} holds \"..\"", path);
-    }
     if (auto volume = in_volume(clean)) return *volume;
     if (is_below(clean, "/tmp") && clean != "/tmp") return {host_.folder, clean.lexically_relative("/tmp")};
     return {host_.folder, fs::path(kElsewhere) / clean.relative_path()};
@@ -169,6 +167,18 @@ class Workload {
         return;
     }
     mounts_.push_back({source, target, false});
+  }
+
+  // As a container has it, whether its image does or not.
+  void make_working_folder() {
+    const std::string path = get_string(main_, "workingDir");
+    std::error_code error;
+    if (!path.starts_with('/') || (fs::exists(path, error) && !path.starts_with("/tmp/"))) return;
+    const Place at = place(path);
+    if (at.volume) return;
+    make_folders(at.whole());
+    const fs::path target = fs::path(path).lexically_normal();
+    if (*at.inside.begin() == kElsewhere && host_.sandbox) mounts_.push_back({at.whole(), target, false});
   }
 
   void give_inputs() {
