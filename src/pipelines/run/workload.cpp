@@ -1,9 +1,5 @@
 #include "pipelines/run/workload.h"
 
-#include <fcntl.h>
-#include <sys/stat.h>
-#include <unistd.h>
-
 #include "base/error.h"
 #include "kube/patch.h"
 #include "pipelines/argo/template.h"
@@ -126,40 +122,15 @@ class Workload {
     return {host_.folder, fs::path(kElsewhere) / clean.relative_path()};
   }
 
-  void make_folders(const fs::path& folder) const {
-    std::error_code error;
-    fs::create_directories(folder, error);
-    if (error) throw invalid("cannot make {} for the task: {}", folder.string(), error.message());
-  }
-
-  // Empty, with a time that shows whether the task has touched it.
-  void make_untouched(const fs::path& path, bool file) const {
-    if (fs::exists(fs::symlink_status(path))) return;
-    if (file) {
-      const int fd = ::open(path.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0666);
-      if (fd < 0) throw_errno(fmt::format("cannot make {}", path.string()));
-      ::close(fd);
-    } else {
-      make_folders(path);
-    }
-    const timespec times[2] = {{1, 0}, {1, 0}};
-    ::utimensat(AT_FDCWD, path.c_str(), times, 0);
-  }
-
-  static bool untouched(const fs::path& path) {
-    struct stat info {};
-    return ::lstat(path.c_str(), &info) == 0 && info.st_mtim.tv_sec == 1 && info.st_mtim.tv_nsec == 0;
-  }
-
   void make_place(const std::string& path, bool file) {
     const Place at = place(path);
     if (at.volume) return;
-    make_folders(at.whole().parent_path());
+    const OpenFolder folder(at.root, at.inside.parent_path());
     if (*at.inside.begin() != kElsewhere || !host_.sandbox) return;
     const fs::path clean = fs::path(path).lexically_normal(), parent = clean.parent_path();
     std::error_code error;
     const bool own = parent == "/" || (fs::exists(parent, error) && !fs::is_empty(parent, error)) || error;
-    if (own) make_untouched(at.whole(), file);
+    if (own) folder.make_untouched(at.inside.filename(), file);
     const fs::path target = own ? clean : parent, source = own ? at.whole() : at.whole().parent_path();
     for (const auto& mount : mounts_) {
       if (mount.target == target ||
@@ -176,7 +147,7 @@ class Workload {
     if (!path.starts_with('/') || (fs::exists(path, error) && !path.starts_with("/tmp/"))) return;
     const Place at = place(path);
     if (at.volume) return;
-    make_folders(at.whole());
+    const OpenFolder folder(at.root, at.inside);
     const fs::path target = fs::path(path).lexically_normal();
     if (*at.inside.begin() == kElsewhere && host_.sandbox) mounts_.push_back({at.whole(), target, false});
   }
@@ -219,22 +190,7 @@ class Workload {
   void write(const std::string& path, const std::string& text, int mode) {
     const Place at = place(path);
     if (at.volume) throw invalid("the input {} would be in a volume, which is not supported", path);
-    make_folders(at.whole().parent_path());
-    if (!fs::exists(fs::symlink_status(at.whole()))) {
-      const int fd = ::open(at.whole().c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600);
-      if (fd < 0) throw_errno(fmt::format("cannot write {}", at.whole().string()));
-      size_t done = 0;
-      while (done < text.size()) {
-        const ssize_t count = ::write(fd, text.data() + done, text.size() - done);
-        if (count < 0) {
-          ::close(fd);
-          throw_errno(fmt::format("cannot write {}", at.whole().string()));
-        }
-        done += static_cast<size_t>(count);
-      }
-      ::fchmod(fd, static_cast<mode_t>(mode) & 0777);
-      ::close(fd);
-    }
+    OpenFolder(at.root, at.inside.parent_path()).write(at.inside.filename(), text, mode);
     if (host_.sandbox) mount_input(path, at, at.whole());
   }
 
@@ -245,10 +201,11 @@ class Workload {
     const Place at = place(path);
     if (at.volume) throw invalid("the input {} would be in a volume, which is not supported", path);
     if (host_.sandbox && mode < 0) return mount_input(path, at, *source);
-    make_folders(at.whole().parent_path());
-    if (!fs::exists(fs::symlink_status(at.whole()))) {
-      fs::copy(*source, at.whole(), fs::copy_options::recursive | fs::copy_options::copy_symlinks);
-      if (mode >= 0) fs::permissions(at.whole(), static_cast<fs::perms>(mode & 0777));
+    const OpenFolder folder(at.root, at.inside.parent_path());
+    if (!folder.has(at.inside.filename())) {
+      const fs::path copy = fmt::format("/proc/self/fd/{}/{}", folder.fd(), at.inside.filename().string());
+      fs::copy(*source, copy, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
+      if (mode >= 0) fs::permissions(copy, static_cast<fs::perms>(mode & 0777));
     }
     if (host_.sandbox) mount_input(path, at, at.whole());
   }
@@ -384,7 +341,7 @@ class Workload {
 
   std::optional<std::string> read(const std::string& path) const {
     const Place at = place(path);
-    if (untouched(at.whole())) return std::nullopt;
+    if (is_untouched(at.whole())) return std::nullopt;
     auto text = read_task_file(at.root, at.inside.string());
     if (text && text->ends_with('\n')) text->pop_back();
     return text;
@@ -410,7 +367,7 @@ class Workload {
     if (earlier != kept_.end()) {
       fs::copy(earlier->second, *target, fs::copy_options::recursive | fs::copy_options::copy_symlinks);
     } else {
-      if (untouched(at.whole()) || !has_task_file(at.root, at.inside)) {
+      if (is_untouched(at.whole()) || !has_task_file(at.root, at.inside)) {
         if (def.optional) return;
         throw invalid("output artifact {}: the task ended without writing {}", def.name, path);
       }

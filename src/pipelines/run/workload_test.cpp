@@ -138,6 +138,22 @@ TEST_CASE("no link of a task leads out of its place") {
         (climbing.root / "task/.paths/x.txt").string());
 }
 
+// A server that takes over may prepare a task again that is running.
+TEST_CASE("a link that a running task has put into its folder is not followed") {
+  const Rig rig(R"(    container: {image: x, command: [y]}
+    inputs: {artifacts: [{name: raw, path: /tmp/in/raw, raw: {data: text}}]}
+    outputs: {parameters: [{name: a, valueFrom: {path: /tmp/out/deep/a}}]}
+)");
+  make_workload_pod(rig.spec, rig.host);
+  fs::create_directories(rig.root / "outside");
+  for (const auto* name : {"in", "out"}) {
+    fs::remove_all(rig.root / "task" / name);
+    fs::create_directory_symlink(rig.root / "outside", rig.root / "task" / name);
+  }
+  CHECK(failure([&] { make_workload_pod(rig.spec, rig.host); }).find("is no folder") != std::string::npos);
+  CHECK(fs::is_empty(rig.root / "outside"));
+}
+
 TEST_CASE("inputs: what is written down, what lies in the object store, and what is in a volume") {
   Rig rig(
       R"(    inputs: {artifacts: [{name: raw, path: /tmp/raw, raw: {data: text}}, {name: data, path: /in/data, optional: true}]}
