@@ -56,6 +56,27 @@ def test_ir_fields():
         assert (f'"{field.strip("`")}"' in code) == (state != 'missing'), field
 
 
+def test_workflow_fields(server):
+    """What is refused is, by name; the reader of workflows knows everything else."""
+    code = ''.join(file.read_text() for folder in ('argo', 'run') for file in (ROOT / 'src/pipelines' / folder).glob('*.cpp')
+                   if not file.name.endswith('_test.cpp'))
+    rows = table('Workflows')
+    assert len(rows) > 50
+    for field, place, state, _ in rows:
+        field = field.strip('`')
+        assert state in ('served', 'named', 'refused')
+        if state != 'refused':
+            assert f'"{field}"' in code, field
+            continue
+        task = {'name': 't', 'template': 'leaf'}
+        leaf = {'name': 'leaf', 'container': {'image': 'x', 'command': ['true']}}
+        spec = {'entrypoint': 'main', 'templates': [{'name': 'main', 'dag': {'tasks': [task]}}, leaf]}
+        {'workflow': spec, 'template': leaf, 'task': task}[place][field] = {'x': 1}
+        answer = server.post('/apis/v2beta1/runs', {'display_name': 'r', 'pipeline_spec': {
+            'apiVersion': 'argoproj.io/v1alpha1', 'kind': 'Workflow', 'metadata': {'name': 'w'}, 'spec': spec}})
+        assert answer.status == 400 and field in answer.text, (field, answer.text)
+
+
 @pytest.mark.skipif(not UPSTREAM, reason='PENSTOCK_UPSTREAM_PYTHON names no Python with the upstream kfp')
 def test_python_names(tmp_path):
     script = '''

@@ -1,4 +1,4 @@
-// The steps of reading a spec, one source file each. Internal to ir/.
+// The steps of reading a spec, one source file each. Internal to ir/ and argo/.
 #pragma once
 
 #include <string>

@@ -210,9 +210,7 @@ void Reader::read_implementation(Component& component, const json::object& spec,
 std::shared_ptr<const Pipeline> from_json(json::value spec, json::value platform_spec) {
   if (!spec.is_object()) throw invalid("a pipeline is an object, not {}", to_text(spec).substr(0, 80));
   if (is_v1_workflow(spec)) {
-    throw invalid(
-        "this is a workflow compiled by the v1 SDK (kind: Workflow), not a PipelineSpec; compile the pipeline "
-        "with version 2 of the kfp SDK");
+    throw invalid("kind: {} of the v1 SDK is no PipelineSpec", string_at(spec, {"kind"}));
   }
   auto pipeline = std::make_shared<Pipeline>();
   for (const std::string_view key : {"pipelineSpec", "pipeline_spec"}) {

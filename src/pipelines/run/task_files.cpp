@@ -8,12 +8,14 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace penstock::pipelines {
 
 namespace {
 
 constexpr size_t kMaxFile = 64u << 20;
+constexpr time_t kUntouched = 1;  // no task's clock shows it
 constexpr std::string_view kParameters = "kfp/outputs";
 constexpr std::string_view kExecutorOutput = "kfp_outputs/output_metadata.json";
 
@@ -202,7 +204,7 @@ TaskResults read_task_results(const std::filesystem::path& folder, const std::ve
 }
 
 void keep_artifact(const std::filesystem::path& folder, const std::filesystem::path& name,
-                   const std::filesystem::path& target) {
+                   const std::filesystem::path& target, bool move) {
   const Descriptor root(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (root.get() < 0) throw_errno(fmt::format("the task's folder {} is gone", folder.string()));
   const Descriptor found(open_inside(root.get(), name));
@@ -212,10 +214,88 @@ void keep_artifact(const std::filesystem::path& folder, const std::filesystem::p
   std::filesystem::create_directories(target.parent_path());
   std::filesystem::remove_all(target);
   std::error_code error;
-  std::filesystem::rename(source, target, error);
-  if (!error) return;
+  if (move) std::filesystem::rename(source, target, error);
+  if (move && !error) return;
   std::filesystem::copy(source, target,
                         std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
+}
+
+OpenFolder::OpenFolder(const std::filesystem::path& root, const std::filesystem::path& inside)
+    : fd_(::open(root.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)) {
+  if (fd_ < 0) throw_errno(fmt::format("cannot open {}", root.string()));
+  try {
+    for (const auto& part : inside) {
+      if (!part.empty() && part != ".") enter(part.string());
+    }
+  } catch (...) {
+    ::close(fd_);
+    throw;
+  }
+}
+
+OpenFolder::~OpenFolder() {
+  if (fd_ >= 0) ::close(fd_);
+}
+
+void OpenFolder::enter(const std::string& name) {
+  if (::mkdirat(fd_, name.c_str(), 0755) != 0 && errno != EEXIST) {
+    if (errno == ENOSPC || errno == EDQUOT) throw Error(Code::ResourceExhausted, "the disk is full");
+    throw_errno(fmt::format("cannot make {}", name));
+  }
+  const int inner = ::openat(fd_, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+  if (inner < 0 && (errno == ENOTDIR || errno == ELOOP)) {
+    throw invalid("\"{}\" is no folder: nothing can be put below it", name);
+  }
+  if (inner < 0) throw_errno(fmt::format("cannot open {}", name));
+  ::close(fd_);
+  fd_ = inner;
+}
+
+bool OpenFolder::has(const std::string& name) const {
+  struct stat info {};
+  return ::fstatat(fd_, name.c_str(), &info, AT_SYMLINK_NOFOLLOW) == 0;
+}
+
+void OpenFolder::write(const std::string& name, std::string_view text, int mode) const {
+  const Descriptor file(::openat(fd_, name.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC | O_NOFOLLOW, 0600));
+  if (file.get() < 0 && errno == EEXIST) return;
+  if (file.get() < 0) throw_errno(fmt::format("cannot write {}", name));
+  while (!text.empty()) {
+    const ssize_t count = ::write(file.get(), text.data(), text.size());
+    if (count < 0) throw_errno(fmt::format("cannot write {}", name));
+    text.remove_prefix(static_cast<size_t>(count));
+  }
+  if (::fchmod(file.get(), static_cast<mode_t>(mode) & 0777) != 0) throw_errno("chmod");
+}
+
+void OpenFolder::make_untouched(const std::string& name, bool file) const {
+  if (has(name)) return;
+  if (file) {
+    write(name, {}, 0666);
+  } else if (::mkdirat(fd_, name.c_str(), 0777) != 0) {
+    throw_errno(fmt::format("cannot make {}", name));
+  }
+  const timespec times[2] = {{kUntouched, 0}, {kUntouched, 0}};
+  ::utimensat(fd_, name.c_str(), times, AT_SYMLINK_NOFOLLOW);
+}
+
+bool is_untouched(const std::filesystem::path& path) {
+  struct stat info {};
+  return ::lstat(path.c_str(), &info) == 0 && info.st_mtim.tv_sec == kUntouched && info.st_mtim.tv_nsec == 0;
+}
+
+std::optional<std::string> read_task_file(const std::filesystem::path& folder, const std::string& name) {
+  const Descriptor root(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (root.get() < 0) return std::nullopt;
+  auto text = read_inside(root.get(), name);
+  if (text && !is_utf8(*text)) throw invalid("the output file {} is not UTF-8 text: bytes go into an artifact", name);
+  return text;
+}
+
+bool has_task_file(const std::filesystem::path& folder, const std::filesystem::path& name) {
+  const Descriptor root(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (root.get() < 0) return false;
+  return Descriptor(open_inside(root.get(), name)).get() >= 0;
 }
 
 void remove_folder(const std::filesystem::path& folder) noexcept {

@@ -69,10 +69,39 @@ class TaskFolders {
 // Throws InvalidArgument when a file is larger than 64 MiB or the executor output is no JSON.
 TaskResults read_task_results(const std::filesystem::path& folder, const std::vector<std::string>& parameters);
 
-// Moves the file or folder that the task left at `name` in its folder to `target`, in the place of what is there.
-// Throws InvalidArgument when there is none.
+// Moves the file or folder that the task left at `name` in its folder to `target`, in the place of what is there; or
+// copies it. Throws InvalidArgument when there is none.
 void keep_artifact(const std::filesystem::path& folder, const std::filesystem::path& name,
-                   const std::filesystem::path& target);
+                   const std::filesystem::path& target, bool move = true);
+
+// The text of a file in `folder`; nothing when there is none. Throws InvalidArgument when it is larger than 64 MiB, no
+// regular file or no UTF-8.
+std::optional<std::string> read_task_file(const std::filesystem::path& folder, const std::string& name);
+// Is it as OpenFolder::make_untouched() made it?
+bool is_untouched(const std::filesystem::path& path);
+bool has_task_file(const std::filesystem::path& folder, const std::filesystem::path& name);
+
+// A folder that a task may change at the same time, opened: one goes into it step by step, and no link is followed.
+class OpenFolder {
+ public:
+  explicit OpenFolder(int fd) : fd_(fd) {}
+  // `inside` is relative and without "..". What is missing of it is made.
+  OpenFolder(const std::filesystem::path& root, const std::filesystem::path& inside);
+  ~OpenFolder();
+  OpenFolder(const OpenFolder&) = delete;
+  int fd() const { return fd_; }
+
+  // Goes into `name`, which is made when it is missing. Throws InvalidArgument when it is no folder.
+  void enter(const std::string& name);
+  bool has(const std::string& name) const;
+  // What is there already stays.
+  void write(const std::string& name, std::string_view text, int mode) const;
+  // An empty file or folder whose time tells, until somebody changes it, that nobody has.
+  void make_untouched(const std::string& name, bool file) const;
+
+ private:
+  int fd_;
+};
 
 void remove_folder(const std::filesystem::path& folder) noexcept;
 

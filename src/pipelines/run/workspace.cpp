@@ -18,31 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kWorkspaceSuffix = "-kfp-workspace";
-
-class Folder {
- public:
-  explicit Folder(int fd) : fd_(fd) {}
-  ~Folder() {
-    if (fd_ >= 0) ::close(fd_);
-  }
-  Folder(const Folder&) = delete;
-  int fd() const { return fd_; }
-
-  // Goes into `name`, which is made when it is missing.
-  void enter(const std::string& name) {
-    if (::mkdirat(fd_, name.c_str(), 0755) != 0 && errno != EEXIST) throw_errno(fmt::format("cannot make {}", name));
-    const int inner = ::openat(fd_, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
-    if (inner < 0 && (errno == ENOTDIR || errno == ELOOP)) {
-      throw invalid("\"{}\" in the workspace is no folder: the artifact cannot be put below it", name);
-    }
-    if (inner < 0) throw_errno(fmt::format("cannot open {}", name));
-    ::close(fd_);
-    fd_ = inner;
-  }
-
- private:
-  int fd_;
-};
+constexpr std::string_view kClaimLabel = "penstock.dev/run-claim";  // of volumeClaimTemplates
 
 void merge(json::object& into, const json::object& patch) {
   for (const auto& [key, value] : patch) {
@@ -74,11 +50,11 @@ json::object make_workspace_claim(const ir::PipelineConfig& config, std::string_
 
 void copy_into_workspace(const fs::path& objects, const fs::path& object, const fs::path& workspace,
                          const fs::path& path) {
-  const Folder root(::open(objects.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  const OpenFolder root(::open(objects.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   open_how how{};
   how.flags = O_PATH | O_CLOEXEC;
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
-  const Folder source(static_cast<int>(::syscall(SYS_openat2, root.fd(), object.c_str(), &how, sizeof how)));
+  const OpenFolder source(static_cast<int>(::syscall(SYS_openat2, root.fd(), object.c_str(), &how, sizeof how)));
   if (source.fd() < 0) throw not_found("there is no object {}", object.string());
   // Beside the workspace, where no task comes, and then moved: the copy's own paths cannot be led astray.
   const fs::path fresh = workspace.parent_path() / (".copy-" + new_uuid());
@@ -91,7 +67,7 @@ void copy_into_workspace(const fs::path& objects, const fs::path& object, const 
   const fs::path opened = fmt::format("/proc/self/fd/{}", source.fd());
   fs::copy(fs::is_directory(opened) ? opened / "." : fs::read_symlink(opened), fresh,
            fs::copy_options::recursive | fs::copy_options::copy_symlinks);
-  Folder folder(::open(workspace.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
+  OpenFolder folder(::open(workspace.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC));
   if (folder.fd() < 0) throw_errno(fmt::format("cannot open {}", workspace.string()));
   const auto parent = path.parent_path();
   for (const auto& part : parent) folder.enter(part.string());
@@ -113,6 +89,22 @@ Async<std::string> RunController::ensure_workspace(RunPtr run) {
   co_return name;
 }
 
+Async<> RunController::ensure_claims(RunPtr run) {
+  const auto& info = run->engine.info();
+  const auto* claims = run->engine.pipeline().config.claims;
+  if (claims == nullptr || run->has_claims) co_return;
+  for (const auto& from : *claims) {
+    json::object claim = from.as_object();
+    const auto name = fmt::format("{}-{}", info.resource_name, string_at(from, {"metadata", "name"}));
+    claim["apiVersion"] = "v1";
+    claim["kind"] = "PersistentVolumeClaim";
+    claim["metadata"] = json::object{
+        {"name", name}, {"namespace", info.ns}, {"labels", {{kRunLabel, info.run_id}, {kClaimLabel, "true"}}}};
+    co_await create_own_claim(std::move(claim));
+  }
+  run->has_claims = true;
+}
+
 // It goes with the run that succeeded or is deleted; one that failed may be retried.
 Async<> RunController::drop_workspace(std::string run_id) {
   try {
@@ -121,7 +113,7 @@ Async<> RunController::drop_workspace(std::string run_id) {
     const auto claims = co_await api_.list(kube::kPersistentVolumeClaims, query);
     for (const auto& claim : claims.items) {
       const std::string name(kube::name_of(*claim));
-      if (!name.ends_with(kWorkspaceSuffix)) continue;
+      if (!name.ends_with(kWorkspaceSuffix) && kube::label_of(*claim, kClaimLabel).empty()) continue;
       co_await api_.remove(kube::kPersistentVolumeClaims, std::string(kube::namespace_of(*claim)), name);
     }
   } catch (const Error& error) {
