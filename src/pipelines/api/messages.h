@@ -75,6 +75,12 @@ json::object task_json(const TaskRecord& task, const std::vector<std::string>& c
 json::object artifact_json(const metadata::Artifact& artifact);
 json::object artifact_task_json(const metadata::Link& link);
 
+// IOType's name, from its name or its number; "" for UNSPECIFIED. InvalidArgument.
+std::string read_io_type(std::string_view text, std::string_view field);
+bool is_output(std::string_view io_type);
+// The schema's title of an artifact's type: "system.Dataset" of "Dataset". InvalidArgument for what is none.
+std::string schema_title_of(std::string_view artifact_type, std::string_view field);
+
 // At most 20, of at most 63 characters each, keys without dots. InvalidArgument.
 void check_tags(const Tags& tags);
 

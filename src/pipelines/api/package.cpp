@@ -204,4 +204,29 @@ std::vector<json::value> read_package(std::string_view file_name, std::string_vi
                 std::string(base_name(file_name)));
 }
 
+std::string pack_tar_gz(const std::string& name, std::string_view content) {
+  struct Free {
+    void operator()(archive* a) const { archive_write_free(a); }
+    void operator()(archive_entry* entry) const { archive_entry_free(entry); }
+  };
+  std::string out(content.size() + content.size() / 8 + 64 * 1024, '\0');  // gzip adds little to what it cannot shorten
+  size_t used = 0;
+  const std::unique_ptr<archive, Free> a(archive_write_new());
+  archive_write_add_filter_gzip(a.get());
+  archive_write_set_format_ustar(a.get());
+  if (archive_write_open_memory(a.get(), out.data(), out.size(), &used) != ARCHIVE_OK) throw internal("no archive");
+  const std::unique_ptr<archive_entry, Free> entry(archive_entry_new());
+  archive_entry_set_pathname(entry.get(), name.c_str());
+  archive_entry_set_size(entry.get(), static_cast<la_int64_t>(content.size()));
+  archive_entry_set_filetype(entry.get(), AE_IFREG);
+  archive_entry_set_perm(entry.get(), 0644);
+  if (archive_write_header(a.get(), entry.get()) != ARCHIVE_OK ||
+      archive_write_data(a.get(), content.data(), content.size()) < 0 || archive_write_close(a.get()) != ARCHIVE_OK) {
+    const char* why = archive_error_string(a.get());
+    throw internal("cannot pack {}: {}", name, why ? why : "");
+  }
+  out.resize(used);
+  return out;
+}
+
 }  // namespace penstock::pipelines::api

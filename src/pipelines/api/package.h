@@ -23,4 +23,7 @@ UploadedFile find_upload(std::string_view content_type, std::string_view body, s
 // for what is none of these or empty, ResourceExhausted when it unpacks to more than `limit` bytes.
 std::vector<json::value> read_package(std::string_view file_name, std::string_view content, size_t limit);
 
+// A tar.gz with one file.
+std::string pack_tar_gz(const std::string& name, std::string_view content);
+
 }  // namespace penstock::pipelines::api

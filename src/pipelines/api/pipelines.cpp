@@ -1,3 +1,4 @@
+#include "pipelines/api/import_url.h"
 #include "pipelines/api/messages.h"
 #include "pipelines/api/routes.h"
 
@@ -13,12 +14,17 @@ void check_name(std::string_view name, std::string_view display_name, std::strin
 
 // The spec that a version's message gives, checked.
 Async<std::shared_ptr<const Spec>> spec_of(const ApiContext& context, VersionMessage& message) {
-  if (message.pipeline_spec.empty()) {
+  const std::string& url = message.package.pipeline_url;
+  if (message.pipeline_spec.empty() == url.empty()) {
     throw Error(Code::InvalidArgument,
-                message.package.pipeline_url.empty()
-                    ? "a pipeline version needs a pipeline_spec"
-                    : "package_url: this server fetches no packages; upload the file, or send its pipeline_spec",
+                url.empty() ? "a pipeline version needs a pipeline_spec or a package_url"
+                            : "pipeline_spec and package_url are given; a version has one of them",
                 "pipeline_spec");
+  }
+  if (!url.empty()) {
+    message.package_url = url;
+    auto fetched = co_await import_package(context, url, "package_url.pipeline_url");
+    co_return co_await check_spec(context, std::move(fetched));
   }
   std::vector<json::value> documents;
   documents.emplace_back(std::move(message.pipeline_spec));
@@ -70,18 +76,14 @@ Async<Response> list(const ApiContext& context, Request& request) {
   co_return http::json_response(page_json("pipelines", std::move(items), page.total_size, page.next_page_token));
 }
 
-bool has(const json::value& body, std::string_view key, std::string_view camel) {
-  return body.is_object() && (body.as_object().contains(key) || body.as_object().contains(camel));
-}
-
 Async<Response> update(const ApiContext& context, Request& request) {
   const json::value body = co_await read_json(context, request);
   Pipeline changes = pipeline_fields().read(body);
   check_tags(changes.tags);
   Pipeline pipeline = co_await context.store.get_pipeline(param(request, "pipeline_id"));
-  if (has(body, "display_name", "displayName")) pipeline.display_name = changes.display_name;
-  if (has(body, "description", "description")) pipeline.description = changes.description;
-  if (has(body, "tags", "tags")) pipeline.tags = changes.tags;
+  if (has_field(body, "display_name", "displayName")) pipeline.display_name = changes.display_name;
+  if (has_field(body, "description", "description")) pipeline.description = changes.description;
+  if (has_field(body, "tags", "tags")) pipeline.tags = changes.tags;
   pipeline = co_await context.store.update_pipeline(std::move(pipeline));
   co_return http::json_response(pipeline_fields().write(pipeline));
 }
@@ -135,9 +137,9 @@ Async<Response> update_version(const ApiContext& context, Request& request) {
   check_tags(changes.tags);
   PipelineVersion version =
       co_await context.store.get_version(param(request, "pipeline_id"), param(request, "pipeline_version_id"));
-  if (has(body, "display_name", "displayName")) version.display_name = changes.display_name;
-  if (has(body, "description", "description")) version.description = changes.description;
-  if (has(body, "tags", "tags")) version.tags = changes.tags;
+  if (has_field(body, "display_name", "displayName")) version.display_name = changes.display_name;
+  if (has_field(body, "description", "description")) version.description = changes.description;
+  if (has_field(body, "tags", "tags")) version.tags = changes.tags;
   version = co_await context.store.update_version(std::move(version));
   co_return json_text(version_text(version, {}));
 }

@@ -103,8 +103,10 @@ Async<Response> remove(const ApiContext& context, Request& request) {
   co_return empty_reply();
 }
 
-Async<Response> terminate(const ApiContext& context, Request& request) {
-  const Run run = co_await context.store.get_run(param(request, "run_id"));
+}  // namespace
+
+Async<> terminate_run(const ApiContext& context, std::string run_id) {
+  const Run run = co_await context.store.get_run(std::move(run_id));
   const bool stoppable = run.state == RunState::Pending || run.state == RunState::Running ||
                          run.state == RunState::Paused || run.state == RunState::Unspecified;
   if (!stoppable) {
@@ -112,16 +114,26 @@ Async<Response> terminate(const ApiContext& context, Request& request) {
                 fmt::format("Run {} is {} and cannot be terminated", run.run_id, to_string(run.state)));
   }
   co_await context.runs.terminate(run.run_id);
-  co_return empty_reply();
 }
 
-Async<Response> retry(const ApiContext& context, Request& request) {
-  const Run run = co_await context.store.get_run(param(request, "run_id"));
+Async<> retry_run(const ApiContext& context, std::string run_id) {
+  const Run run = co_await context.store.get_run(std::move(run_id));
   if (run.state != RunState::Failed && run.state != RunState::Canceled) {
     throw Error(Code::Aborted, fmt::format("Run {} is {}; only failed or canceled runs can be retried", run.run_id,
                                            to_string(run.state)));
   }
   co_await context.runs.retry(run.run_id);
+}
+
+namespace {
+
+Async<Response> terminate(const ApiContext& context, Request& request) {
+  co_await terminate_run(context, param(request, "run_id"));
+  co_return empty_reply();
+}
+
+Async<Response> retry(const ApiContext& context, Request& request) {
+  co_await retry_run(context, param(request, "run_id"));
   co_return empty_reply();
 }
 

@@ -188,8 +188,9 @@ TEST_CASE_FIXTURE(ApiFixture, "tasks of a run, in both forms, and their logs") {
                    .type = "RUNTIME",
                    .state = "PENDING",
                    .create_time = clock.now()};
-  train.inputs = parse_json(R"({"parameters":{"lr":{"value":0.5,"source":"TASK_OUTPUT_INPUT","producer":"prepare"}}})")
-                     .as_object();
+  train.inputs =
+      parse_json(R"({"parameters":{"lr":{"value":0.5,"type":"TASK_OUTPUT_INPUT","producer":{"task_name":"prepare"}}}})")
+          .as_object();
   wait(store.upsert_tasks({root, train}));
   train.state = "CACHED";
   train.pod_name = "pod-1";
@@ -226,6 +227,7 @@ TEST_CASE_FIXTURE(ApiFixture, "tasks of a run, in both forms, and their logs") {
   CHECK(task.body == list.array("tasks")[0]);
   CHECK(task.string("state") == "CACHED");
   CHECK(task.body.at("inputs").at("parameters").at(0).at("producer").at("task_name") == "prepare");
+  CHECK(task.body.at("inputs").at("parameters").at(0).at("type") == "TASK_OUTPUT_INPUT");
   CHECK(task.body.at("inputs").at("parameters").at(0).at("value") == 0.5);
   CHECK(task.body.at("outputs").at("artifacts").at(0).at("artifacts").at(0).at("type") == "Model");
   CHECK(get("/runs/" + id + "/tasks/none").status == 404);

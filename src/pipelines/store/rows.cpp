@@ -103,6 +103,7 @@ Pipeline read_pipeline(db::Rows& rows) {
   out.description = rows.string(4);
   out.created_at = time_at(rows, 5);
   out.tags = read_tags(rows.text(6));
+  out.default_version_id = rows.string(7);
   return out;
 }
 
@@ -222,6 +223,7 @@ TaskRecord read_task(db::Rows& rows) {
   out.earlier_pods = read_pods(rows.text(23), out.pod_uid);
   out.cache_note = rows.string(24);
   out.not_applied = rows.string(25);
+  out.reported = rows.integer(26) != 0;
   if (!out.error.empty() && !out.state_history.empty()) out.state_history.back().error = out.error;
   return out;
 }
