@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "pipelines/api/plugins.h"
 
 namespace penstock::pipelines::api {
 
@@ -335,6 +336,7 @@ std::string version_text(const PipelineVersion& version, std::string_view spec) 
 }
 
 std::string run_text(RunMessage run, std::string_view spec) {
+  run.plugins_output = plugins_output_of(run.plugins_input);
   return with_member(to_text(run_fields().write(run)), "pipeline_spec", spec);
 }
 

@@ -26,7 +26,6 @@ struct RunMessage : Run {
   std::string pipeline_version_id;  // deprecated form of pipeline_version_reference
   json::object pipeline_spec;
   json::object run_details;
-  json::object plugins_input;
   json::object plugins_output;
   json::value tasks;
   int32_t task_count = 0;
@@ -50,7 +49,6 @@ enum class RecurringStatus { Unspecified, Enabled, Disabled };
 struct RecurringRunMessage : RecurringRun {
   std::string pipeline_version_id;  // deprecated form of pipeline_version_reference
   json::object pipeline_spec;
-  json::object plugins_input;
   TriggerMessage schedule;
   RecurringMode mode = RecurringMode::Unspecified;
   RecurringStatus status = RecurringStatus::Unspecified;

@@ -56,6 +56,7 @@ Async<RecurringRun> make_recurring_run(const ApiContext& context, RecurringRun r
   const MacroValues example{Time{}, Time{}, 1, new_uuid()};
   context.specs.validate_parameters(*source.spec, expand_macros(recurring.runtime_config.parameters, example));
   recurring.name_space.clear();  // one user, one namespace
+  if (recurring.service_account.empty()) recurring.service_account = kDefaultServiceAccount;
   std::string spec;
   recurring.pipeline_version_reference = source.reference;
   if (source.reference.pipeline_version_id.empty()) {

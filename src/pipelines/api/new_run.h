@@ -22,6 +22,9 @@ Async<> terminate_run(const ApiContext& context, std::string run_id);
 // Aborted unless it has failed or was canceled.
 Async<> retry_run(const ApiContext& context, std::string run_id);
 
+// Whose name a run carries that names none, as the reference's does.
+inline constexpr std::string_view kDefaultServiceAccount = "pipeline-runner";
+
 // Checks the parameters, commits the run and begins it.
 Async<Run> make_run(const ApiContext& context, Run run, RunSource source);
 

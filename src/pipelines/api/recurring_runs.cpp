@@ -1,6 +1,7 @@
 #include "pipelines/api/messages.h"
 #include "pipelines/api/new_recurring_run.h"
 #include "pipelines/api/new_run.h"
+#include "pipelines/api/plugins.h"
 #include "pipelines/api/routes.h"
 
 namespace penstock::pipelines::api {
@@ -17,9 +18,7 @@ Async<std::string> spec_of(const ApiContext& context, const RecurringRun& recurr
 Async<Response> create(const ApiContext& context, Request& request) {
   const json::value body = co_await read_json(context, request);
   RecurringRunMessage message = recurring_run_fields().read(body);
-  if (!message.plugins_input.empty()) {
-    throw Error(Code::InvalidArgument, "this server has no plugins; leave plugins_input out", "plugins_input");
-  }
+  check_plugins_input(message.plugins_input);
   RecurringRun recurring = message;
   recurring.trigger = read_trigger(message.schedule);
   recurring.enabled = message.mode != RecurringMode::Disable;
@@ -58,7 +57,20 @@ Async<Response> list(const ApiContext& context, Request& request) {
   co_return json_text(page_text("recurringRuns", text, page.total_size, page.next_page_token));
 }
 
+// A recurring run owns nothing but its schedule: whatever the policy, its runs stay.
+void check_policy(const Request& request) {
+  constexpr std::string_view kPolicies[] = {"DELETE_PROPAGATION_POLICY_UNSPECIFIED", "FOREGROUND", "BACKGROUND",
+                                            "ORPHAN"};
+  const std::string policy = request.query_or("propagation_policy", request.query_or("propagationPolicy", ""));
+  for (size_t i = 0; i < std::size(kPolicies); ++i) {
+    if (policy.empty() || policy == kPolicies[i] || policy == std::to_string(i)) return;
+  }
+  throw Error(Code::InvalidArgument, fmt::format("propagation_policy: {:?} is none of its values", policy),
+              "propagation_policy");
+}
+
 Async<Response> remove(const ApiContext& context, Request& request) {
+  check_policy(request);
   co_await context.store.delete_recurring_run(param(request, "recurring_run_id"));
   tell_scheduler(context);
   co_return empty_reply();

@@ -1,6 +1,7 @@
 #include "pipelines/api/delete_run.h"
 #include "pipelines/api/messages.h"
 #include "pipelines/api/new_run.h"
+#include "pipelines/api/plugins.h"
 #include "pipelines/api/routes.h"
 
 namespace penstock::pipelines::api {
@@ -14,9 +15,7 @@ Async<Response> create(const ApiContext& context, Request& request) {
   if (!message.plugins_output.empty()) {
     throw Error(Code::Aborted, "plugins_output is written by the server; leave it out", "plugins_output");
   }
-  if (!message.plugins_input.empty()) {
-    throw Error(Code::InvalidArgument, "this server has no plugins; leave plugins_input out", "plugins_input");
-  }
+  check_plugins_input(message.plugins_input);
   RunSource source = co_await find_source(context, std::move(message.pipeline_spec), message.pipeline_version_id,
                                           message.pipeline_version_reference);
   std::string spec;

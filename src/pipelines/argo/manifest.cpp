@@ -106,15 +106,21 @@ class Nodes {
   std::string id(size_t i) const { return node_id(workflow_, tasks_[i].scope_path); }
   bool is_loop(size_t i) const { return tasks_[i].iteration_count >= 0; }
 
-  // Of a task below one of `above`: an iteration has its loop's.
-  static const ir::Component* component_in(const ir::Component& above, const TaskRecord& task) {
-    if (task.iteration_index >= 0) return &above;
-    if (above.dag) {
-      for (const ir::Task& candidate : above.dag->tasks) {
-        if (candidate.name == task.name) return candidate.component;
-      }
+  // Null when the dag has no task of that name.
+  const ir::Task* task_in(const ir::Dag& dag, std::string_view name) {
+    auto& names = by_name_[&dag];
+    if (names.empty()) {
+      for (const ir::Task& task : dag.tasks) names.emplace(task.name, &task);
     }
-    return nullptr;
+    const auto found = names.find(name);
+    return found == names.end() ? nullptr : found->second;
+  }
+
+  // Of a task below one of `above`: an iteration has its loop's.
+  const ir::Component* component_in(const ir::Component& above, const TaskRecord& task) {
+    if (task.iteration_index >= 0) return &above;
+    const ir::Task* spec = above.dag ? task_in(*above.dag, task.name) : nullptr;
+    return spec ? spec->component : nullptr;
   }
 
   // Argo's children are what comes next: a dag's first tasks, a loop's iterations, the tasks that wait for this one.
@@ -144,15 +150,14 @@ class Nodes {
     }
   }
 
-  void outbound(size_t i, std::vector<size_t>& out) const {
+  void outbound(size_t i, std::vector<size_t>& out) {
     const size_t before = out.size();
     if (is_loop(i)) {
       for (const size_t child : children_[i]) outbound(child, out);
     } else if (components_[i] && components_[i]->dag) {
       for (const size_t child : children_[i]) {
-        for (const ir::Task& task : components_[i]->dag->tasks) {
-          if (task.name == tasks_[child].name && task.downstream.empty()) outbound(child, out);
-        }
+        const ir::Task* task = task_in(*components_[i]->dag, tasks_[child].name);
+        if (task && task->downstream.empty()) outbound(child, out);
       }
     }
     if (out.size() == before) out.push_back(i);
@@ -200,7 +205,8 @@ class Nodes {
   const std::vector<TaskRecord>& tasks_;
   const bool original_;
   std::unordered_map<std::string_view, size_t> at_;  // by task id
-  std::vector<const ir::Component*> components_;     // null: not known
+  std::unordered_map<const ir::Dag*, std::unordered_map<std::string_view, const ir::Task*>> by_name_;
+  std::vector<const ir::Component*> components_;  // null: not known
   std::vector<std::vector<size_t>> children_;
 };
 
@@ -234,7 +240,8 @@ json::object spec_of(const Run& run, const ir::Pipeline& pipeline, const json::o
   if (given) {
     spec = *given;
     const json::object* arguments = find_object(spec, "arguments");
-    if (const json::array* declared = arguments ? find_array(*arguments, "parameters") : nullptr) parameters = *declared;
+    if (const json::array* declared = arguments ? find_array(*arguments, "parameters") : nullptr)
+      parameters = *declared;
   } else {
     json::array templates;
     if (pipeline.root) templates.push_back(template_of(*pipeline.root));

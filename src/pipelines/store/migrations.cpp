@@ -225,6 +225,8 @@ CREATE TABLE cache_entries (
 );
 CREATE INDEX cache_entries_fingerprint ON cache_entries (fingerprint, created_at);
 CREATE INDEX cache_entries_created_at ON cache_entries (created_at);
+ALTER TABLE run_bodies ADD COLUMN plugins_input TEXT NOT NULL DEFAULT '';
+ALTER TABLE recurring_runs ADD COLUMN plugins_input TEXT NOT NULL DEFAULT '';
 )sql";
 
 }  // namespace

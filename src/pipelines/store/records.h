@@ -97,6 +97,7 @@ struct Run {
   std::string spec_hash;
   std::string pipeline_name;  // the spec's pipelineInfo.name
   RuntimeConfig runtime_config;
+  json::object plugins_input;
   std::string service_account;
   std::string recurring_run_id;
   Time created_at{};
@@ -139,6 +140,7 @@ struct RecurringRun {
   PipelineVersionReference pipeline_version_reference;
   std::string spec_hash;  // empty with a reference
   RuntimeConfig runtime_config;
+  json::object plugins_input;
   std::string service_account;
   int64_t max_concurrency = 1;
   Trigger trigger;

@@ -145,6 +145,7 @@ Run read_run(db::Rows& rows) {
   out.error = {static_cast<int32_t>(rows.integer(18)), rows.string(19)};
   out.state_history = read_history(rows.text(20));
   out.runtime_config.disable_caching = rows.integer(21) != 0;
+  out.plugins_input = read_object(rows.text(22));
   if (!out.error.empty() && !out.state_history.empty()) out.state_history.back().error = out.error;
   return out;
 }
@@ -174,6 +175,7 @@ RecurringRun read_recurring_run(db::Rows& rows) {
   out.fires = rows.integer(21);
   out.error = {static_cast<int32_t>(rows.integer(22)), rows.string(23)};
   out.runtime_config.disable_caching = rows.integer(24) != 0;
+  out.plugins_input = read_object(rows.text(25));
   return out;
 }
 

@@ -27,12 +27,12 @@ void insert_run(db::Connection& c, const Run& run) {
   const PipelineVersionReference& reference = run.pipeline_version_reference;
   c.execute(
       "INSERT INTO run_bodies (seq, pipeline_id, pipeline_version_id, spec_hash, pipeline_name, parameters, "
-      "pipeline_root, service_account, error_code, error_message, state_history, disable_caching) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "pipeline_root, service_account, error_code, error_message, state_history, disable_caching, "
+      "plugins_input) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       c.last_insert_id(), reference.pipeline_id, reference.pipeline_version_id, run.spec_hash, run.pipeline_name,
       to_text(run.runtime_config.parameters), run.runtime_config.pipeline_root, run.service_account, run.error.code,
       run.error.message, store::history_entry(run.created_at, to_string(run.state)),
-      run.runtime_config.disable_caching ? 1 : 0);
+      run.runtime_config.disable_caching ? 1 : 0, run.plugins_input.empty() ? "" : to_text(run.plugins_input));
 }
 
 void set_storage_state(db::Connection& c, std::string_view run_id, StorageState state) {
