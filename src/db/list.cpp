@@ -307,7 +307,13 @@ std::string List::side_sql(const Matches& matches, std::string_view select, std:
   const std::string of_name = side.only.empty() ? "v.name = ?" : fmt::format("v.name = ? AND {}", side.only);
   const std::string_view direction = with_value && descending_ ? "DESC" : "ASC";
   std::string sql;
-  if (with_value) {
+  if (with_value && matches.keys) {
+    // The values of a few rows, to be sorted.
+    sql =
+        fmt::format("SELECT v.value AS s, v.{0} AS k FROM json_each(?) j CROSS JOIN {1} v ON v.{0} = j.value WHERE {2}",
+                    side.key, side.table, of_name);
+    values.emplace_back(*matches.keys);
+  } else if (with_value) {
     // The cross join keeps the side table's index in front: it is walked in its order.
     sql = fmt::format("SELECT v.value AS s, v.{0} AS k FROM {1} v CROSS JOIN {2} t ON t.{3} = v.{0} WHERE {4}",
                       side.key, side.table, model_.table, model_.key, of_name);
@@ -317,10 +323,11 @@ std::string List::side_sql(const Matches& matches, std::string_view select, std:
         model_.key, model_.table, side.table, side.key, of_name);
   }
   values.emplace_back(side_name_);
-  if (matches.keys) {
+  if (matches.keys && !with_value) {
     sql += fmt::format(" AND t.{} IN (SELECT j.value FROM json_each(?) j)", model_.key);
     values.emplace_back(*matches.keys);
-  } else if (std::string conditions = where(values, Plan::WalkSortIndex); !conditions.empty()) {
+  } else if (std::string conditions = matches.keys ? std::string() : where(values, Plan::WalkSortIndex);
+             !conditions.empty()) {
     sql += " AND" + conditions.substr(std::string_view(" WHERE").size());
   }
   if (start_ && with_value == start_->first.has_value()) {

@@ -222,7 +222,7 @@ const Fields<Experiment>& experiment_fields() {
           .add("display_name", &Experiment::display_name, {.required = true, .max_length = 128})
           .add("description", &Experiment::description)
           .add("created_at", &Experiment::created_at, {.output_only = true})
-          .add("namespace", &Experiment::name_space)
+          .add("namespace", &Experiment::name_space, {.max_length = 63})
           .add("storage_state", &Experiment::storage_state, kStorageStateNames, {.output_only = true})
           .add("last_run_created_at", &Experiment::last_run_created_at, {.output_only = true, .always = true});
   return kFields;
@@ -235,7 +235,7 @@ const Fields<Pipeline>& pipeline_fields() {
                                   .add("name", &Pipeline::name, {.max_length = 128})
                                   .add("description", &Pipeline::description)
                                   .add("created_at", &Pipeline::created_at, {.output_only = true})
-                                  .add("namespace", &Pipeline::name_space)
+                                  .add("namespace", &Pipeline::name_space, {.max_length = 63})
                                   .add("tags", &Pipeline::tags);
   return kFields;
 }
@@ -317,7 +317,7 @@ const Fields<RecurringRunMessage>& recurring_run_fields() {
                                   .add("status", &M::status, kStatuses, {.output_only = true})
                                   .add("error", &M::error, status_fields(), {.output_only = true})
                                   .add("no_catchup", &M::no_catchup)
-                                  .add("namespace", &M::name_space)
+                                  .add("namespace", &M::name_space, {.max_length = 63})
                                   .add("experiment_id", &M::experiment_id, {.max_length = 64})
                                   .add("plugins_input", &M::plugins_input);
   return kFields;

@@ -151,6 +151,8 @@ std::string unpack(std::string_view content, bool zip, size_t limit) {
   return first;
 }
 
+}  // namespace
+
 std::vector<json::value> parse_documents(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string_view::npos) throw invalid("the pipeline file is empty");
@@ -165,8 +167,6 @@ std::vector<json::value> parse_documents(std::string_view text) {
   }
   return parse_yaml(text);
 }
-
-}  // namespace
 
 UploadedFile find_upload(std::string_view content_type, std::string_view body, std::string_view field) {
   const std::optional<std::string> boundary = header_parameter(content_type, "boundary");

@@ -18,6 +18,9 @@ struct UploadedFile {
 // The part `field` of a multipart/form-data body. InvalidArgument when the body is none or has no such part.
 UploadedFile find_upload(std::string_view content_type, std::string_view body, std::string_view field);
 
+// The documents of a file's text, JSON or YAML. InvalidArgument.
+std::vector<json::value> parse_documents(std::string_view text);
+
 // The documents of a package. The kind is told by the name's ending (.yaml, .yml, .json), then by the first bytes (zip,
 // gzip). Of an archive: the entry pipeline.yaml, or else its first file, which must be YAML or JSON. InvalidArgument
 // for what is none of these or empty, ResourceExhausted when it unpacks to more than `limit` bytes.

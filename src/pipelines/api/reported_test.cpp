@@ -171,6 +171,11 @@ TEST_CASE_FIXTURE(ApiFixture, "auth and agents' reports") {
   CHECK(get("/auth?namespace=a&resources=UNASSIGNED_RESOURCES&verb=GET").status == 400);
   CHECK(get("/auth?namespace=a&resources=VIEWERS&verb=EAT").status == 400);
 
+  CHECK(get("/filters").text == "{}");
+  const json::value filter = parse_json(R"({"predicates":[{"operation":"EQUALS","key":"name","string_value":"x"}]})");
+  CHECK(get("/filters?filter=" + http::url_encode(to_text(filter))).body == filter);
+  CHECK(get("/filters?filter=nonsense").status == 400);
+
   const std::string id = make_run();
   const auto workflow = [](const std::string& uid) {
     return json::value(

@@ -173,6 +173,7 @@ void add_routes(http::Router& router, const ApiContext& context) {
   add_auth_routes(routes);
   add_agent_routes(routes);
   add_visualization_routes(routes);
+  add_filter_routes(routes);
   add_v1_routes(routes);
 }
 

@@ -40,6 +40,7 @@ void add_reported_artifact_routes(Routes& routes);
 void add_auth_routes(Routes& routes);
 void add_agent_routes(Routes& routes);
 void add_visualization_routes(Routes& routes);
+void add_filter_routes(Routes& routes);
 void add_v1_routes(Routes& routes);  // v1/
 
 // The body as JSON; an empty one is {}. ResourceExhausted past the limit.

@@ -3,6 +3,7 @@
 #include <algorithm>
 
 #include "db/list_filter.h"
+#include "pipelines/api/package.h"
 #include "pipelines/ir/spec.h"
 
 namespace penstock::pipelines::v1 {
@@ -66,7 +67,7 @@ void add_predicate(json::object predicate, json::array& out) {
 
 std::vector<json::value> documents_of(const std::string& manifest, const std::string& field) {
   try {
-    return parse_yaml(manifest);
+    return parse_documents(manifest);
   } catch (const Error& error) {
     refuse(field, error.message());
   }
