@@ -308,10 +308,10 @@ std::string List::side_sql(const Matches& matches, std::string_view select, std:
   const std::string_view direction = with_value && descending_ ? "DESC" : "ASC";
   std::string sql;
   if (with_value && matches.keys) {
-    // The values of a few rows, to be sorted.
-    sql =
-        fmt::format("SELECT v.value AS s, v.{0} AS k FROM json_each(?) j CROSS JOIN {1} v ON v.{0} = j.value WHERE {2}",
-                    side.key, side.table, of_name);
+    // The values of a few rows, to be sorted. The plus keeps SQLite from walking all values of the name for each.
+    sql = fmt::format(
+        "SELECT v.value AS s, v.{0} AS k FROM json_each(?) j CROSS JOIN {1} v ON v.{0} = j.value WHERE +{2}", side.key,
+        side.table, of_name);
     values.emplace_back(*matches.keys);
   } else if (with_value) {
     // The cross join keeps the side table's index in front: it is walked in its order.

@@ -88,6 +88,7 @@ TEST_CASE_FIXTURE(ApiFixture, "pipelines, versions and tags") {
   CHECK(post("/pipelines", {{"name", "p"}}).status == 409);
   CHECK(post("/pipelines", json::object()).status == 400);
   CHECK(post("/pipelines", {{"name", "t"}, {"tags", {{"a.b", "c"}}}}).status == 400);
+  CHECK(post("/pipelines", {{"display_name", std::string(129, 'x')}}).status == 400);
 
   const std::string versions = "/pipelines/" + id + "/versions";
   const json::value spec = parse_json(hello_spec());

@@ -6,9 +6,18 @@ namespace penstock::pipelines::api {
 
 namespace {
 
-void check_name(std::string_view name, std::string_view display_name, std::string_view kind) {
+constexpr size_t kMaxPipelineName = 128, kMaxVersionName = 127;
+
+// The display name is the name where there is no other.
+void check_name(std::string_view name, std::string_view display_name, std::string_view kind, size_t limit) {
   if (name.empty() && display_name.empty()) {
     throw Error(Code::InvalidArgument, fmt::format("a {} needs a name or a display_name", kind), "name");
+  }
+  if (name.empty() && display_name.size() > limit) {
+    throw Error(
+        Code::InvalidArgument,
+        fmt::format("display_name: it has {} bytes; give a name too, of at most {}", display_name.size(), limit),
+        "display_name");
   }
 }
 
@@ -34,7 +43,7 @@ Async<std::shared_ptr<const Spec>> spec_of(const ApiContext& context, VersionMes
 Async<Response> create(const ApiContext& context, Request& request) {
   const json::value body = co_await read_json(context, request);
   Pipeline pipeline = pipeline_fields().read(body);
-  check_name(pipeline.name, pipeline.display_name, "pipeline");
+  check_name(pipeline.name, pipeline.display_name, "pipeline", kMaxPipelineName);
   check_tags(pipeline.tags);
   pipeline.name_space.clear();
   pipeline = co_await context.store.create_pipeline(std::move(pipeline));
@@ -46,10 +55,11 @@ Async<Response> create_with_version(const ApiContext& context, Request& request)
   CreatePipelineMessage message = create_pipeline_fields().read(body);
   Pipeline& pipeline = message.pipeline;
   VersionMessage& version = message.pipeline_version;
-  check_name(pipeline.name, pipeline.display_name, "pipeline");
+  check_name(pipeline.name, pipeline.display_name, "pipeline", kMaxPipelineName);
   if (version.name.empty() && version.display_name.empty()) {
-    version.name = pipeline.name.empty() ? pipeline.display_name : pipeline.name;
+    version.name = (pipeline.name.empty() ? pipeline.display_name : pipeline.name).substr(0, kMaxVersionName);
   }
+  check_name(version.name, version.display_name, "pipeline version", kMaxVersionName);
   check_tags(pipeline.tags);
   check_tags(version.tags);
   pipeline.name_space.clear();
@@ -101,7 +111,7 @@ Async<Response> create_version(const ApiContext& context, Request& request) {
     throw Error(Code::InvalidArgument, "pipeline_id differs from the one in the path", "pipeline_id");
   }
   message.pipeline_id = pipeline_id;
-  check_name(message.name, message.display_name, "pipeline version");
+  check_name(message.name, message.display_name, "pipeline version", kMaxVersionName);
   check_tags(message.tags);
   const std::shared_ptr<const Spec> spec = co_await spec_of(context, message);
   message.spec_hash = spec->hash;
