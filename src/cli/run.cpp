@@ -194,9 +194,16 @@ class Progress {
   int running_ = 0, ended_ = 0;
 };
 
+// Of a PipelineSpec or of a workflow of the v1 SDK.
+std::string name_of(const json::value& spec) {
+  auto name = string_at(spec, {"pipelineInfo", "name"}, string_at(spec, {"pipeline_spec", "pipelineInfo", "name"}));
+  if (name.empty()) name = string_at(spec, {"metadata", "name"}, string_at(spec, {"metadata", "generateName"}));
+  while (name.ends_with('-')) name.pop_back();
+  return name;
+}
+
 std::string submit(const Client& client, const RunArguments& arguments, json::value spec, json::object parameters) {
-  const auto pipeline_name =
-      string_at(spec, {"pipelineInfo", "name"}, string_at(spec, {"pipeline_spec", "pipelineInfo", "name"}));
+  const auto pipeline_name = name_of(spec);
   json::object run{{"display_name", arguments.name.empty() ? pipeline_name : arguments.name},
                    {"pipeline_spec", std::move(spec)},
                    {"runtime_config", {{"parameters", std::move(parameters)}}}};
@@ -238,6 +245,8 @@ void switch_caching_off(json::value& spec) {
   for (auto& [key, member] : *object) {
     if (key == "cachingOptions" && member.is_object()) {
       member.as_object()["enableCache"] = false;
+    } else if (key == "pipelines.kubeflow.org/enable_caching") {
+      member = "false";
     } else if (member.is_object()) {
       switch_caching_off(member);
     }

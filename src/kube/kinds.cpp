@@ -242,9 +242,15 @@ Kind claim_kind() {
   kind.status_subresource = true;
   kind.selectable_fields = {"status.phase"};
   kind.set_defaults = [](json::object& object) {
-    if (!status_of(object).contains("phase")) status_of(object)["phase"] = "Pending";
     auto& spec = object["spec"];
     if (spec.is_object() && !spec.get_object().contains("volumeMode")) spec.get_object()["volumeMode"] = "Filesystem";
+    // A claim is a folder: there is nothing to wait for.
+    auto& status = status_of(object);
+    if (!status.contains("phase")) status["phase"] = "Bound";
+    const auto* size = find_path(spec, {"resources", "requests", "storage"});
+    if (size != nullptr && !status.contains("capacity")) status["capacity"] = json::object{{"storage", *size}};
+    const auto* modes = find(spec, "accessModes");
+    if (modes != nullptr && !status.contains("accessModes")) status["accessModes"] = *modes;
   };
   kind.validate = validate_claim;
   kind.validate_update = validate_claim_update;

@@ -57,6 +57,7 @@ PodLifecycle::PodLifecycle(const json::object& pod, const Place* place) : place_
       container.name = get_string(item.get_object(), "name");
       container.image = get_string(item.get_object(), "image");
       container.init = init;
+      container.sidecar = init && get_string(item.get_object(), "restartPolicy") == "Always";
       containers_.push_back(std::move(container));
     }
   }
@@ -83,6 +84,7 @@ void PodLifecycle::read_status(const json::object& pod) {
       const auto* state = find_object(item.get_object(), "state");
       if (const auto* running = state ? find_object(*state, "running") : nullptr) {
         container->state = State::Running;
+        container->was_up = true;
         container->started_at = time_of(*running, "startedAt");
       }
       if (const auto* terminated = state ? find_object(*state, "terminated") : nullptr) {
@@ -138,7 +140,7 @@ bool PodLifecycle::wants(const Launch& launch) const {
 
 bool PodLifecycle::init_done() const {
   return std::all_of(containers_.begin(), containers_.end(), [](const auto& c) {
-    return !c.init || (c.state == State::Ended && c.end && c.end->exit_code == 0);
+    return !c.init || (c.sidecar && c.was_up) || (c.state == State::Ended && c.end && c.end->exit_code == 0);
   });
 }
 
@@ -189,7 +191,7 @@ void PodLifecycle::recover(Container& container, const std::vector<ProcessStatus
   }
   if (container.state == State::Running) {
     End end{137, 0, "NodeLost", "the process was lost while the server was down", container.started_at, now};
-    if (policy_ == Policy::Never) {
+    if (policy_ == Policy::Never && !container.sidecar) {
       reason_ = "NodeLost";
       message_ = fmt::format("container \"{}\": {}", container.name, end.message);
     }
@@ -203,11 +205,16 @@ void PodLifecycle::recover(Container& container, const std::vector<ProcessStatus
 void PodLifecycle::advance(Time now, Effects& effects) {
   if (terminal_ || !bound_) return;
   if (stopping_) {
+    if (!live() && mains_ended_) return finish(failed_, now, effects);
     if (!live() && !reason_.empty()) finish(true, now, effects);
     return;
   }
   for (auto& container : containers_) {
     if (!container.init) continue;
+    if (container.sidecar && container.was_up) {
+      if (container.state == State::Waiting) launch(container, effects);
+      continue;
+    }
     if (container.state == State::Waiting) return launch(container, effects);
     if (container.state != State::Ended) return;
     if (container.end->exit_code != 0) return finish(true, now, effects);
@@ -220,7 +227,14 @@ void PodLifecycle::advance(Time now, Effects& effects) {
     all_ended = all_ended && container.state == State::Ended;
     failed = failed || (container.end && container.end->exit_code != 0);
   }
-  if (all_ended) finish(failed, now, effects);
+  if (!all_ended) return;
+  const bool sidecars = std::any_of(containers_.begin(), containers_.end(),
+                                    [](const auto& c) { return c.sidecar && c.state != State::Ended; });
+  if (!sidecars) return finish(failed, now, effects);
+  mains_ended_ = true;
+  failed_ = failed;
+  stop(grace_, now, effects);
+  if (!live()) finish(failed, now, effects);
 }
 
 void PodLifecycle::launch(Container& container, Effects& effects) {
@@ -257,13 +271,16 @@ Effects PodLifecycle::process_changed(const ProcessStatus& status, Time now) {
     if (ran) return effects;
     container->state = State::Running;
     container->started_at = started;
+    container->was_up = true;
     container->note = status.message;
     if (!container->init && ready_at_ == Time{}) ready_at_ = now;
     effects.changed = true;
     // Asked to stop before its process was there.
     if (stopping_) effects.signals.emplace_back(status.id, killed_ ? SIGKILL : SIGTERM);
+    if (container->sidecar) advance(now, effects);
     return effects;
   }
+  container->was_up = true;
   End end{status.exit_code, status.signal, end_reason(status, container->note),
           status.message,   started,       status.finished_at == Time{} ? now : status.finished_at};
   ended(*container, std::move(end), now, effects);
@@ -272,7 +289,9 @@ Effects PodLifecycle::process_changed(const ProcessStatus& status, Time now) {
 }
 
 bool PodLifecycle::restarts(const Container& container, const End& end) const {
-  if (stopping_ || terminal_ || policy_ == Policy::Never) return false;
+  if (stopping_ || terminal_) return false;
+  if (container.sidecar) return true;
+  if (policy_ == Policy::Never) return false;
   if (policy_ == Policy::Always && !container.init) return true;
   return end.exit_code != 0;
 }
@@ -305,7 +324,13 @@ Effects PodLifecycle::cannot_start(const Launch& launch, std::string reason, std
   auto* container = find(launch.container);
   if (!container || !wants(launch)) return effects;
   End end{exit_code, 0, std::move(reason), std::move(message), now, now};
-  ended(*container, std::move(end), now, effects);
+  if (container->sidecar) {  // to no avail: the pod fails
+    container->state = State::Ended;
+    container->end = std::move(end);
+    effects.changed = true;
+  } else {
+    ended(*container, std::move(end), now, effects);
+  }
   advance(now, effects);
   return effects;
 }

@@ -41,8 +41,10 @@ struct Effects {
 // BackingOff (until its restart) or Ended.
 //
 // Restarts follow Kubernetes: the first at once, then after 10 s, doubling to 5 min; ten minutes of running reset it.
-// Once the pod is stopping (deleted, or past its deadline) nothing starts any more: every process gets SIGTERM, and
-// SIGKILL when the grace period is over.
+// An init container whose own restartPolicy is Always is a sidecar: the next container starts once it has, it is
+// started again whenever it ends, and it is stopped when all others have ended, whatever it then ends with. Once the
+// pod is stopping (deleted, or past its deadline) nothing starts any more: every process gets SIGTERM, and SIGKILL when
+// the grace period is over.
 class PodLifecycle {
  public:
   struct Place {
@@ -95,6 +97,8 @@ class PodLifecycle {
     std::string name;
     std::string image;
     bool init = false;
+    bool sidecar = false;
+    bool was_up = false;  // a sidecar: it has run
     State state = State::Waiting;
     int restart = 0;
     Time started_at{};
@@ -130,6 +134,7 @@ class PodLifecycle {
   bool bound_ = false;
   bool stopping_ = false;
   bool terminal_ = false;
+  bool mains_ended_ = false;  // only sidecars are left, and they are being stopped
   bool failed_ = false;
   std::string reason_, message_, unschedulable_;
   std::optional<Time> kill_at_;

@@ -304,6 +304,69 @@ TEST_CASE("lifecycle: after a restart of the server") {
   }
 }
 
+TEST_CASE("lifecycle: sidecars start first, go on, and are stopped when the others have ended") {
+  Fixture f(R"({"restartPolicy":"Never","terminationGracePeriodSeconds":5,
+    "initContainers":[{"name":"s","restartPolicy":"Always"},{"name":"i"}],"containers":[{"name":"m"}]})");
+  CHECK(f.launched(f.life.bind(f.at(0))) == "s/0 ");
+  CHECK(f.launched(f.run("s", 0)) == "i/0 ");
+  f.run("i", 0);
+  CHECK(f.launched(f.end("i", 0, 0)) == "m/0 ");
+  f.run("m", 0, 2);
+  CHECK(f.phase() == "Running");
+  CHECK(f.condition("Ready") == "True");
+  // One that ends is started again, at once the first time.
+  CHECK(f.launched(f.end("s", 0, 1, 3)) == "s/1 ");
+  CHECK(f.launched(f.run("s", 1, 3)).empty());
+  CHECK(f.signals(f.end("m", 0, 0, 4)) == "u/s/1:15 ");
+  CHECK(f.phase() == "Running");
+  CHECK(f.life.wake_at() == f.at(9));
+  CHECK(f.signals(f.life.tick(f.at(9))) == "u/s/1:9 ");
+  f.end("s", 1, 137, 10);
+  CHECK(f.phase() == "Succeeded");
+  CHECK_FALSE(f.life.live());
+}
+
+TEST_CASE("lifecycle: what a sidecar ends with does not count, that it cannot start does") {
+  constexpr std::string_view kSpec =
+      R"({"restartPolicy":"Never","initContainers":[{"name":"s","restartPolicy":"Always"}],"containers":[{"name":"m"}]})";
+  Fixture failing(kSpec);
+  failing.life.bind(failing.at(0));
+  failing.run("s", 0);
+  failing.run("m", 0);
+  failing.end("m", 0, 3);
+  failing.end("s", 0, 0, 2);
+  CHECK(failing.phase() == "Failed");
+  // Between two starts of its own it holds nobody up.
+  Fixture backing(kSpec);
+  backing.life.bind(backing.at(0));
+  backing.run("s", 0);
+  backing.end("s", 0, 1);
+  backing.run("s", 1);
+  CHECK(backing.launched(backing.end("s", 1, 1, 2)).empty());
+  backing.run("m", 0);
+  backing.end("m", 0, 0, 3);
+  CHECK(backing.phase() == "Succeeded");
+  Fixture broken(kSpec);
+  broken.life.bind(broken.at(0));
+  broken.life.cannot_start({"s", 0}, "ContainerCannotRun", "no command", 128, broken.at(0));
+  CHECK(broken.phase() == "Failed");
+}
+
+TEST_CASE("lifecycle: after a restart of the server sidecars are stopped all the same") {
+  Fixture f(
+      R"({"restartPolicy":"Never","initContainers":[{"name":"s","restartPolicy":"Always"}],"containers":[{"name":"m"}]})",
+      R"({"phase":"Running","startTime":"2023-11-14T22:13:20Z",
+              "initContainerStatuses":[{"name":"s","state":{"running":{"startedAt":"2023-11-14T22:13:20Z"}}}],
+              "containerStatuses":[{"name":"m","state":{"running":{"startedAt":"2023-11-14T22:13:20Z"}}}]})");
+  ProcessStatus sidecar{.id = process_id("u", "s", 0), .running = true, .started_at = f.at(0)};
+  ProcessStatus main{.id = process_id("u", "m", 0), .running = false, .exit_code = 0};
+  main.started_at = f.at(0);
+  main.finished_at = f.at(1);
+  CHECK(f.signals(f.life.resume({sidecar, main}, f.at(2))) == "u/s/0:15 ");
+  f.end("s", 0, 143, 3);
+  CHECK(f.phase() == "Succeeded");
+}
+
 TEST_CASE("lifecycle: failing before anything ran, and waiting to be scheduled") {
   Fixture f(kOne);
   CHECK(f.life.unschedulable("0/1 nodes", kStart).urgent);

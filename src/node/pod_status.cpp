@@ -48,7 +48,7 @@ json::value PodLifecycle::container_status(const Container& container) const {
   return json::object{{"name", container.name},
                       {"image", container.image},
                       {"imageID", ""},
-                      {"ready", container.init ? done : running},
+                      {"ready", container.init && !container.sidecar ? done : running},
                       {"started", running},
                       {"restartCount", container.restart},
                       {"state", std::move(state)},
@@ -63,7 +63,9 @@ json::array PodLifecycle::conditions() const {
   const bool initialized = init_done();
   const Time latest = std::max({started_at_, initialized_at_, ready_at_, finished_at_});
   bool ready = !terminal_;
-  for (const auto& container : containers_) ready = ready && (container.init || container.state == State::Running);
+  for (const auto& container : containers_) {
+    ready = ready && ((container.init && !container.sidecar) || container.state == State::Running);
+  }
   std::string_view reason;
   if (terminal_) {
     reason = failed_ ? "PodFailed" : "PodCompleted";

@@ -31,6 +31,7 @@
 #include "pipelines/api/api.h"
 #include "pipelines/api/recurring_scheduler.h"
 #include "pipelines/api/retention.h"
+#include "pipelines/argo/workflow.h"
 #include "pipelines/engine/engine.h"
 #include "pipelines/notify/webhook.h"
 #include "pipelines/run/controller.h"
@@ -119,6 +120,9 @@ pipelines::RunOptions run_options(const Config& config, bool sandbox) {
   options.objects = config.data / "objects";
   options.sandbox = sandbox;
   options.caching = config.caching;
+  options.scratch_folder = [data = config.data](std::string_view uid, std::string_view volume) {
+    return node::pod_folder(data, uid) / "volumes" / volume;
+  };
   options.claim_folder = [data = config.data](std::string_view ns, std::string_view claim) {
     return node::claim_folder(data, ns, claim);
   };
@@ -152,7 +156,7 @@ pipelines::WebhookOptions webhook_options(const Config& config) {
 }
 
 std::shared_ptr<const ir::Pipeline> read_spec(json::value spec, json::value platform) {
-  return ir::from_json(std::move(spec), std::move(platform));
+  return argo::read_either(std::move(spec), std::move(platform));
 }
 
 }  // namespace

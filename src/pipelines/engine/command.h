@@ -25,6 +25,7 @@ TaskType task_type_from(std::string_view name);
 struct TaskError {
   int code = 0;
   std::string message;
+  bool infrastructure = false;  // not of the task's own making: it could not be run, or its outputs not be taken
   bool operator==(const TaskError&) const = default;
 };
 

@@ -56,6 +56,8 @@ Engine::Engine(std::shared_ptr<const ir::Pipeline> pipeline, RunInfo info, json:
   if (run.pipeline_root.empty()) run.pipeline_root = pipeline->runtime_root;
   if (run.pipeline_root.empty()) run.pipeline_root = pipeline->default_root;
   while (run.pipeline_root.ends_with('/')) run.pipeline_root.pop_back();
+  if (pipeline->config.max_in_flight > 0)
+    run.max_in_flight = std::min(run.max_in_flight, pipeline->config.max_in_flight);
   run.max_in_flight = std::max(run.max_in_flight, 1);
   state_->pipeline = std::move(pipeline);
 }
@@ -92,6 +94,7 @@ std::vector<Command> Engine::resume_commands() const {
           commands.emplace_back(Launch{instance.id, instance.attempt, instance.launch});
         break;
       case Phase::Importing: commands.emplace_back(Import{instance.id, instance.attempt, instance.import}); break;
+      case Phase::Paused:
       case Phase::Timer: commands.emplace_back(SetTimer{instance.id, instance.attempt, instance.delay}); break;
       default: break;
     }

@@ -4,6 +4,7 @@
 #include <doctest/doctest.h>
 
 #include "base/error.h"
+#include "pipelines/argo/workflow.h"
 #include "pipelines/engine/case_test.h"
 
 namespace penstock::engine::testing {
@@ -31,7 +32,7 @@ TEST_CASE("runs as the files under tests/engine say") {
     std::shared_ptr<const ir::Pipeline> pipeline;
     std::string outcome;
     try {
-      pipeline = ir::from_json(test.spec, test.platform);
+      pipeline = argo::read_either(test.spec, test.platform);
       FakeShell shell(test, pipeline);
       outcome = shell.play(FakeShell::Order::First, 0, false);
       const int64_t limit = get_int(test.run, "most_in_flight");

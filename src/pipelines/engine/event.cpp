@@ -55,6 +55,7 @@ json::object to_json(const Event& event) {
   if (event.code != 0) result["code"] = event.code;
   if (!event.message.empty()) result["message"] = event.message;
   if (!event.retriable) result["retriable"] = false;
+  if (event.infrastructure) result["infrastructure"] = true;
   return result;
 }
 
@@ -71,6 +72,7 @@ Event event_from_json(const json::value& value) {
   event.code = static_cast<int>(get_int(*object, "code"));
   event.message = get_string(*object, "message");
   event.retriable = get_bool(*object, "retriable", true);
+  event.infrastructure = get_bool(*object, "infrastructure");
   return event;
 }
 

@@ -44,6 +44,7 @@ struct Event {
   int code = 0;  // the exit code, or what stands for it
   std::string message{};
   bool retriable = true;
+  bool infrastructure = false;  // TaskFailed: as TaskError's
 
   static Event run_started(Time time) { return {.type = Type::RunStarted, .time = time}; }
   // With a message the run ends as failed, with that error; without one as canceled.

@@ -50,6 +50,7 @@ void Machine::cancel(Instance& instance) {
     case Phase::Launched: state_.commands.emplace_back(CancelTask{instance.id, instance.attempt}); return;
     case Phase::Queued:
     case Phase::Timer:
+    case Phase::Paused:
     case Phase::CheckingCache:
     case Phase::Importing: return finish(instance, TaskState::Canceled);
     case Phase::Expanded: break;
@@ -89,7 +90,8 @@ void Machine::handle_task(Instance& instance, const Event& event) {
     case Type::TaskCanceled:
       if (phase != Phase::Launched) return;
       if (state_.canceling) return finish(instance, TaskState::Canceled);
-      return fail(instance, {event.code, event.message.empty() ? "it was canceled" : event.message}, event.retriable);
+      return fail(instance, {event.code, event.message.empty() ? "it was canceled" : event.message, true},
+                  event.retriable);
     case Type::CacheHit:
       if (phase != Phase::CheckingCache) return;
       instance.started = event.time;
@@ -103,6 +105,7 @@ void Machine::handle_task(Instance& instance, const Event& event) {
       return start_container(instance);
     case Type::TimerFired:
       if (phase == Phase::Timer) queue(instance, false);
+      if (phase == Phase::Paused) finish(instance, TaskState::Succeeded);
       return;
     case Type::RunStarted:
     case Type::CancelRequested: return;
@@ -112,7 +115,7 @@ void Machine::handle_task(Instance& instance, const Event& event) {
 void Machine::task_failed(Instance& instance, const Event& event) {
   // Whatever a task says while it is being stopped, it was stopped.
   if (state_.canceling) return finish(instance, TaskState::Canceled);
-  fail(instance, {event.code, event.message}, event.retriable);
+  fail(instance, {event.code, event.message, event.infrastructure}, event.retriable);
 }
 
 }  // namespace penstock::engine

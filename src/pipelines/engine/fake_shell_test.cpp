@@ -109,6 +109,7 @@ std::vector<Event> FakeShell::answers(const Launch& launch) {
   if (const auto* message = object.if_contains("fail")) {
     events.push_back(Event::task_failed(task, launch.attempt, {}, static_cast<int>(get_int(object, "code", 1)),
                                         to_std(message->as_string()), get_bool(object, "retriable", true)));
+    events.back().infrastructure = get_bool(object, "infrastructure");
     return events;
   }
   try {

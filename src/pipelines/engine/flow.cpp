@@ -1,9 +1,18 @@
 // Dags and loops: what starts when, and what comes out of them.
+#include <cmath>
+
 #include "pipelines/engine/machine.h"
+#include "pipelines/engine/texts.h"
+#include "pipelines/engine/when.h"
 
 namespace penstock::engine {
 
 namespace {
+
+// Of a pipeline whose components contain themselves. Argo's own limit is 100.
+constexpr int kMaxDepth = 300;
+
+bool is_failure(Outcome outcome) { return outcome == Outcome::Failed || outcome == Outcome::Errored; }
 
 Outcome outcome_of(TaskState state) {
   switch (state) {
@@ -20,7 +29,7 @@ TaskError error_of(const Instance& child) {
   if ((child.dag && child.dag->failed) || (child.loop && child.loop->failed)) return child.error;
   std::string name = child.task->name;
   if (child.iteration >= 0) name += fmt::format("[{}]", child.iteration);
-  return {child.error.code, fmt::format("task {} failed: {}", name, child.error.message)};
+  return {child.error.code, fmt::format("task {} failed: {}", name, child.error.message), child.error.infrastructure};
 }
 
 }  // namespace
@@ -29,7 +38,11 @@ void Machine::expand(Instance& instance) {
   instance.phase = Phase::Expanded;
   instance.state = TaskState::Running;
   instance.started = state_.now;
+  if (instance.began == Time{}) instance.began = state_.now;
   instance.error = {};
+  if (state_.pipeline->recursive && instance.depth > kMaxDepth) {
+    return fail(instance, {0, fmt::format("the recursion is deeper than {} levels", kMaxDepth), true}, false);
+  }
   if (instance.is_loop())
     expand_loop(instance);
   else
@@ -54,6 +67,9 @@ void Machine::expand_dag(Instance& instance) {
 }
 
 bool Machine::may_start(const Instance& dag, const ir::Task& task) const {
+  if (dag.component->dag->by_branches) {
+    return !state_.canceling && !(dag.component->dag->fail_fast && dag.dag->failed) && depends_hold(dag, task.depends);
+  }
   if (state_.canceling || (dag.dag->failed && !task.after_failure)) return false;
   if (task.when_completed) return true;
   return std::all_of(task.upstream.begin(), task.upstream.end(),
@@ -68,27 +84,60 @@ void Machine::start_task(Instance& dag, int index) {
   slot.child = instance.id;
   slot.outcome = Outcome::Running;
   try {
-    resolve_inputs(state_, dag, instance);
+    if (!(task.iterator && task.iterator->each_item)) {
+      if (task.when && !holds(condition_text({state_, dag}, *task.when))) return finish(instance, TaskState::Skipped);
+      resolve_inputs(state_, dag, instance);
+    }
     if (task.condition && !condition_holds(instance)) return finish(instance, TaskState::Skipped);
   } catch (const Error& error) {
-    return fail(instance, {0, error.message()}, false);
+    return fail(instance, {0, error.message(), true}, false);
   }
   changed(instance);
-  queue(instance, false);
+  admit(dag, instance);
+}
+
+// Only so many children of a dag at once: the others wait in it.
+void Machine::admit(Instance& dag, Instance& child) {
+  const int64_t limit = dag.component->dag->parallelism;
+  if (limit > 0 && dag.dag->running >= limit) {
+    dag.dag->held.push_back(child.id);
+    return;
+  }
+  ++dag.dag->running;
+  dag.dag->slots[static_cast<size_t>(child.task->index)].admitted = true;
+  queue(child, false);
+}
+
+void Machine::admit_next(Instance& dag) {
+  while (!dag.dag->held.empty()) {
+    Instance* next = state_.find(dag.dag->held.front());
+    dag.dag->held.pop_front();
+    if (next == nullptr || next->phase != Phase::Queued) continue;
+    if (!dag.dag->failed) return admit(dag, *next);
+    finish(*next, TaskState::Skipped);
+  }
 }
 
 void Machine::skip_task(Instance& dag, int index) {
   const ir::Task& task = dag.component->dag->tasks[static_cast<size_t>(index)];
   Instance& instance = make(dag.id, &task, *task.component, -1);
   dag.dag->slots[static_cast<size_t>(index)].child = instance.id;
-  dag.dag->slots[static_cast<size_t>(index)].outcome = Outcome::Skipped;
+  dag.dag->slots[static_cast<size_t>(index)].outcome =
+      dag.component->dag->by_branches ? Outcome::Omitted : Outcome::Skipped;
   finish(instance, TaskState::Skipped);
 }
 
 void Machine::child_ended(Instance& dag, Instance& child) {
   DagState& state = *dag.dag;
   const ir::Task& task = *child.task;
-  state.slots[static_cast<size_t>(task.index)].outcome = outcome_of(child.state);
+  Slot& ended = state.slots[static_cast<size_t>(task.index)];
+  if (ended.outcome != Outcome::Omitted) ended.outcome = outcome_of(child.state);
+  if (ended.outcome == Outcome::Failed && child.error.infrastructure) ended.outcome = Outcome::Errored;
+  if (child.loop) {
+    ended.any_succeeded = child.loop->any_succeeded;
+    ended.all_failed = child.loop->all_failed && child.loop->count > 0;
+  }
+  if (ended.admitted) --state.running;
   --state.unsettled;
   if (child.state == TaskState::Failed && !state.failed) child_failed(dag, child);
   child.dag = nullptr;
@@ -97,12 +146,16 @@ void Machine::child_ended(Instance& dag, Instance& child) {
     Slot& slot = state.slots[static_cast<size_t>(down)];
     if (--slot.waiting == 0 && slot.outcome == Outcome::Open) start_task(dag, down);
   }
-  if (state.unsettled == 0) end_dag(dag);
+  if (state.unsettled == 0) return end_dag(dag);
+  admit_next(dag);
 }
 
 void Machine::child_failed(Instance& dag, const Instance& child) {
-  dag.dag->failed = true;
-  dag.dag->error = error_of(child);
+  const bool by_branches = dag.component->dag->by_branches;
+  if (by_branches && ((child.error.infrastructure ? ir::kErrored : ir::kFailed) & child.task->tolerated) != 0) return;
+  if (!by_branches || dag.component->dag->fail_fast) dag.dag->failed = true;
+  if (dag.dag->error.message.empty()) dag.dag->error = error_of(child);
+  if (by_branches) return;
   for (const auto& task : dag.component->dag->tasks) {
     if (task.after_failure) continue;
     const Slot& slot = dag.dag->slots[static_cast<size_t>(task.index)];
@@ -113,7 +166,43 @@ void Machine::child_failed(Instance& dag, const Instance& child) {
   }
 }
 
+// A branch comes to what its last task that ran came to; one failed branch is enough.
+Outcome Machine::outcome_by_branches(const Instance& dag) const {
+  const auto& tasks = dag.component->dag->tasks;
+  std::vector<Outcome> branch(tasks.size(), Outcome::Succeeded);
+  std::vector<int> waiting(tasks.size());
+  std::vector<int> order = dag.component->dag->roots;
+  Outcome result = Outcome::Succeeded;
+  for (const auto& task : tasks) waiting[static_cast<size_t>(task.index)] = static_cast<int>(task.upstream.size());
+  for (size_t at = 0; at < order.size(); ++at) {
+    const auto index = static_cast<size_t>(order[at]);
+    const ir::Task& task = tasks[index];
+    const Outcome own = dag.dag->slots[index].outcome;
+    if (own == Outcome::Skipped || own == Outcome::Omitted) {
+      for (const int up : task.upstream) {
+        if (is_failure(branch[static_cast<size_t>(up)])) branch[index] = branch[static_cast<size_t>(up)];
+      }
+    } else if ((own == Outcome::Failed && (task.tolerated & ir::kFailed) == 0) ||
+               (own == Outcome::Errored && (task.tolerated & ir::kErrored) == 0)) {
+      branch[index] = own;
+    }
+    // What an exit handler comes to says nothing of what it comes after.
+    const bool last = std::all_of(task.downstream.begin(), task.downstream.end(),
+                                  [&](int down) { return tasks[static_cast<size_t>(down)].when_completed; });
+    if (last && is_failure(branch[index]) && !is_failure(result)) result = branch[index];
+    for (const int down : task.downstream) {
+      if (--waiting[static_cast<size_t>(down)] == 0) order.push_back(down);
+    }
+  }
+  return result;
+}
+
 void Machine::end_dag(Instance& dag) {
+  if (dag.component->dag->by_branches && !state_.canceling) {
+    const Outcome outcome = outcome_by_branches(dag);
+    dag.dag->failed = is_failure(outcome);
+    dag.dag->error.infrastructure = outcome == Outcome::Errored;
+  }
   if (dag.dag->failed) {
     release_children(dag);
     return fail(dag, dag.dag->error, true);
@@ -122,7 +211,12 @@ void Machine::end_dag(Instance& dag) {
     release_children(dag);
     return finish(dag, TaskState::Canceled);
   }
-  set_dag_outputs(dag);
+  try {
+    set_dag_outputs(dag);
+  } catch (const Error& error) {
+    release_children(dag);
+    return fail(dag, {0, error.message(), true}, true);
+  }
   release_children(dag);
   finish(dag, TaskState::Succeeded);
 }
@@ -142,6 +236,17 @@ void Machine::set_dag_outputs(Instance& dag) {
     return state_.find(dag.dag->slots[static_cast<size_t>(selector.producer)].child);
   };
   for (const auto& output : component.dag->parameter_outputs) {
+    if (output.text) {
+      const auto& def = component.output_parameters[static_cast<size_t>(output.output)];
+      std::string reason;
+      Value value = text_value({state_, dag}, *output.text, reason);
+      if (!value && def.default_value != nullptr) value = Value(state_.pipeline, def.default_value);
+      if (!value && output.required) throw invalid("output parameter {}: {}", def.name, reason);
+      if (!value) continue;
+      dag.outputs.parameters[static_cast<size_t>(output.output)] = value;
+      json->parameters[def.name] = *value;
+      continue;
+    }
     for (const auto& selector : output.selectors) {
       const Instance* producer = child(selector);
       if (producer == nullptr || producer->outputs.parameters.empty()) continue;
@@ -176,7 +281,13 @@ void Machine::expand_loop(Instance& instance) {
   const ir::Iterator& iterator = *instance.task->iterator;
   instance.loop = std::make_unique<LoopState>();
   LoopState& loop = *instance.loop;
-  if (iterator.artifacts) {
+  if (iterator.each_item) {
+    try {
+      loop.list = list_of(instance);
+    } catch (const Error& error) {
+      return fail(instance, {0, error.message(), true}, false);
+    }
+  } else if (iterator.artifacts) {
     loop.artifacts = instance.inputs.artifacts[static_cast<size_t>(iterator.list_input)];
     loop.count = loop.artifacts ? static_cast<int64_t>(loop.artifacts->size()) : 0;
   } else if (iterator.raw != nullptr) {
@@ -217,7 +328,8 @@ void Machine::queue_loop(Instance& loop) {
 bool Machine::may_iterate(const Instance& loop) const {
   if (loop.phase != Phase::Expanded || state_.canceling) return false;
   const int64_t limit = loop.task->iterator->parallelism;
-  return loop.loop->next < loop.loop->count && !loop.loop->failed && (limit == 0 || loop.loop->active < limit);
+  const bool ended = loop.loop->failed && !loop.task->iterator->each_item;
+  return loop.loop->next < loop.loop->count && !ended && (limit == 0 || loop.loop->active < limit);
 }
 
 // The innermost loops first, and those of one depth in turn: iterations that exist end before others are made.
@@ -239,29 +351,123 @@ bool Machine::start_iteration() {
     queue_of_depth.push_back(id);
     ++loop->loop->active;
     Instance& iteration = make(id, loop->task, *loop->component, loop->loop->next++);
-    try {
-      resolve_item(iteration, *loop);
-    } catch (const Error& error) {
-      fail(iteration, {0, error.message()}, false);
-      return true;
-    }
-    changed(iteration);
-    queue(iteration, true);
+    begin_iteration(*loop, iteration);
     return true;
   }
   return false;
 }
 
+void Machine::begin_iteration(Instance& loop, Instance& iteration) {
+  const ir::Task& task = *loop.task;
+  try {
+    if (task.iterator->each_item) {
+      const Instance& dag = state_.at(loop.parent);
+      const json::value& item = loop.loop->list->get_array()[static_cast<size_t>(iteration.iteration)];
+      if (task.when && !holds(condition_text({state_, dag, &item}, *task.when))) {
+        return finish(iteration, TaskState::Skipped);
+      }
+      resolve_inputs(state_, dag, iteration, &item);
+    } else {
+      resolve_item(iteration, loop);
+    }
+  } catch (const Error& error) {
+    return fail(iteration, {0, error.message(), true}, false);
+  }
+  changed(iteration);
+  queue(iteration, true);
+}
+
+namespace {
+
+constexpr int64_t kLongestSequence = 1'000'000;
+
+int64_t sequence_number(const TextScope& scope, const ir::Text& text, std::string_view name) {
+  const std::string written = json_text(scope, text, false);
+  char* end = nullptr;
+  const long long number = std::strtoll(written.c_str(), &end, 10);
+  if (written.empty() || *end != 0) throw invalid("withSequence.{}: \"{}\" is no whole number", name, written);
+  return number;
+}
+
+// One number in C's printf: "%03d", "node-%x". Anything else than one whole number is refused.
+std::string formatted(const std::string& format, int64_t number) {
+  const size_t at = format.find('%');
+  size_t end = at == std::string::npos ? at : format.find_first_not_of("0123456789-+ #", at + 1);
+  if (at == std::string::npos || end == std::string::npos || end - at > 6 ||
+      std::string_view("dxXo").find(format[end]) == std::string_view::npos ||
+      format.find('%', end) != std::string::npos) {
+    throw invalid("withSequence.format: \"{}\" does not format one whole number", format);
+  }
+  std::string one = format.substr(at, end - at) + "ll" + (format[end] == 'd' ? 'd' : format[end]);
+  const int size = std::snprintf(nullptr, 0, one.c_str(), static_cast<long long>(number));
+  std::string text(static_cast<size_t>(size) + 1, 0);
+  std::snprintf(text.data(), text.size(), one.c_str(), static_cast<long long>(number));
+  text.pop_back();
+  return format.substr(0, at) + text + format.substr(end + 1);
+}
+
+json::array sequence_of(const TextScope& scope, const ir::Sequence& sequence) {
+  const int64_t start = sequence.start.empty() ? 0 : sequence_number(scope, sequence.start, "start");
+  int64_t end = 0, step = 1;
+  json::array list;
+  if (sequence.end.empty()) {
+    const int64_t count = sequence_number(scope, sequence.count, "count");
+    if (count <= 0) return list;
+    if (count > kLongestSequence) throw invalid("withSequence.count: {} are too many", count);
+    end = start + count - 1;
+  } else {
+    end = sequence_number(scope, sequence.end, "end");
+    step = start <= end ? 1 : -1;
+  }
+  if (std::abs(static_cast<double>(end) - static_cast<double>(start)) >= static_cast<double>(kLongestSequence)) {
+    throw invalid("withSequence: {} to {} is too long", start, end);
+  }
+  const std::string format = sequence.format.empty() ? "%d" : json_text(scope, sequence.format, false);
+  for (int64_t number = start;; number += step) {
+    list.emplace_back(formatted(format, number));
+    if (number == end) return list;
+  }
+}
+
+}  // namespace
+
+Value Machine::list_of(const Instance& loop) const {
+  const ir::Iterator& iterator = *loop.task->iterator;
+  if (iterator.raw != nullptr) return Value(state_.pipeline, iterator.raw);
+  const TextScope scope{state_, state_.at(loop.parent)};
+  if (iterator.sequence) return std::make_shared<const json::value>(sequence_of(scope, *iterator.sequence));
+  // What a loop before has gathered is a list already.
+  std::string reason;
+  if (iterator.list->size() == 1) {
+    const Value value = text_value(scope, *iterator.list, reason);
+    if (value && value->is_array()) return value;
+  }
+  const bool inside = iterator.list->size() > 1 && iterator.list->front().kind == ir::Reference::Kind::Literal;
+  const std::string text = json_text(scope, *iterator.list, inside);
+  json::value list;
+  try {
+    list = parse_json(text);
+  } catch (const Error& error) {
+    throw invalid("cannot loop over \"{}\": not a JSON list: {}", text.substr(0, 80), error.message());
+  }
+  if (!list.is_array()) throw invalid("cannot loop over \"{}\": not a JSON list", text.substr(0, 80));
+  return std::make_shared<const json::value>(std::move(list));
+}
+
 void Machine::iteration_ended(Instance& loop, Instance& iteration) {
   LoopState& state = *loop.loop;
   --state.active;
+  const bool succeeded = iteration.state == TaskState::Succeeded || iteration.state == TaskState::Cached;
+  state.any_succeeded |= succeeded;
+  state.all_failed &= iteration.state == TaskState::Failed;
   if (iteration.state == TaskState::Failed && !state.failed) {
     state.failed = true;
     state.error = error_of(iteration);
   }
   collect(loop, iteration);
   state_.instances[static_cast<size_t>(iteration.id)].reset();
-  const bool more = state.next < state.count && !state.failed && !state_.canceling;
+  const bool ended = state.failed && !loop.task->iterator->each_item;
+  const bool more = state.next < state.count && !ended && !state_.canceling;
   if (state.active == 0 && !more) return end_loop(loop);
   if (more) queue_loop(loop);
 }
@@ -283,6 +489,20 @@ void Machine::end_loop(Instance& loop) {
   finish(loop, TaskState::Succeeded);
 }
 
+namespace {
+
+// As Argo gathers what programs print: what is JSON stands in the list as that.
+json::value result_item(const json::value& printed) {
+  if (!printed.is_string()) return printed;
+  try {
+    return parse_json(to_view(printed.get_string()));
+  } catch (const Error&) {
+    return printed;
+  }
+}
+
+}  // namespace
+
 void Machine::set_loop_outputs(Instance& loop) {
   const ir::Component& component = *loop.component;
   Outputs all;
@@ -294,9 +514,12 @@ void Machine::set_loop_outputs(Instance& loop) {
       }
     }
     json::array list;
+    const bool results = component.output_parameters[i].found == ir::Found::Stdout;
     for (const Value& value : loop.loop->parameters[i]) {
       if (!value) continue;
-      if (flat && value->is_array()) {
+      if (results) {
+        list.push_back(result_item(*value));
+      } else if (flat && value->is_array()) {
         list.insert(list.end(), value->get_array().begin(), value->get_array().end());
       } else {
         list.push_back(*value);

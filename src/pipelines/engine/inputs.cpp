@@ -1,5 +1,7 @@
 // What a task gets: from constants, from its dag's inputs, from its siblings' outputs.
+#include "pipelines/argo/template.h"
 #include "pipelines/engine/state.h"
+#include "pipelines/engine/texts.h"
 
 namespace penstock::engine {
 
@@ -29,8 +31,8 @@ Value make_value(json::value value) { return std::make_shared<const json::value>
 
 class InputResolver {
  public:
-  InputResolver(const State& state, const Instance& parent, Instance& instance)
-      : state_(state), parent_(parent), instance_(instance) {}
+  InputResolver(const State& state, const Instance& parent, Instance& instance, const json::value* item)
+      : state_(state), parent_(parent), instance_(instance), item_(item) {}
 
   void run() {
     const ir::Task& task = *instance_.task;
@@ -66,7 +68,7 @@ class InputResolver {
       return;
     }
     if (!found.value) {
-      reasons_[source.input] = missing_reason(source);
+      reasons_[source.input] = text_reason_.empty() ? missing_reason(source) : std::move(text_reason_);
       return;
     }
     const auto& def = instance_.component->input_parameters[static_cast<size_t>(source.input)];
@@ -85,6 +87,13 @@ class InputResolver {
         return {part_of(parent_.inputs.parameters, source.component_input), "COMPONENT_INPUT", {}};
       case Kind::FinalStatus:
         return {final_status_of(source.producer), "TASK_FINAL_STATUS_OUTPUT", producer_name(source.producer)};
+      case Kind::Written: {
+        text_reason_.clear();
+        const bool output = source.text.size() == 1 && source.text[0].kind == ir::Reference::Kind::Output;
+        return {text_value({state_, parent_, item_}, source.text, text_reason_),
+                output ? "TASK_OUTPUT_INPUT" : "RUNTIME_VALUE_INPUT",
+                output ? producer_name(source.text[0].task) : std::string_view()};
+      }
       case Kind::TaskOutput: break;
     }
     const Instance* producer = child_of(state_, parent_, source.producer);
@@ -232,7 +241,7 @@ class InputResolver {
       const int index = static_cast<int>(i);
       if (instance_.inputs.parameters[i] || is_item(index, false)) continue;
       if (defs[i].default_value != nullptr && !defs[i].default_value->is_null()) {
-        Found found{Value(state_.pipeline, defs[i].default_value), "COMPONENT_DEFAULT_INPUT", {}};
+        Found found{default_of(defs[i]), "COMPONENT_DEFAULT_INPUT", {}};
         set(index, converted(defs[i], found), found.source, {});
       } else if (!defs[i].optional) {
         const auto reason = reasons_.find(index);
@@ -242,11 +251,37 @@ class InputResolver {
     }
   }
 
+  // A workflow's may name the run's variables.
+  Value default_of(const ir::ParameterDef& def) const {
+    const json::value& value = *def.default_value;
+    if (!value.is_string() || to_view(value.get_string()).find("{{workflow.") == std::string_view::npos) {
+      return Value(state_.pipeline, def.default_value);
+    }
+    return make_value(argo::fill(value, [this](std::string_view tag) {
+      return tag.starts_with("workflow.") ? run_variable(state_, tag.substr(9)) : std::nullopt;
+    }));
+  }
+
+  Artifacts raw_artifact(const ir::ArtifactSource& source) const {
+    std::string reason;
+    const Value content = text_value({state_, parent_, item_}, *source.raw, reason);
+    if (!content) throw invalid("inputs.artifacts.{}: {}", source.name, reason);
+    const auto& def = instance_.component->input_artifacts[static_cast<size_t>(source.input)];
+    return std::make_shared<const json::array>(json::array{json::object{{"name", source.name},
+                                                                        {"type", def.type},
+                                                                        {"uri", ""},
+                                                                        {"metadata", json::object()},
+                                                                        {"raw", ir::text_of(*content)}}});
+  }
+
   void artifact(const ir::ArtifactSource& source) {
     if (source.input < 0) return;
     Artifacts list;
     json::object entry;
-    if (source.producer < 0) {
+    if (source.raw) {
+      list = raw_artifact(source);
+      entry["source"] = "RUNTIME_VALUE_INPUT";
+    } else if (source.producer < 0) {
       list = part_of(parent_.inputs.artifacts, source.component_input);
       entry["source"] = "COMPONENT_INPUT";
     } else {
@@ -273,6 +308,8 @@ class InputResolver {
   const State& state_;
   const Instance& parent_;
   Instance& instance_;
+  const json::value* item_;
+  mutable std::string text_reason_;
   std::map<std::string, Value, std::less<>> extras_;
   std::map<int, std::string> reasons_;
   json::object json_, parameters_, artifacts_;
@@ -280,8 +317,8 @@ class InputResolver {
 
 }  // namespace
 
-void resolve_inputs(const State& state, const Instance& parent, Instance& instance) {
-  InputResolver(state, parent, instance).run();
+void resolve_inputs(const State& state, const Instance& parent, Instance& instance, const json::value* item) {
+  InputResolver(state, parent, instance, item).run();
 }
 
 void resolve_item(Instance& instance, const Instance& loop) {

@@ -1,7 +1,9 @@
 // A leaf's LaunchSpec or ImportSpec, from its resolved inputs.
 #include <cmath>
 
+#include "pipelines/argo/template.h"
 #include "pipelines/engine/state.h"
+#include "pipelines/engine/texts.h"
 #include "pipelines/ir/reader.h"
 
 namespace penstock::engine {
@@ -204,6 +206,15 @@ std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& inst
         fmt::format("{}/{}/{}/{}/{}", state.info.pipeline_root, path_segment(state.info.pipeline_name),
                     path_segment(state.info.run_id), path_segment(instance.task->name), output_uuid(state, instance));
   }
+  spec->kind = executor.kind;
+  if (spec->kind != ir::Executor::Kind::Container) {
+    const auto look_up = [&](std::string_view tag) { return leaf_variable(state, instance, tag); };
+    spec->workload = argo::fill(json::value(container), look_up).as_object();
+    json::object outputs = outputs_of(instance, spec->output_prefix);
+    spec->executor_input["inputs"] = inputs_of(instance);
+    spec->executor_input["outputs"] = std::move(outputs);
+    return spec;
+  }
   spec->image = get_string(container, "image");
   spec->command = values_of(find_array(container, "command"));
   spec->args = values_of(find_array(container, "args"));
@@ -271,6 +282,20 @@ std::shared_ptr<ImportSpec> make_import(const State& state, const Instance& inst
   return spec;
 }
 
+std::chrono::milliseconds pause_of(const State& state, const Instance& instance) {
+  const auto look_up = [&](std::string_view tag) { return leaf_variable(state, instance, tag); };
+  const std::string text = argo::fill(get_string(*instance.component->executor->spec, "seconds"), look_up);
+  const auto seconds = argo::duration_seconds(text);
+  if (!seconds) throw invalid("the pause \"{}\" is no duration", text);
+  return std::chrono::milliseconds(std::llround(*seconds * 1000));
+}
+
+json::object failure_of(const State& state, const Instance& leaf) {
+  return {{"displayName", display_name_of(leaf)}, {"message", leaf.error.message},
+          {"templateName", leaf.component->name}, {"phase", leaf.error.infrastructure ? "Error" : "Failed"},
+          {"podName", task_id_of(state, leaf)},   {"finishedAt", format_time(state.now)}};
+}
+
 std::string fingerprint_of(const Instance& instance, const LaunchSpec& spec) {
   if (!instance.task->cache_key.empty()) {
     return sha256_hex(instance.component->name + std::string(1, '\0') + instance.task->cache_key);
@@ -283,7 +308,8 @@ std::string fingerprint_of(const Instance& instance, const LaunchSpec& spec) {
     if (!instance.inputs.artifacts[i]) continue;
     json::array list;
     for (const auto& artifact : *instance.inputs.artifacts[i]) {
-      list.push_back(json::array{string_at(artifact, {"name"}), string_at(artifact, {"uri"})});
+      const auto raw = string_at(artifact, {"raw"});
+      list.push_back(json::array{string_at(artifact, {"name"}), raw.empty() ? string_at(artifact, {"uri"}) : raw});
     }
     artifacts[instance.component->input_artifacts[i].name] = std::move(list);
   }
@@ -298,6 +324,15 @@ std::string fingerprint_of(const Instance& instance, const LaunchSpec& spec) {
   std::set<std::string> claims;
   if (const auto* mounts = find_array(spec.platform, "pvcMount")) {
     for (const auto& mount : *mounts) claims.insert(string_at(mount, {"pvcName"}));
+  }
+  if (spec.kind == ir::Executor::Kind::Workload) {
+    json::object workload = spec.workload;
+    workload.erase("metadata");
+    const json::object key{{"workload", std::move(workload)},
+                           {"inputArtifactNames", std::move(artifacts)},
+                           {"outputArtifactsSpec", std::move(outputs)},
+                           {"outputParametersSpec", std::move(parameters)}};
+    return sha256_hex(to_text(sorted(key)));
   }
   const json::object key{{"containerSpec", json::object{{"image", spec.image},
                                                         {"cmdArgs", std::move(arguments)},

@@ -39,6 +39,10 @@ struct LaunchSpec {
   // The executor's KubernetesExecutorConfig with its inputs resolved: `secretNameParameter: {…}` has become
   // `secretName: value` (likewise pvcName, configMapName), `tolerationJson: {…}` its value.
   json::object platform;
+  // Of Kind::Workload and Kind::Resource: the template of argo/template.h, all but {{pod.name}} filled in; then there
+  // are no image, command, args, env, resources and platform.
+  ir::Executor::Kind kind = ir::Executor::Kind::Container;
+  json::object workload;
   std::string fingerprint;  // empty: leave no cache entry
 
   std::string pipeline_root;

@@ -15,7 +15,7 @@ TaskType type_of(const ir::Task* task, const ir::Component& component, int64_t i
   if (iteration >= 0) return TaskType::Iteration;
   // The SDK's own names tell its constructs apart.
   if (task->name.starts_with("condition-branches-")) return TaskType::ConditionBranch;
-  if (task->condition) return TaskType::Condition;
+  if (task->condition || task->when) return TaskType::Condition;
   if (task->name.starts_with("exit-handler-")) return TaskType::ExitHandler;
   return TaskType::Dag;
 }
@@ -49,6 +49,8 @@ void Machine::queue(Instance& instance, bool first) {
 }
 
 void Machine::launch(Instance& leaf) {
+  if (leaf.began == Time{}) leaf.began = state_.now;
+  if (leaf.component->executor->kind == ir::Executor::Kind::Suspend) return pause(leaf);
   leaf.in_flight = true;
   ++state_.in_flight;
   try {
@@ -67,12 +69,25 @@ void Machine::launch(Instance& leaf) {
     }
     leaf.launch = std::move(spec);
   } catch (const Error& error) {
-    return fail(leaf, {0, error.message()}, false);
+    return fail(leaf, {0, error.message(), true}, false);
   }
   // What has failed just now is not in the cache.
   if (leaf.fingerprint.empty() || leaf.attempt > 0) return start_container(leaf);
   leaf.phase = Phase::CheckingCache;
   state_.commands.emplace_back(CheckCache{leaf.id, leaf.attempt, leaf.fingerprint});
+}
+
+void Machine::pause(Instance& leaf) {
+  try {
+    leaf.delay = pause_of(state_, leaf);
+  } catch (const Error& error) {
+    return fail(leaf, {0, error.message(), true}, false);
+  }
+  leaf.phase = Phase::Paused;
+  leaf.state = TaskState::Running;
+  leaf.started = state_.now;
+  changed(leaf);
+  state_.commands.emplace_back(SetTimer{leaf.id, leaf.attempt, leaf.delay});
 }
 
 void Machine::start_container(Instance& leaf) {
@@ -116,14 +131,32 @@ void Machine::finish(Instance& instance, TaskState state) {
 }
 
 void Machine::fail(Instance& instance, TaskError error, bool retriable) {
-  if (retriable && may_retry(instance)) return retry(instance, std::move(error));
+  if (retriable && may_retry(instance, error)) return retry(instance, std::move(error));
   instance.error = std::move(error);
+  if (state_.pipeline->main_task >= 0 && instance.is_leaf()) state_.failures.push_back(failure_of(state_, instance));
   finish(instance, TaskState::Failed);
 }
 
-bool Machine::may_retry(const Instance& instance) const {
+namespace {
+
+std::chrono::milliseconds delay_of(const ir::RetryPolicy& policy, int attempt) {
+  const double delay = static_cast<double>(policy.backoff.count()) * std::pow(policy.factor, attempt);
+  const double longest = static_cast<double>(policy.max_backoff.count());
+  return std::chrono::milliseconds(static_cast<int64_t>(std::min(delay, longest)));
+}
+
+}  // namespace
+
+bool Machine::may_retry(const Instance& instance, const TaskError& error) const {
   if (instance.task == nullptr || state_.canceling || instance.attempt >= instance.task->retry.max_retries)
     return false;
+  const ir::RetryPolicy& policy = instance.task->retry;
+  if (((error.infrastructure ? ir::kErrored : ir::kFailed) & policy.results) == 0) return false;
+  if (policy.max_duration.count() > 0 &&
+      state_.now + delay_of(policy, instance.attempt) - instance.began > policy.max_duration) {
+    return false;
+  }
+  if (policy.each_item) return !instance.is_loop();
   // Of a loop over a container, each iteration is retried; of a loop over a dag, the loop.
   if (instance.is_leaf()) return true;
   return instance.iteration < 0 && instance.component->dag != nullptr;
@@ -131,9 +164,7 @@ bool Machine::may_retry(const Instance& instance) const {
 
 void Machine::retry(Instance& instance, TaskError error) {
   const ir::RetryPolicy& policy = instance.task->retry;
-  const double delay = static_cast<double>(policy.backoff.count()) * std::pow(policy.factor, instance.attempt);
-  const double longest = static_cast<double>(policy.max_backoff.count());
-  instance.delay = std::chrono::milliseconds(static_cast<int64_t>(std::min(delay, longest)));
+  instance.delay = delay_of(policy, instance.attempt);
   if (instance.in_flight) {
     instance.in_flight = false;
     --state_.in_flight;

@@ -27,10 +27,11 @@ class Machine {
   void queue(Instance& instance, bool first);
   void launch(Instance& leaf);
   void start_container(Instance& leaf);
+  void pause(Instance& leaf);
   void set_outputs(Instance& instance, const Outputs& outputs);
   void finish(Instance& instance, TaskState state);
   void fail(Instance& instance, TaskError error, bool retriable);
-  bool may_retry(const Instance& instance) const;
+  bool may_retry(const Instance& instance, const TaskError& error) const;
   void retry(Instance& instance, TaskError error);
   void settle(TaskId id);
   void drain();
@@ -41,15 +42,20 @@ class Machine {
   void expand_loop(Instance& instance);
   bool may_start(const Instance& dag, const ir::Task& task) const;
   void start_task(Instance& dag, int index);
+  void admit(Instance& dag, Instance& child);
+  void admit_next(Instance& dag);
   void skip_task(Instance& dag, int index);
   void child_ended(Instance& dag, Instance& child);
   void child_failed(Instance& dag, const Instance& child);
+  Outcome outcome_by_branches(const Instance& dag) const;
   void end_dag(Instance& dag);
-  void set_dag_outputs(Instance& dag);
+  void set_dag_outputs(Instance& dag);  // throws InvalidArgument for one that has to be there
   void release_children(Instance& dag);
   void queue_loop(Instance& loop);
   bool may_iterate(const Instance& loop) const;
   bool start_iteration();
+  Value list_of(const Instance& loop) const;  // throws InvalidArgument
+  void begin_iteration(Instance& loop, Instance& iteration);
   void iteration_ended(Instance& loop, Instance& iteration);
   void collect(Instance& loop, const Instance& iteration);
   void end_loop(Instance& loop);

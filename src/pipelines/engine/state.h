@@ -24,20 +24,25 @@ struct Values {
   std::vector<Artifacts> artifacts;
 };
 
-enum class Outcome : uint8_t { Open, Running, Succeeded, Skipped, Failed, Canceled };
+// Omitted and Errored are told apart from Skipped and Failed in dags by branches only.
+enum class Outcome : uint8_t { Open, Running, Succeeded, Skipped, Failed, Canceled, Omitted, Errored };
 
 // A task of a dag that runs.
 struct Slot {
   TaskId child = kNoTask;
   int waiting = 0;
   Outcome outcome = Outcome::Open;
+  bool admitted = false;                           // counts against the dag's parallelism
+  bool any_succeeded = false, all_failed = false;  // of a loop's items
 };
 
 struct DagState {
   std::vector<Slot> slots;
   int unsettled = 0;
   bool failed = false;
-  TaskError error;  // of the first failure
+  TaskError error;          // of the first failure
+  int64_t running = 0;      // that are admitted
+  std::deque<TaskId> held;  // that wait for one of these to end
 };
 
 struct LoopState {
@@ -47,6 +52,7 @@ struct LoopState {
   int64_t next = 0;  // the iteration to start next
   int64_t active = 0;
   bool failed = false;
+  bool any_succeeded = false, all_failed = true;
   bool queued = false;  // in State::loops
   TaskError error;
   // [output][iteration]
@@ -54,7 +60,7 @@ struct LoopState {
   std::vector<std::vector<Artifacts>> artifact_lists;
 };
 
-enum class Phase : uint8_t { Queued, CheckingCache, Launched, Importing, Timer, Expanded, Done };
+enum class Phase : uint8_t { Queued, CheckingCache, Launched, Importing, Timer, Paused, Expanded, Done };
 
 // A task that is alive, or whose outputs are still wanted.
 struct Instance {
@@ -74,6 +80,7 @@ struct Instance {
   std::shared_ptr<const json::object> inputs_json;
   std::shared_ptr<const Outputs> outputs_json;
   Time created{}, started{}, ended{};
+  Time began{};  // of the first attempt
   TaskError error;
   std::string fingerprint;
   std::string cached_from;
@@ -103,7 +110,8 @@ struct State {
   TaskError cancel_error;  // message empty: somebody wished it
   bool finished = false;
   RunFinished result;
-  Time now{};  // of the event at hand
+  json::array failures;  // leaves that failed for good, as exit handlers may ask for them
+  Time now{};            // of the event at hand
   std::vector<Command> commands;
 
   Instance& at(TaskId id) { return *instances[static_cast<size_t>(id)]; }
@@ -124,7 +132,8 @@ JobPlaceholders job_placeholders(const State& state, const std::string& task_nam
 TaskRecord record_of(const State& state, const Instance& instance);
 
 // inputs.cpp: fills in inputs and inputs_json. Throws InvalidArgument naming the input.
-void resolve_inputs(const State& state, const Instance& parent, Instance& instance);
+// `item` is that of a loop whose inputs are texts.
+void resolve_inputs(const State& state, const Instance& parent, Instance& instance, const json::value* item = nullptr);
 void resolve_item(Instance& instance, const Instance& loop);
 // The value of a platform setting's InputParameterSpec; null when it is absent.
 Value platform_value(const State& state, const Instance& parent, const json::object& spec);
@@ -136,5 +145,9 @@ std::string_view final_status(const Instance* producer, Outcome outcome);
 std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& instance);
 std::shared_ptr<ImportSpec> make_import(const State& state, const Instance& instance);
 std::string fingerprint_of(const Instance& instance, const LaunchSpec& spec);
+// How long a Suspend waits. Throws InvalidArgument.
+std::chrono::milliseconds pause_of(const State& state, const Instance& instance);
+// A leaf that has failed, as {{workflow.failures}} lists it.
+json::object failure_of(const State& state, const Instance& leaf);
 
 }  // namespace penstock::engine

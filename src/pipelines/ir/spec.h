@@ -14,12 +14,16 @@
 
 #include "base/json.h"
 #include "pipelines/ir/cel.h"
+#include "pipelines/ir/text.h"
 
 namespace penstock::ir {
 
 enum class ParameterType { Unspecified, Double, Integer, String, Boolean, List, Struct, TaskFinalStatus, TaskConfig };
 
 std::string_view type_name(ParameterType type);  // "NUMBER_INTEGER"
+
+// Where a parameter that a task gives is found, when not in what the executor reports.
+enum class Found { Reported, File, Stdout, JsonPath, Constant };
 
 // Definitions are sorted by name. Pointers into JSON stay valid as long as the Pipeline.
 struct ParameterDef {
@@ -28,6 +32,8 @@ struct ParameterDef {
   bool optional = false;
   const json::value* default_value = nullptr;  // null when there is none
   const json::array* literals = nullptr;       // the only values allowed, when given
+  Found found = Found::Reported;
+  std::string at;  // File: the container's path; JsonPath: into the resource; Constant: the value, references in place
 };
 
 struct ArtifactDef {
@@ -36,13 +42,18 @@ struct ArtifactDef {
   bool list = false;
   bool optional = false;
   const json::object* metadata = nullptr;  // of outputs
+  std::string path;                        // where the container has it; empty: its executor is told
+  int mode = -1;                           // permissions of an input; -1: as they are
 };
 
 struct Executor {
-  enum class Kind { Container, Importer };
+  // Workload: a pod in Kubernetes' own words. Resource: an action on a resource. Suspend: a pause.
+  enum class Kind { Container, Importer, Workload, Resource, Suspend };
   std::string label;
   Kind kind = Kind::Container;
-  const json::object* spec = nullptr;      // the `container` or `importer` object
+  // The `container` or `importer` object. Of the others the template, see argo/template.h: "{{inputs.parameters.x}}"
+  // and its kin stand in its texts.
+  const json::object* spec = nullptr;
   const json::object* platform = nullptr;  // its KubernetesExecutorConfig, null when there is none
   // What it says that changes nothing on one machine whose steps are processes; null: nothing.
   std::shared_ptr<const std::string> not_applied;
@@ -78,7 +89,7 @@ struct Component {
 // Where a task's input comes from. `producer` is the position of a sibling task in its dag, `output` the position among
 // that task's component's outputs, `component_input` the position among the enclosing component's inputs.
 struct ParameterSource {
-  enum class Kind { TaskOutput, Constant, RunParameter, ComponentInput, FinalStatus };
+  enum class Kind { TaskOutput, Constant, RunParameter, ComponentInput, FinalStatus, Written };
   std::string name;  // of the task's input
   int input = -1;    // its position in the component; -1 for one that only placeholders in constants refer to
   Kind kind = Kind::Constant;
@@ -88,6 +99,7 @@ struct ParameterSource {
   const json::value* constant = nullptr;
   std::string run_parameter;
   std::optional<cel::Expression> selector;  // applied to the value, which it sees as `string_value`
+  Text text;                                // Kind::Written
 };
 
 struct ArtifactSource {
@@ -96,10 +108,14 @@ struct ArtifactSource {
   int producer = -1;  // -1: component_input
   int output = -1;
   int component_input = -1;
+  std::optional<Text> raw;  // the content itself
 };
 
 struct RetryPolicy {
   int max_retries = 0;
+  uint32_t results = kFailed | kErrored;      // what is retried
+  std::chrono::milliseconds max_duration{0};  // since the first attempt's start, the pause included; 0: any
+  bool each_item = false;                     // of a loop: each of its items is retried, whatever it is
   std::chrono::milliseconds backoff{0};
   double factor = 2.0;
   std::chrono::milliseconds max_backoff{3'600'000};
@@ -112,6 +128,11 @@ struct Iterator {
   int list_input = -1;               // the input which holds the list; -1 when `raw` does
   const json::value* raw = nullptr;  // a list
   int64_t parallelism = 0;           // 0: unlimited
+  // The task's inputs and its `when` are texts that are filled in for each item; `item_input` is -1. One that fails
+  // keeps no other from starting.
+  bool each_item = false;
+  std::optional<Text> list;  // with each_item: a JSON list, where neither `raw` nor `sequence` has it
+  std::optional<Sequence> sequence;
 };
 
 struct Task {
@@ -130,6 +151,9 @@ struct Task {
   bool after_failure = false;   // when_completed, or downstream of such a task: starts although a sibling failed
   std::optional<Iterator> iterator;
   RetryPolicy retry;
+  std::optional<Text> when;  // skipped unless this holds (engine/when.h), once it is filled in
+  Depends depends;           // in a dag by branches
+  uint32_t tolerated = 0;    // of kFailed and kErrored: what fails neither its dag nor what comes after
 };
 
 // One output of a dag: the first selector whose task has produced it; with `list`, what all of them have.
@@ -140,7 +164,9 @@ struct DagOutput {
   };
   int output = -1;  // position in the component's outputs
   std::vector<Selector> selectors;
-  bool collected = false;  // the value is the list which a loop inside gathered: an outer loop appends to it, flat
+  bool collected = false;    // the value is the list which a loop inside gathered: an outer loop appends to it, flat
+  std::optional<Text> text;  // where there is no selector
+  bool required = false;     // the dag fails without it
 };
 
 struct Dag {
@@ -148,6 +174,11 @@ struct Dag {
   std::vector<int> roots;  // tasks that wait for nothing
   std::vector<DagOutput> parameter_outputs;
   std::vector<DagOutput> artifact_outputs;
+  // By branches, as Argo: every task says by `depends` what it starts after; a failure keeps nothing else from
+  // starting; what the last tasks, or those before them which never started, came to is what the dag comes to.
+  bool by_branches = false;
+  bool fail_fast = false;   // by branches: after a failure nothing new starts all the same
+  int64_t parallelism = 0;  // direct children at once; 0: any number
 };
 
 // platforms.kubernetes.pipelineConfig, as far as this server acts on it.
@@ -155,6 +186,9 @@ struct PipelineConfig {
   std::string workspace_size;                     // a quantity; empty: the run has no workspace
   const json::object* workspace_patch = nullptr;  // merged into the spec of the workspace's claim
   std::chrono::seconds active_deadline{0};        // a run that takes longer is ended; 0: none
+  int max_in_flight = 0;                          // tasks at once; 0: what the server allows
+  // volumeClaimTemplates: made before the first task; gone with the run, or when it has succeeded.
+  const json::array* claims = nullptr;
 };
 
 // Immutable, and shared by every run of it and by the API that shows it.
@@ -170,6 +204,8 @@ class Pipeline {
   std::string runtime_root;         // likewise, the pipeline root
   const Component* root = nullptr;
   PipelineConfig config;
+  int main_task = -1;      // in the root dag: the one whose outcome exit handlers are told; -1: the root itself
+  bool recursive = false;  // components contain themselves; how deep is up to the run
 
   // Owned here, pointed to from everywhere.
   std::map<std::string, Component, std::less<>> components;

@@ -70,6 +70,7 @@ struct ActiveRun {
   std::vector<Journal::Place> journaled;  // where they are
   std::deque<engine::Event> inbox;
   std::string workspace;        // the claim, once it is there
+  bool has_claims = false;      // those of its volumeClaimTemplates are there
   Time began{};                 // of RunStarted; differs in a retry
   RunRows rows;                 // that are not written yet
   bool rows_scheduled = false;  // to become due

@@ -427,7 +427,9 @@ void RunController::written(const RunPtr& run, const RunRows& rows) {
     if (at != fresh_cached_.end() && at->second.task_id == cached.task_id) fresh_cached_.erase(at);
   }
   if (rows.finished()) {
-    if (rows.state() == RunState::Succeeded && !run->engine.pipeline().config.workspace_size.empty()) {
+    const auto& config = run->engine.pipeline().config;
+    const bool has_claims = !config.workspace_size.empty() || config.claims != nullptr;
+    if (rows.state() == RunState::Succeeded && has_claims) {
       scope_.spawn([this, id = run->run.run_id] { return drop_workspace(id); });
     }
     active_.erase(run->run.run_id);

@@ -25,6 +25,7 @@
 #include "pipelines/run/journal.h"
 #include "pipelines/run/pod.h"
 #include "pipelines/run/task_files.h"
+#include "pipelines/run/workload.h"
 #include "pipelines/store/spec_cache.h"
 #include "pipelines/store/store.h"
 
@@ -39,6 +40,8 @@ struct RunOptions {
   bool caching = true;  // false: as if every run said disable_caching
   // Where this machine keeps a volume claim, by namespace and name.
   std::function<std::filesystem::path(std::string_view ns, std::string_view claim)> claim_folder;
+  // And an emptyDir of a pod.
+  std::function<std::filesystem::path(std::string_view pod_uid, std::string_view volume)> scratch_folder;
 };
 
 class RunController : public RunControl {
@@ -108,6 +111,11 @@ class RunController : public RunControl {
   // The claim's name; empty for a run that has no workspace. Makes it when it is not there.
   Async<std::string> ensure_workspace(RunPtr run);
   Async<> drop_workspace(std::string run_id);
+  // Those of volumeClaimTemplates.
+  Async<> ensure_claims(RunPtr run);
+  WorkloadHost workload_host(const ActiveRun& run, const Flight& flight) const;
+  Async<> run_resource_task(RunPtr run, FlightKey key);
+  Async<engine::Outputs> act_on_resource(RunPtr run, FlightKey key);
   Async<std::string> import_into_workspace(RunPtr run, std::string uri);
   // Runs that may take only so long.
   void note_deadline(const ActiveRun& run, Time began);

@@ -379,6 +379,20 @@ PodOutcome outcome_of(const json::object& pod) {
   outcome.reason = get_string(*status, "reason");
   outcome.message = get_string(*status, "message");
   if (const auto start = parse_time(get_string(*status, "startTime"))) outcome.started_at = *start;
+  // Of init containers only what kept the others from running: sidecars end as they like.
+  if (const auto* init = find_array(*status, "initContainerStatuses"); init != nullptr && phase == "Failed") {
+    const auto* mains = find_array(*status, "containerStatuses");
+    const bool ran = mains != nullptr && !mains->empty() && find_path((*mains)[0], {"state", "terminated"}) != nullptr;
+    for (const auto& entry : *init) {
+      const auto* ended = find_path(entry, {"state", "terminated"});
+      const int code = ended != nullptr ? static_cast<int>(get_int(ended->as_object(), "exitCode")) : 0;
+      if (ran || code == 0) continue;
+      outcome.exit_code = code;
+      outcome.message = fmt::format("container {} ended with exit code {}", string_at(entry, {"name"}), code);
+      if (const auto why = string_at(*ended, {"message"}); !why.empty()) outcome.message += ": " + why;
+      break;
+    }
+  }
   const auto* containers = find_array(*status, "containerStatuses");
   if (containers == nullptr) return outcome;
   for (const auto& entry : *containers) {

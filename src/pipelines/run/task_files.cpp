@@ -8,6 +8,7 @@
 #include <unistd.h>
 
 #include "base/error.h"
+#include "base/utf8.h"
 
 namespace penstock::pipelines {
 
@@ -202,7 +203,7 @@ TaskResults read_task_results(const std::filesystem::path& folder, const std::ve
 }
 
 void keep_artifact(const std::filesystem::path& folder, const std::filesystem::path& name,
-                   const std::filesystem::path& target) {
+                   const std::filesystem::path& target, bool move) {
   const Descriptor root(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
   if (root.get() < 0) throw_errno(fmt::format("the task's folder {} is gone", folder.string()));
   const Descriptor found(open_inside(root.get(), name));
@@ -212,10 +213,24 @@ void keep_artifact(const std::filesystem::path& folder, const std::filesystem::p
   std::filesystem::create_directories(target.parent_path());
   std::filesystem::remove_all(target);
   std::error_code error;
-  std::filesystem::rename(source, target, error);
-  if (!error) return;
+  if (move) std::filesystem::rename(source, target, error);
+  if (move && !error) return;
   std::filesystem::copy(source, target,
                         std::filesystem::copy_options::recursive | std::filesystem::copy_options::copy_symlinks);
+}
+
+std::optional<std::string> read_task_file(const std::filesystem::path& folder, const std::string& name) {
+  const Descriptor root(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (root.get() < 0) return std::nullopt;
+  auto text = read_inside(root.get(), name);
+  if (text && !is_utf8(*text)) throw invalid("the output file {} is not UTF-8 text: bytes go into an artifact", name);
+  return text;
+}
+
+bool has_task_file(const std::filesystem::path& folder, const std::filesystem::path& name) {
+  const Descriptor root(::open(folder.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (root.get() < 0) return false;
+  return Descriptor(open_inside(root.get(), name)).get() >= 0;
 }
 
 void remove_folder(const std::filesystem::path& folder) noexcept {

@@ -69,10 +69,15 @@ class TaskFolders {
 // Throws InvalidArgument when a file is larger than 64 MiB or the executor output is no JSON.
 TaskResults read_task_results(const std::filesystem::path& folder, const std::vector<std::string>& parameters);
 
-// Moves the file or folder that the task left at `name` in its folder to `target`, in the place of what is there.
-// Throws InvalidArgument when there is none.
+// Moves the file or folder that the task left at `name` in its folder to `target`, in the place of what is there; or
+// copies it. Throws InvalidArgument when there is none.
 void keep_artifact(const std::filesystem::path& folder, const std::filesystem::path& name,
-                   const std::filesystem::path& target);
+                   const std::filesystem::path& target, bool move = true);
+
+// The text of a file in `folder`; nothing when there is none. Throws InvalidArgument when it is larger than 64 MiB, no
+// regular file or no UTF-8.
+std::optional<std::string> read_task_file(const std::filesystem::path& folder, const std::string& name);
+bool has_task_file(const std::filesystem::path& folder, const std::filesystem::path& name);
 
 void remove_folder(const std::filesystem::path& folder) noexcept;
 

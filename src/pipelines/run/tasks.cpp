@@ -35,10 +35,16 @@ std::string pod_uid(const ActiveRun& run, const engine::LaunchSpec& spec) {
 
 // Artifacts are looked for and their folders are made.
 bool needs_disk(const engine::LaunchSpec& spec) {
+  if (spec.kind == ir::Executor::Kind::Workload) return true;
   if (spec.component != nullptr && !spec.component->output_artifacts.empty()) return true;
   const auto* inputs = find_object(spec.executor_input, "inputs");
   const auto* artifacts = inputs ? find_object(*inputs, "artifacts") : nullptr;
   return artifacts != nullptr && !artifacts->empty();
+}
+
+// Not of the program's making. Argo's words for the same: Error, not Failed.
+bool is_infrastructure(const PodOutcome& outcome) {
+  return !outcome.started || outcome.reason == "NodeLost" || outcome.reason == "ContainerCannotRun";
 }
 
 }  // namespace
@@ -128,6 +134,12 @@ RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const e
     return prepared;
   }
   try {
+    if (spec.kind == ir::Executor::Kind::Workload) {
+      if (!flight.folder_made) folders_.make(folder, engine::declares_outputs(spec));
+      if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
+      prepared.pod = make_workload_pod(spec, workload_host(run, flight));
+      return prepared;
+    }
     if (changed) pass_through(*changed);
     if (!flight.folder_made) folders_.make(folder, engine::declares_outputs(spec));
     auto paths = paths_in(folder, options_.objects, options_.sandbox);
@@ -156,6 +168,22 @@ RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const e
   return prepared;
 }
 
+WorkloadHost RunController::workload_host(const ActiveRun& run, const Flight& flight) const {
+  WorkloadHost host;
+  host.pod = flight.pod;
+  host.ns = run.engine.info().ns;
+  host.folder = flight.folder;
+  host.sandbox = options_.sandbox;
+  host.claim_folder = options_.claim_folder;
+  if (options_.scratch_folder) {
+    host.scratch_folder = [this, uid = flight.uid](std::string_view volume) {
+      return options_.scratch_folder(uid, volume);
+    };
+  }
+  host.object = [this](std::string_view uri) { return local_path(uri); };
+  return host;
+}
+
 Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   const auto spec = run->flights.at(key).spec;
   const auto pod = run->flights.at(key).pod;
@@ -171,6 +199,11 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
     } catch (const Error& error) {
       prepared.failure = fmt::format("the run's workspace cannot be made: {}", error.message());
     }
+  }
+  try {
+    co_await ensure_claims(run);
+  } catch (const Error& error) {
+    prepared.failure = fmt::format("the run's volume claims cannot be made: {}", error.message());
   }
   if (!prepared.failure.empty()) {
     // Said below.
@@ -233,6 +266,10 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
     co_await run_volume_task(run, key);
     co_return;
   }
+  if (command.spec->kind == ir::Executor::Kind::Resource) {
+    co_await run_resource_task(run, key);
+    co_return;
+  }
   // After a restart the pod may be there, in whatever state: then nothing is made anew, and its folder stays.
   if (const auto it = run->flights.find(key); it == run->flights.end() || it->second.created) co_return;
   run->flights.at(key).created = true;
@@ -241,7 +278,9 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
   if (it == run->flights.end() || it->second.over) co_return;
   if (!failure.empty()) {
     it->second.over = true;
-    post(run, Event::task_failed(key.first, key.second, clock_.now(), 1, failure, false));
+    Event event = Event::task_failed(key.first, key.second, clock_.now(), 1, failure, false);
+    event.infrastructure = true;
+    post(run, std::move(event));
   } else if (it->second.canceled) {
     co_await cancel_task(run, key);
   }
@@ -512,7 +551,9 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
       try {
         std::vector<std::string> names;
         for (const auto& parameter : spec->component->output_parameters) names.push_back(parameter.name);
+        const WorkloadHost host = workload_host(*run, run->flights.at(key));
         const auto read = [&] {
+          if (spec->kind == ir::Executor::Kind::Workload) return collect_workload(*spec, host);
           const auto results = read_task_results(folder, names);
           auto merged = engine::merge_executor_output(*spec, results.executor_output, results.parameter_files);
           keep_custom_paths(*spec, merged, folder);
@@ -527,6 +568,7 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
     }
     event = problem.empty() ? Event::task_succeeded(key.first, key.second, at, std::move(outputs))
                             : Event::task_failed(key.first, key.second, at, 1, to_utf8(problem));
+    event.infrastructure = !problem.empty();
   } else if (!canceled) {
     std::string message;
     if (outcome.reason.empty()) {
@@ -541,6 +583,7 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
     }
     event =
         Event::task_failed(key.first, key.second, at, outcome.exit_code == 0 ? 1 : outcome.exit_code, to_utf8(message));
+    event.infrastructure = is_infrastructure(outcome);
   }
   post(run, std::move(event));
 }

@@ -18,6 +18,7 @@ namespace fs = std::filesystem;
 namespace {
 
 constexpr std::string_view kWorkspaceSuffix = "-kfp-workspace";
+constexpr std::string_view kClaimLabel = "penstock.dev/run-claim";  // of volumeClaimTemplates
 
 class Folder {
  public:
@@ -113,6 +114,22 @@ Async<std::string> RunController::ensure_workspace(RunPtr run) {
   co_return name;
 }
 
+Async<> RunController::ensure_claims(RunPtr run) {
+  const auto& info = run->engine.info();
+  const auto* claims = run->engine.pipeline().config.claims;
+  if (claims == nullptr || run->has_claims) co_return;
+  for (const auto& from : *claims) {
+    json::object claim = from.as_object();
+    const auto name = fmt::format("{}-{}", info.resource_name, string_at(from, {"metadata", "name"}));
+    claim["apiVersion"] = "v1";
+    claim["kind"] = "PersistentVolumeClaim";
+    claim["metadata"] = json::object{
+        {"name", name}, {"namespace", info.ns}, {"labels", {{kRunLabel, info.run_id}, {kClaimLabel, "true"}}}};
+    co_await create_own_claim(std::move(claim));
+  }
+  run->has_claims = true;
+}
+
 // It goes with the run that succeeded or is deleted; one that failed may be retried.
 Async<> RunController::drop_workspace(std::string run_id) {
   try {
@@ -121,7 +138,7 @@ Async<> RunController::drop_workspace(std::string run_id) {
     const auto claims = co_await api_.list(kube::kPersistentVolumeClaims, query);
     for (const auto& claim : claims.items) {
       const std::string name(kube::name_of(*claim));
-      if (!name.ends_with(kWorkspaceSuffix)) continue;
+      if (!name.ends_with(kWorkspaceSuffix) && kube::label_of(*claim, kClaimLabel).empty()) continue;
       co_await api_.remove(kube::kPersistentVolumeClaims, std::string(kube::namespace_of(*claim)), name);
     }
   } catch (const Error& error) {

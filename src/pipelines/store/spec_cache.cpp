@@ -2,6 +2,7 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "pipelines/argo/workflow.h"
 
 namespace penstock::pipelines {
 
@@ -21,10 +22,10 @@ bool is_spec(const json::object& document) {
 // A document's pipeline spec and platform spec, wherever it keeps them.
 void take(json::object& document, json::value& spec, json::value& platform) {
   const std::string kind = get_string(document, "kind");
-  if (kind == "Workflow") {
-    throw invalid(
-        "this is an Argo Workflow as the v1 SDK compiles it, not a pipeline spec (IR); compile the pipeline "
-        "with a v2 compiler");
+  if (kind == "Workflow") {  // of the v1 SDK
+    if (!spec.is_null()) throw invalid("more than one pipeline in the file");
+    spec = std::move(document);
+    return;
   }
   if (kind == "Pipeline") return;  // only names what the PipelineVersion beside it holds
   if (kind == "PipelineVersion") {
@@ -51,6 +52,7 @@ void take(json::object& document, json::value& spec, json::value& platform) {
 
 std::string name_of(const json::value& stored) {
   const json::object* spec = stored.is_object() ? &stored.as_object() : nullptr;
+  if (spec && get_string(*spec, "kind") == "Workflow") return argo::workflow_name(*spec);
   if (spec) {
     const json::value* inner = either(*spec, "pipeline_spec", "pipelineSpec");
     if (inner && inner->is_object()) spec = &inner->as_object();
@@ -92,7 +94,8 @@ std::shared_ptr<const Spec> SpecCache::parse(std::string text) {
   auto spec = std::make_shared<Spec>();
   spec->pipeline_name = name_of(stored);
   if (spec->pipeline_name.empty()) {
-    throw Error(Code::InvalidArgument, "pipelineInfo.name: it is required and missing", "pipelineInfo.name");
+    const auto field = string_at(stored, {"kind"}) == "Workflow" ? "metadata.name" : "pipelineInfo.name";
+    throw Error(Code::InvalidArgument, fmt::format("{}: it is required and missing", field), field);
   }
   json::value platform;
   if (stored.is_object()) {

@@ -1,0 +1,463 @@
+// The tasks of a dag and the steps of a step list, as tasks of the graph.
+#include <cmath>
+
+#include "pipelines/argo/translator.h"
+
+namespace penstock::argo {
+
+namespace {
+
+constexpr std::string_view kDisplayName = "pipelines.kubeflow.org/task_display_name";
+
+const json::object* metadata_of(const Template& from, std::string_view map) {
+  const auto* metadata = ir::object_member(*from.spec, "metadata", from.path);
+  return metadata != nullptr ? ir::object_member(*metadata, map, from.path + ".metadata") : nullptr;
+}
+
+int64_t whole(const json::object& object, std::string_view name, int64_t fallback, const std::string& path) {
+  const double number = ir::number_member(object, name, static_cast<double>(fallback), path);
+  if (!(number >= 0) || number > 1e9 || std::floor(number) != number) {
+    throw invalid("{}.{}: must be a whole number of at least 0", path, name);
+  }
+  return static_cast<int64_t>(number);
+}
+
+std::chrono::milliseconds duration(const json::object& object, std::string_view name, const std::string& path) {
+  const auto* value = ir::member(object, name);
+  if (value == nullptr) return std::chrono::milliseconds(0);
+  const std::string text = any_text(*value, path + "." + std::string(name));
+  const auto seconds = duration_seconds(text);
+  if (!seconds) throw invalid("{}.{}: \"{}\" is no duration; write it as \"30s\", \"5m\" or \"1h\"", path, name, text);
+  return std::chrono::milliseconds(std::llround(*seconds * 1000));
+}
+
+}  // namespace
+
+class DagTranslator {
+ public:
+  DagTranslator(Translator& translator, Template& from, ir::Component& into)
+      : translator_(translator), from_(from), component_(into) {
+    component_.dag = std::make_unique<ir::Dag>();
+    dag().by_branches = true;
+    dag().parallelism = whole(*from.spec, "parallelism", 0, from.path);
+    dag().fail_fast = ir::bool_member(*from.spec, "failFast", from.path);
+  }
+
+  void read_dag() {
+    const std::string path = from_.path + ".dag";
+    const auto* body = ir::object_member(*from_.spec, "dag", from_.path);
+    check_fields(*body, path, {"tasks", "failFast"});
+    siblings_ = "tasks";
+    const auto* tasks = ir::array_member(*body, "tasks", path);
+    if (tasks == nullptr) throw invalid("{}.tasks: missing", path);
+    for (size_t i = 0; i < tasks->size(); ++i) {
+      add(ir::as_object((*tasks)[i], fmt::format("{}.tasks[{}]", path, i)), fmt::format("{}.tasks[{}]", path, i));
+    }
+    resolve();
+    for (size_t i = 0; i < specs_.size(); ++i) order(dag().tasks[i], *specs_[i].first, specs_[i].second);
+    finish();
+  }
+
+  void read_steps() {
+    const std::string path = from_.path + ".steps";
+    siblings_ = "steps";
+    const auto* groups = ir::array_member(*from_.spec, "steps", from_.path);
+    std::vector<std::pair<size_t, size_t>> ranges;
+    for (size_t i = 0; i < groups->size(); ++i) {
+      const size_t begin = specs_.size();
+      const auto& group = (*groups)[i];
+      const std::string at = fmt::format("{}[{}]", path, i);
+      if (!group.is_array()) {
+        add(ir::as_object(group, at), at);
+      } else {
+        for (size_t j = 0; j < group.get_array().size(); ++j) {
+          const std::string step = fmt::format("{}[{}]", at, j);
+          add(ir::as_object(group.get_array()[j], step), step);
+        }
+      }
+      if (specs_.size() > begin) ranges.emplace_back(begin, specs_.size());
+    }
+    resolve();
+    for (size_t group = 1; group < ranges.size(); ++group) {
+      for (size_t i = ranges[group].first; i < ranges[group].second; ++i) {
+        ir::Task& task = dag().tasks[i];
+        task.depends.kind = ir::Depends::Kind::And;
+        for (size_t up = ranges[group - 1].first; up < ranges[group - 1].second; ++up) {
+          task.depends.children.push_back(after(static_cast<int>(up), dag().tasks[up].tolerated));
+          task.upstream.push_back(static_cast<int>(up));
+        }
+      }
+    }
+    finish();
+  }
+
+  // Of the wrapper that an exit handler needs, and of entrypoints that are no dag.
+  ir::Task& add_call(const std::string& name, const std::string& of, const std::string& path) {
+    auto& spec = translator_.keep(json::object{{"name", name}, {"template", of}}).get_object();
+    return add(spec, path);
+  }
+
+  void finish_calls() {
+    resolve();
+    finish();
+  }
+
+ private:
+  ir::Dag& dag() { return *component_.dag; }
+  Scope scope(bool item) const { return {&component_, component_.dag.get(), &names_, siblings_, item}; }
+
+  ir::Task& add(const json::object& spec, const std::string& path) {
+    check_fields(spec, path,
+                 {"name", "template", "arguments", "when", "withItems", "withParam", "withSequence", "dependencies",
+                  "depends", "continueOn"});
+    ir::Task& task = dag().tasks.emplace_back();
+    task.index = static_cast<int>(specs_.size());
+    task.name = ir::string_member(spec, "name", path);
+    if (task.name.empty()) throw invalid("{}.name: missing", path);
+    if (!names_.emplace(task.name, task.index).second) {
+      throw invalid("{}.name: there is another task \"{}\" in this template", path, task.name);
+    }
+    const std::string name = ir::string_member(spec, "template", path);
+    const auto found = translator_.templates_.find(name);
+    if (found == translator_.templates_.end()) {
+      throw invalid("{}.template: there is no template \"{}\"", path, name);
+    }
+    task.component = found->second.component;
+    callees_.push_back(&found->second);
+    translator_.called_.insert(task.component);
+    specs_.emplace_back(&spec, path);
+    read_policies(task, spec, path);
+    return task;
+  }
+
+  void read_policies(ir::Task& task, const json::object& spec, const std::string& path) {
+    const Template& callee = *callees_.back();
+    task.display_name = task.name;
+    if (const auto* annotations = metadata_of(callee, "annotations")) {
+      if (const auto* name = annotations->if_contains(kDisplayName)) task.display_name = any_text(*name, callee.path);
+    }
+    if (const auto* go_on = ir::object_member(spec, "continueOn", path)) {
+      if (ir::bool_member(*go_on, "failed", path + ".continueOn")) task.tolerated |= ir::kFailed;
+      if (ir::bool_member(*go_on, "error", path + ".continueOn")) task.tolerated |= ir::kErrored;
+    }
+    task.cache = wants_cache(callee);
+    const json::object* retry = ir::object_member(*callee.spec, "retryStrategy", callee.path);
+    if (retry != nullptr) read_retry(task.retry, *retry, callee.path + ".retryStrategy");
+  }
+
+  // As the SDK's label says it; a staleness of nothing turns it off. What a resource template does is outside of the
+  // run.
+  static bool wants_cache(const Template& callee) {
+    if (ir::member(*callee.spec, "resource") != nullptr) return false;
+    const auto* labels = metadata_of(callee, "labels");
+    const auto* label = labels != nullptr ? labels->if_contains("pipelines.kubeflow.org/enable_caching") : nullptr;
+    if (label == nullptr || any_text(*label, callee.path) != "true") return false;
+    const auto* annotations = metadata_of(callee, "annotations");
+    const auto* staleness =
+        annotations != nullptr ? annotations->if_contains("pipelines.kubeflow.org/max_cache_staleness") : nullptr;
+    if (staleness == nullptr) return true;
+    const std::string text = any_text(*staleness, callee.path);
+    return std::any_of(text.begin(), text.end(), [](char c) { return c >= '1' && c <= '9'; });
+  }
+
+  static void read_retry(ir::RetryPolicy& retry, const json::object& spec, const std::string& path) {
+    check_fields(spec, path, {"limit", "retryPolicy", "backoff"}, {"affinity"});
+    constexpr int kUnlimited = 1'000'000;
+    const auto* limit = ir::member(spec, "limit");
+    retry.max_retries = limit == nullptr ? kUnlimited : static_cast<int>(whole(spec, "limit", 0, path));
+    retry.each_item = true;
+    const std::string policy = ir::string_member(spec, "retryPolicy", path);
+    if (policy.empty() || policy == "OnFailure") {
+      retry.results = ir::kFailed;
+    } else if (policy == "OnError" || policy == "OnTransientError") {
+      retry.results = ir::kErrored;
+    } else if (policy != "Always") {
+      throw invalid("{}.retryPolicy: \"{}\" is none of Always, OnFailure, OnError and OnTransientError", path, policy);
+    }
+    retry.factor = 1;
+    const auto* backoff = ir::object_member(spec, "backoff", path);
+    if (backoff == nullptr) return;
+    const std::string at = path + ".backoff";
+    check_fields(*backoff, at, {"duration", "factor", "maxDuration", "cap"});
+    retry.backoff = duration(*backoff, "duration", at);
+    retry.factor = ir::number_member(*backoff, "factor", 1, at);
+    if (!(retry.factor >= 0) || retry.factor > 1e6) throw invalid("{}.factor: must be at least 0", at);
+    if (retry.factor == 0) retry.factor = 1;
+    retry.max_duration = duration(*backoff, "maxDuration", at);
+    const auto cap = duration(*backoff, "cap", at);
+    retry.max_backoff = cap.count() > 0 ? cap : std::chrono::hours(24 * 365);
+  }
+
+  void resolve() {
+    for (size_t i = 0; i < specs_.size(); ++i) {
+      const auto& [spec, path] = specs_[i];
+      ir::Task& task = dag().tasks[i];
+      read_loop(task, *spec, path);
+      if (const auto* when = ir::member(*spec, "when")) {
+        task.when = text(task, any_text(*when, path + ".when"), path + ".when");
+      }
+      read_arguments(task, *callees_[i], *spec, path);
+    }
+  }
+
+  // Filled in when the task starts: it waits for whoever is named in it.
+  ir::Text text(ir::Task& task, std::string_view raw, const std::string& path, bool item = true) {
+    ir::Text result = translator_.text(raw, scope(item && task.iterator.has_value()), path);
+    for (const auto& reference : result) {
+      if (reference.task < 0) continue;
+      if (reference.task == task.index) throw invalid("{}: the task waits for itself", path);
+      task.upstream.push_back(reference.task);
+    }
+    return result;
+  }
+
+  void read_loop(ir::Task& task, const json::object& spec, const std::string& path) {
+    const auto* items = ir::member(spec, "withItems");
+    const auto* param = ir::member(spec, "withParam");
+    const auto* sequence = ir::object_member(spec, "withSequence", path);
+    const int given = (items != nullptr) + (param != nullptr) + (sequence != nullptr);
+    if (given == 0) return;
+    if (given > 1) throw invalid("{}: only one of withItems, withParam and withSequence can be given", path);
+    ir::Iterator loop;
+    loop.each_item = true;
+    loop.parallelism = whole(*callees_[static_cast<size_t>(task.index)]->spec, "parallelism", 0, path);
+    if (dag().parallelism > 0 && (loop.parallelism == 0 || dag().parallelism < loop.parallelism)) {
+      loop.parallelism = dag().parallelism;
+    }
+    if (items != nullptr) {
+      if (!items->is_array()) throw invalid("{}.withItems: must be a list", path);
+      const std::string list = to_text(*items);
+      if (list.find("{{") == std::string::npos) {
+        loop.raw = items;
+      } else {
+        loop.list = text(task, list, path + ".withItems", false);
+      }
+    } else if (param != nullptr) {
+      loop.list = text(task, any_text(*param, path + ".withParam"), path + ".withParam", false);
+    } else {
+      loop.sequence = read_sequence(task, *sequence, path + ".withSequence");
+    }
+    task.iterator = std::move(loop);
+  }
+
+  ir::Sequence read_sequence(ir::Task& task, const json::object& spec, const std::string& path) {
+    check_fields(spec, path, {"start", "end", "count", "format"});
+    auto member = [&](std::string_view name) {
+      const auto* value = ir::member(spec, name);
+      const std::string at = fmt::format("{}.{}", path, name);
+      return value == nullptr ? ir::Text() : text(task, any_text(*value, at), at, false);
+    };
+    ir::Sequence sequence{member("start"), member("end"), member("count"), member("format")};
+    if (sequence.end.empty() == sequence.count.empty()) throw invalid("{}: needs one of end and count", path);
+    return sequence;
+  }
+
+  void read_arguments(ir::Task& task, const Template& callee, const json::object& spec, const std::string& path) {
+    const auto* arguments = ir::object_member(spec, "arguments", path);
+    if (arguments != nullptr) {
+      check_fields(*arguments, path + ".arguments", {"parameters", "artifacts"});
+      if (const auto* list = ir::array_member(*arguments, "parameters", path + ".arguments")) {
+        for (size_t i = 0; i < list->size(); ++i) {
+          const std::string at = fmt::format("{}.arguments.parameters[{}]", path, i);
+          parameter(task, ir::as_object((*list)[i], at), at);
+        }
+      }
+      if (const auto* list = ir::array_member(*arguments, "artifacts", path + ".arguments")) {
+        for (size_t i = 0; i < list->size(); ++i) {
+          const std::string at = fmt::format("{}.arguments.artifacts[{}]", path, i);
+          artifact(task, ir::as_object((*list)[i], at), at);
+        }
+      }
+    }
+    for (const auto& def : callee.component->input_parameters) {
+      const bool given = std::any_of(task.parameters.begin(), task.parameters.end(),
+                                     [&](const auto& source) { return source.name == def.name; });
+      if (given || def.optional) continue;
+      throw invalid("{}.arguments.parameters: template \"{}\" requires \"{}\"", path, callee.component->name, def.name);
+    }
+    for (const auto& def : callee.component->input_artifacts) {
+      const bool given = std::any_of(task.artifacts.begin(), task.artifacts.end(),
+                                     [&](const auto& source) { return source.name == def.name; });
+      if (given || def.optional) continue;
+      throw invalid("{}.arguments.artifacts: template \"{}\" requires \"{}\"", path, callee.component->name, def.name);
+    }
+  }
+
+  void parameter(ir::Task& task, const json::object& spec, const std::string& path) {
+    check_fields(spec, path, {"name", "value", "valueFrom"}, {"description", "enum", "default"});
+    ir::ParameterSource source;
+    source.kind = ir::ParameterSource::Kind::Written;
+    source.name = ir::string_member(spec, "name", path);
+    source.input = task.component->input_parameter(source.name);
+    const auto* value = ir::member(spec, "value");
+    if (value == nullptr) {
+      const auto* from = ir::object_member(spec, "valueFrom", path);
+      if (from == nullptr) throw invalid("{}.value: missing", path);
+      check_fields(*from, path + ".valueFrom", {"expression"});
+      const std::string written = ir::string_member(*from, "expression", path + ".valueFrom");
+      source.text = text(task, fmt::format("{{{{={}}}}}", written), path + ".valueFrom.expression");
+    } else {
+      source.text = text(task, any_text(*value, path + ".value"), path + ".value");
+    }
+    task.parameters.push_back(std::move(source));
+  }
+
+  void artifact(ir::Task& task, const json::object& spec, const std::string& path) {
+    check_fields(spec, path, {"name", "from", "raw"}, {"path", "archive", "optional", "mode"});
+    ir::ArtifactSource source;
+    source.name = ir::string_member(spec, "name", path);
+    source.input = task.component->input_artifact(source.name);
+    if (const auto* raw = ir::object_member(spec, "raw", path)) {
+      source.raw = text(task, ir::string_member(*raw, "data", path + ".raw"), path + ".raw.data");
+    } else {
+      from(source, ir::string_member(spec, "from", path), path + ".from");
+      if (source.producer >= 0) task.upstream.push_back(source.producer);
+    }
+    task.artifacts.push_back(std::move(source));
+  }
+
+  // "{{tasks.a.outputs.artifacts.x}}" or "{{inputs.artifacts.x}}".
+  void from(ir::ArtifactSource& source, std::string_view text, const std::string& path) {
+    std::string_view tag = text;
+    if (!tag.starts_with("{{") || !tag.ends_with("}}"))
+      throw invalid("{}: must be one reference, not \"{}\"", path, text);
+    tag = tag.substr(2, tag.size() - 4);
+    while (tag.starts_with(' ')) tag.remove_prefix(1);
+    while (tag.ends_with(' ')) tag.remove_suffix(1);
+    const auto parts = split(tag);
+    if (parts.size() >= 3 && parts[0] == "inputs" && parts[1] == "artifacts") {
+      const auto name = tag.substr(17);
+      source.component_input = component_.input_artifact(name);
+      if (source.component_input >= 0) return;
+    } else if (parts.size() >= 5 && parts[0] == siblings_ && parts[2] == "outputs" && parts[3] == "artifacts") {
+      const auto found = names_.find(parts[1]);
+      if (found != names_.end()) {
+        const auto name = tag.substr(siblings_.size() + parts[1].size() + 20);
+        source.producer = found->second;
+        source.output = dag().tasks[static_cast<size_t>(found->second)].component->output_artifact(name);
+        if (source.output >= 0) return;
+      }
+    }
+    throw invalid("{}: there is no artifact {}", path, text);
+  }
+
+  void order(ir::Task& task, const json::object& spec, const std::string& path) {
+    const std::string depends = ir::string_member(spec, "depends", path);
+    const auto* dependencies = ir::array_member(spec, "dependencies", path);
+    std::vector<uint32_t> tolerated;
+    for (const auto& other : dag().tasks) tolerated.push_back(other.tolerated);
+    if (!depends.empty()) {
+      if (dependencies != nullptr) throw invalid("{}: has both dependencies and depends", path);
+      task.depends = parse_depends(depends, names_, tolerated, task.upstream, path + ".depends");
+    } else if (dependencies != nullptr && !dependencies->empty()) {
+      task.depends.kind = ir::Depends::Kind::And;
+      for (const auto& name : *dependencies) {
+        const auto found = names_.find(any_text(name, path + ".dependencies"));
+        if (found == names_.end()) {
+          throw invalid("{}.dependencies: there is no task \"{}\"", path, any_text(name, path));
+        }
+        task.depends.children.push_back(after(found->second, tolerated[static_cast<size_t>(found->second)]));
+        task.upstream.push_back(found->second);
+      }
+    }
+  }
+
+  void finish() {
+    for (ir::Task& task : dag().tasks) {
+      std::sort(task.upstream.begin(), task.upstream.end());
+      task.upstream.erase(std::unique(task.upstream.begin(), task.upstream.end()), task.upstream.end());
+    }
+    read_outputs();
+    ir::link_dag(dag(), from_.path);
+  }
+
+  void read_outputs() {
+    const auto* outputs = ir::object_member(*from_.spec, "outputs", from_.path);
+    if (outputs == nullptr || &component_ != from_.component) return;
+    const std::string path = from_.path + ".outputs";
+    if (const auto* list = ir::array_member(*outputs, "parameters", path)) {
+      for (size_t i = 0; i < list->size(); ++i) {
+        const std::string at = fmt::format("{}.parameters[{}]", path, i);
+        dag().parameter_outputs.push_back(output(ir::as_object((*list)[i], at), at));
+      }
+    }
+    if (const auto* list = ir::array_member(*outputs, "artifacts", path)) {
+      for (size_t i = 0; i < list->size(); ++i) {
+        const std::string at = fmt::format("{}.artifacts[{}]", path, i);
+        const auto& spec = ir::as_object((*list)[i], at);
+        check_fields(spec, at, {"name", "from", "optional"}, {"path", "archive"});
+        ir::ArtifactSource source;
+        from(source, ir::string_member(spec, "from", at), at + ".from");
+        if (source.producer < 0) throw invalid("{}.from: must be the output of a task", at);
+        ir::DagOutput result;
+        result.output = component_.output_artifact(ir::string_member(spec, "name", at));
+        result.selectors.push_back({source.producer, source.output});
+        dag().artifact_outputs.push_back(std::move(result));
+      }
+    }
+  }
+
+  ir::DagOutput output(const json::object& spec, const std::string& path) {
+    ir::DagOutput result;
+    result.output = component_.output_parameter(ir::string_member(spec, "name", path));
+    result.required = true;
+    const auto* from = ir::object_member(spec, "valueFrom", path);
+    const auto* value = ir::member(spec, "value");
+    if (from == nullptr && value == nullptr) throw invalid("{}.valueFrom: missing", path);
+    const std::string at = path + (from != nullptr ? ".valueFrom" : ".value");
+    if (from == nullptr) {
+      result.text = translator_.text(any_text(*value, at), scope(false), at);
+      return result;
+    }
+    check_fields(*from, at, {"parameter", "expression", "default"});
+    const std::string expression = ir::string_member(*from, "expression", at);
+    const std::string parameter = ir::string_member(*from, "parameter", at);
+    if (expression.empty() == parameter.empty()) throw invalid("{}: needs one of parameter and expression", at);
+    result.text = expression.empty() ? translator_.text(parameter, scope(false), at + ".parameter")
+                                     : translator_.text(fmt::format("{{{{={}}}}}", expression), scope(false), at);
+    result.required = !from->contains("default");
+    return result;
+  }
+
+  Translator& translator_;
+  Template& from_;
+  ir::Component& component_;
+  std::string_view siblings_ = "tasks";
+  TaskNames names_;
+  std::vector<std::pair<const json::object*, std::string>> specs_;
+  std::vector<const Template*> callees_;
+};
+
+void Translator::read_dag(Template& from, ir::Component& into) { DagTranslator(*this, from, into).read_dag(); }
+void Translator::read_steps(Template& from, ir::Component& into) { DagTranslator(*this, from, into).read_steps(); }
+
+void Translator::add_exit_handler(ir::Component& root, const std::string& handler, const std::string& entry) {
+  Template wrapper{.spec = spec_, .path = "spec", .component = nullptr};
+  DagTranslator dag(*this, wrapper, root);
+  root.dag->parallelism = 0;
+  root.dag->fail_fast = false;
+  auto pass = [&](ir::Task& task) {
+    for (const auto& def : task.component->input_parameters) {
+      const int index = root.input_parameter(def.name);
+      if (index < 0) continue;
+      ir::ParameterSource source;
+      source.kind = ir::ParameterSource::Kind::ComponentInput;
+      source.name = def.name;
+      source.input = task.component->input_parameter(def.name);
+      source.component_input = index;
+      task.parameters.push_back(std::move(source));
+    }
+  };
+  pass(dag.add_call(entry, entry, "spec.entrypoint"));
+  if (!handler.empty()) {
+    ir::Task& task = dag.add_call(handler == entry ? handler + "-on-exit" : handler, handler, "spec.onExit");
+    pass(task);
+    task.upstream.push_back(0);
+    task.when_completed = true;
+    task.depends = {.kind = ir::Depends::Kind::Always};
+  }
+  dag.finish_calls();
+  pipeline_.main_task = 0;
+}
+
+}  // namespace penstock::argo

@@ -1,0 +1,305 @@
+// Templates that do something themselves: container, script, resource and suspend.
+#include "pipelines/argo/translator.h"
+
+namespace penstock::argo {
+
+namespace {
+
+// Where Argo puts a script; programs may know it.
+constexpr std::string_view kScriptPath = "/argo/staging/script";
+
+json::value merged_lists(const json::value* first, const json::value* second) {
+  json::array list;
+  std::set<std::string> names;
+  for (const auto* one : {first, second}) {
+    if (one == nullptr || !one->is_array()) continue;
+    for (const auto& item : one->get_array()) {
+      if (names.insert(string_at(item, {"name"})).second) list.push_back(item);
+    }
+  }
+  return list;
+}
+
+}  // namespace
+
+class LeafTranslator {
+ public:
+  LeafTranslator(Translator& translator, Template& from) : translator_(translator), from_(from), spec_(*from.spec) {}
+
+  void run() {
+    ir::Executor executor;
+    executor.label = from_.component->name;
+    json::object made;
+    if (ir::member(spec_, "resource") != nullptr) {
+      executor.kind = ir::Executor::Kind::Resource;
+      made = resource();
+    } else if (ir::member(spec_, "suspend") != nullptr) {
+      executor.kind = ir::Executor::Kind::Suspend;
+      made = suspend();
+    } else {
+      executor.kind = ir::Executor::Kind::Workload;
+      made = workload();
+    }
+    paths(made);
+    translator_.check_leaf(made, from_, from_.path);
+    executor.spec = &translator_.keep(std::move(made)).get_object();
+    std::string names = translator_.not_applied_;
+    add_names(names, not_applied_);
+    if (!names.empty()) executor.not_applied = std::make_shared<const std::string>(std::move(names));
+    auto& kept = translator_.pipeline_.executors.emplace(executor.label, std::move(executor)).first->second;
+    from_.component->executor = &kept;
+  }
+
+ private:
+  // By name, so that references in them are filled in.
+  void paths(json::object& made) {
+    const ir::Component& component = *from_.component;
+    json::object parameters, artifacts, inputs, constants;
+    for (const auto& def : component.output_parameters) {
+      if (def.found == ir::Found::File || def.found == ir::Found::JsonPath) parameters[def.name] = def.at;
+      if (def.found == ir::Found::Constant) constants[def.name] = def.at;
+    }
+    for (const auto& def : component.output_artifacts) artifacts[def.name] = def.path;
+    for (const auto& def : component.input_artifacts) inputs[def.name] = def.path;
+    json::object outputs;
+    if (!parameters.empty()) outputs["parameters"] = std::move(parameters);
+    if (!artifacts.empty()) outputs["artifacts"] = std::move(artifacts);
+    if (!outputs.empty()) made["outputs"] = std::move(outputs);
+    if (!inputs.empty()) made["inputs"] = std::move(inputs);
+    if (!constants.empty()) made["constants"] = std::move(constants);
+  }
+
+  json::object suspend() {
+    const std::string path = from_.path + ".suspend";
+    const auto* body = ir::object_member(spec_, "suspend", from_.path);
+    check_fields(*body, path, {"duration"});
+    const auto* duration = ir::member(*body, "duration");
+    if (duration == nullptr) {
+      throw invalid("{}.duration: missing; nobody can resume a workflow here, so that a pause needs its length", path);
+    }
+    const std::string text = any_text(*duration, path + ".duration");
+    if (text.find("{{") == std::string::npos && !duration_seconds(text)) {
+      throw invalid("{}.duration: \"{}\" is no duration; write it as \"30s\", \"5m\" or \"1h\"", path, text);
+    }
+    return {{"seconds", text}};
+  }
+
+  json::object resource() {
+    const std::string path = from_.path + ".resource";
+    const auto* body = ir::object_member(spec_, "resource", from_.path);
+    add_names(not_applied_, check_fields(*body, path,
+                                         {"action", "manifest", "successCondition", "failureCondition", "mergeStrategy",
+                                          "setOwnerReference", "flags"}));
+    const std::string action = ir::string_member(*body, "action", path);
+    bool known = false;
+    for (const std::string_view one : {"get", "create", "apply", "delete", "replace", "patch"}) known |= one == action;
+    if (!known) {
+      throw invalid("{}.action: \"{}\" is none of get, create, apply, delete, replace and patch", path, action);
+    }
+    if (ir::string_member(*body, "manifest", path).empty()) throw invalid("{}.manifest: missing", path);
+    if (ir::bool_member(*body, "setOwnerReference", path)) add_names(not_applied_, "setOwnerReference");
+    if (const auto* flags = ir::array_member(*body, "flags", path); flags != nullptr && !flags->empty()) {
+      add_names(not_applied_, "flags");
+    }
+    json::object made;
+    for (const std::string_view name :
+         {"action", "manifest", "successCondition", "failureCondition", "mergeStrategy"}) {
+      const std::string text = ir::string_member(*body, name, path);
+      if (!text.empty()) made[name] = text;
+    }
+    return made;
+  }
+
+  json::object workload() {
+    json::object made;
+    const bool script = ir::member(spec_, "script") != nullptr;
+    const std::string path = from_.path + (script ? ".script" : ".container");
+    const auto* body = ir::object_member(spec_, script ? "script" : "container", from_.path);
+    made["main"] = container(*body, path, script);
+    json::array files, objects;
+    if (script) {
+      const std::string source = ir::string_member(*body, "source", path);
+      if (source.empty()) throw invalid("{}.source: missing", path);
+      files.push_back(json::object{{"path", kScriptPath}, {"data", source}, {"mode", 0755}});
+      auto& main = made["main"].get_object();
+      auto& args = main["args"];
+      if (!args.is_array()) args = json::array();
+      args.get_array().emplace_back(kScriptPath);
+    }
+    input_contents(files, objects);
+    if (!files.empty()) made["files"] = std::move(files);
+    if (!objects.empty()) made["objects"] = std::move(objects);
+    const auto* mounts = find_array(made["main"].get_object(), "volumeMounts");
+    for (const std::string_view list : {"initContainers", "sidecars"}) {
+      json::array containers = others(list, mounts != nullptr ? *mounts : json::array());
+      if (!containers.empty()) made[list] = std::move(containers);
+    }
+    made["volumes"] = volumes();
+    if (const auto* metadata = ir::object_member(spec_, "metadata", from_.path)) made["metadata"] = *metadata;
+    deadline(made);
+    json::array patches;
+    for (const auto* from : {translator_.spec_, &spec_}) {
+      const std::string text = ir::string_member(*from, "podSpecPatch", from_.path);
+      if (!text.empty()) patches.emplace_back(text);
+    }
+    if (!patches.empty()) made["podSpecPatch"] = std::move(patches);
+    return made;
+  }
+
+  void deadline(json::object& made) {
+    if (const auto* value = ir::member(spec_, "activeDeadlineSeconds")) {
+      made["activeDeadlineSeconds"] = any_text(*value, from_.path + ".activeDeadlineSeconds");
+    }
+    if (const auto* value = ir::member(spec_, "timeout")) {
+      const std::string text = any_text(*value, from_.path + ".timeout");
+      if (text.find("{{") == std::string::npos && !duration_seconds(text)) {
+        throw invalid("{}.timeout: \"{}\" is no duration", from_.path, text);
+      }
+      made["timeout"] = text;
+    }
+  }
+
+  json::object container(const json::object& body, const std::string& path, bool script) {
+    std::string names =
+        check_fields(body, path,
+                     {"name", "image", "command", "args", "env", "envFrom", "resources", "volumeMounts", "workingDir",
+                      "source", "mirrorVolumeMounts"},
+                     {"imagePullPolicy", "ports", "securityContext", "stdin", "stdinOnce", "tty", "livenessProbe",
+                      "readinessProbe", "startupProbe", "lifecycle", "terminationMessagePath",
+                      "terminationMessagePolicy", "volumeDevices", "resizePolicy", "restartPolicy"});
+    add_names(not_applied_, names);
+    if (!script && ir::member(body, "source") != nullptr) throw invalid("{}.source: only scripts have one", path);
+    if (ir::string_member(body, "image", path).empty()) throw invalid("{}.image: missing", path);
+    json::object made;
+    for (const std::string_view name : {"image", "workingDir"}) {
+      const std::string text = ir::string_member(body, name, path);
+      if (!text.empty()) made[name] = text;
+    }
+    for (const std::string_view name : {"command", "args"}) {
+      const auto* value = ir::member(body, name);
+      if (value == nullptr) continue;
+      json::array words;
+      if (value->is_array()) {
+        for (const auto& word : value->get_array()) words.emplace_back(any_text(word, path + "." + std::string(name)));
+      } else {
+        words.emplace_back(any_text(*value, path + "." + std::string(name)));
+      }
+      made[name] = std::move(words);
+    }
+    if (const auto* env = ir::array_member(body, "env", path)) {
+      json::array list;
+      for (const auto& item : *env) {
+        json::object variable = ir::as_object(item, path + ".env");
+        if (auto* value = variable.if_contains("value"); value != nullptr && !value->is_null()) {
+          *value = any_text(*value, path + ".env.value");
+        }
+        list.push_back(std::move(variable));
+      }
+      made["env"] = std::move(list);
+    }
+    for (const std::string_view name : {"envFrom", "volumeMounts"}) {
+      if (const auto* list = ir::array_member(body, name, path)) made[name] = *list;
+    }
+    if (const auto* resources = ir::object_member(body, "resources", path)) made["resources"] = *resources;
+    return made;
+  }
+
+  json::array others(std::string_view list, const json::array& main_mounts) {
+    json::array made;
+    const auto* containers = ir::array_member(spec_, list, from_.path);
+    if (containers == nullptr) return made;
+    for (size_t i = 0; i < containers->size(); ++i) {
+      const std::string path = fmt::format("{}.{}[{}]", from_.path, list, i);
+      const auto& body = ir::as_object((*containers)[i], path);
+      json::object one = container(body, path, false);
+      one["name"] = ir::string_member(body, "name", path);
+      if (to_view(one["name"].get_string()).empty()) throw invalid("{}.name: missing", path);
+      const auto* mirror = ir::member(body, "mirrorVolumeMounts");
+      if (mirror != nullptr && any_text(*mirror, path + ".mirrorVolumeMounts") != "false") {
+        json::array mounts = main_mounts;
+        if (const auto* own = find_array(one, "volumeMounts")) mounts.insert(mounts.end(), own->begin(), own->end());
+        if (!mounts.empty()) one["volumeMounts"] = std::move(mounts);
+      }
+      made.push_back(std::move(one));
+    }
+    return made;
+  }
+
+  // The template's own before the workflow's; claims of volumeClaimTemplates among the latter.
+  json::value volumes() {
+    json::value own =
+        merged_lists(ir::array_member(spec_, "volumes", from_.path) != nullptr ? ir::member(spec_, "volumes") : nullptr,
+                     ir::member(*translator_.spec_, "volumes"));
+    if (const auto* claims = ir::array_member(*translator_.spec_, "volumeClaimTemplates", "spec")) {
+      for (const auto& claim : *claims) {
+        const std::string name = string_at(claim, {"metadata", "name"});
+        own.get_array().push_back(json::object{
+            {"name", name}, {"persistentVolumeClaim", {{"claimName", fmt::format("{{{{workflow.name}}}}-{}", name)}}}});
+      }
+    }
+    // Only what is mounted: the others may name inputs of other templates.
+    json::array used;
+    std::set<std::string> wanted;
+    auto note = [&](const json::object* container) {
+      const auto* mounts = container != nullptr ? find_array(*container, "volumeMounts") : nullptr;
+      if (mounts == nullptr) return;
+      for (const auto& mount : *mounts) wanted.insert(string_at(mount, {"name"}));
+    };
+    note(ir::object_member(spec_, "container", from_.path));
+    note(ir::object_member(spec_, "script", from_.path));
+    for (const std::string_view list : {"initContainers", "sidecars"}) {
+      const auto* containers = ir::array_member(spec_, list, from_.path);
+      if (containers == nullptr) continue;
+      for (const auto& container : *containers) note(container.if_object());
+    }
+    for (auto& volume : own.get_array()) {
+      if (wanted.contains(string_at(volume, {"name"}))) used.push_back(std::move(volume));
+    }
+    return used;
+  }
+
+  void input_contents(json::array& files, json::array& objects) {
+    const auto* inputs = ir::object_member(spec_, "inputs", from_.path);
+    const auto* list = inputs != nullptr ? ir::array_member(*inputs, "artifacts", from_.path + ".inputs") : nullptr;
+    if (list == nullptr) return;
+    for (size_t i = 0; i < list->size(); ++i) {
+      const std::string path = fmt::format("{}.inputs.artifacts[{}]", from_.path, i);
+      const auto& artifact = ir::as_object((*list)[i], path);
+      const std::string at = ir::string_member(artifact, "path", path);
+      if (const auto* raw = ir::object_member(artifact, "raw", path)) {
+        files.push_back(json::object{{"path", at},
+                                     {"data", ir::string_member(*raw, "data", path + ".raw")},
+                                     {"mode", ir::number_member(artifact, "mode", 0644, path)}});
+      } else if (const auto* s3 = ir::object_member(artifact, "s3", path)) {
+        const std::string key = ir::string_member(*s3, "key", path + ".s3");
+        if (key.empty()) continue;  // where an argument's artifact lies is known
+        std::string bucket = ir::string_member(*s3, "bucket", path + ".s3");
+        if (bucket.empty()) bucket = "mlpipeline";
+        objects.push_back(json::object{{"path", at}, {"uri", fmt::format("minio://{}/{}", bucket, key)}});
+      }
+    }
+  }
+
+  Translator& translator_;
+  Template& from_;
+  const json::object& spec_;
+  std::string not_applied_;
+};
+
+void Translator::read_leaf(Template& from) {
+  LeafTranslator leaf(*this, from);
+  leaf.run();
+  ir::Executor& executor = pipeline_.executors.find(from.component->name)->second;
+  std::string names = executor.not_applied ? *executor.not_applied : std::string();
+  for (const std::string_view name : {"nodeSelector", "tolerations", "affinity", "schedulerName", "priorityClassName",
+                                      "priority", "securityContext", "hostAliases", "archiveLocation", "metrics",
+                                      "executor", "automountServiceAccountToken", "serviceAccountName"}) {
+    const auto* value = ir::member(*from.spec, name);
+    const bool empty = value == nullptr || (value->is_object() && value->get_object().empty()) ||
+                       (value->is_array() && value->get_array().empty());
+    if (!empty) add_names(names, name);
+  }
+  if (!names.empty()) executor.not_applied = std::make_shared<const std::string>(std::move(names));
+}
+
+}  // namespace penstock::argo

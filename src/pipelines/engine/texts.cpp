@@ -1,0 +1,365 @@
+#include "pipelines/engine/texts.h"
+
+#include <ctime>
+
+#include "pipelines/argo/template.h"
+
+namespace penstock::engine {
+
+namespace {
+
+using Kind = ir::Reference::Kind;
+
+Value make_value(json::value value) { return std::make_shared<const json::value>(std::move(value)); }
+
+std::string_view phase_of(Outcome outcome) {
+  switch (outcome) {
+    case Outcome::Succeeded: return "Succeeded";
+    case Outcome::Skipped: return "Skipped";
+    case Outcome::Omitted: return "Omitted";
+    case Outcome::Failed:
+    case Outcome::Canceled: return "Failed";
+    case Outcome::Errored: return "Error";
+    case Outcome::Running: return "Running";
+    case Outcome::Open: return "Pending";
+  }
+  return "Pending";
+}
+
+uint32_t result_of(const Slot& slot) {
+  uint32_t result = 0;
+  if (slot.any_succeeded) result |= ir::kAnySucceeded;
+  if (slot.all_failed) result |= ir::kAllFailed;
+  switch (slot.outcome) {
+    case Outcome::Succeeded: return result | ir::kSucceeded;
+    case Outcome::Skipped: return result | ir::kSkipped;
+    case Outcome::Omitted: return result | ir::kOmitted;
+    case Outcome::Failed: return result | ir::kFailed;
+    case Outcome::Errored: return result | ir::kErrored;
+    default: return result;
+  }
+}
+
+class TextFiller {
+ public:
+  explicit TextFiller(const TextScope& scope) : scope_(scope) {}
+
+  Value value(const ir::Reference& reference, std::string& reason) const {
+    switch (reference.kind) {
+      case Kind::Literal: return make_value(json::value(reference.text));
+      case Kind::Input: return input(reference, reason);
+      case Kind::Inputs: return make_value(json::value(to_text(parameters_of(scope_.dag))));
+      case Kind::Output: return output(reference, reason);
+      case Kind::Outputs: return all_outputs(reference);
+      case Kind::Fact: return make_value(json::value(fact(reference)));
+      case Kind::Item: return item(reference);
+      case Kind::Run: {
+        auto text = run_variable(scope_.state, reference.text);
+        if (!text) reason = fmt::format("workflow.{} has no value", reference.text);
+        return text ? make_value(json::value(*text)) : nullptr;
+      }
+      case Kind::Expression: return expression(reference);
+    }
+    return nullptr;
+  }
+
+ private:
+  const Slot& slot(int task) const { return scope_.dag.dag->slots[static_cast<size_t>(task)]; }
+  const ir::Task& task(int index) const { return scope_.dag.component->dag->tasks[static_cast<size_t>(index)]; }
+
+  const Instance* child(int task) const {
+    const TaskId id = slot(task).child;
+    return id == kNoTask ? nullptr : scope_.state.instances[static_cast<size_t>(id)].get();
+  }
+
+  Value input(const ir::Reference& reference, std::string& reason) const {
+    const Value& value = scope_.dag.inputs.parameters[static_cast<size_t>(reference.index)];
+    if (!value) {
+      const auto& def = scope_.dag.component->input_parameters[static_cast<size_t>(reference.index)];
+      reason = fmt::format("inputs.parameters.{} has no value", def.name);
+    }
+    return value;
+  }
+
+  Value output(const ir::Reference& reference, std::string& reason) const {
+    const auto index = static_cast<size_t>(reference.index);
+    const Instance* producer = child(reference.task);
+    if (producer != nullptr && index < producer->outputs.parameters.size() && producer->outputs.parameters[index]) {
+      return producer->outputs.parameters[index];
+    }
+    const auto& def = task(reference.task).component->output_parameters[index];
+    if (def.default_value != nullptr) return Value(scope_.state.pipeline, def.default_value);
+    reason = fmt::format("task {} has left no output \"{}\"; it is {}", task(reference.task).name, def.name,
+                         phase_of(slot(reference.task).outcome));
+    return nullptr;
+  }
+
+  static json::object parameters_of(const Instance& instance) {
+    json::object all;
+    for (size_t i = 0; i < instance.inputs.parameters.size(); ++i) {
+      if (!instance.inputs.parameters[i]) continue;
+      all[instance.component->input_parameters[i].name] = ir::text_of(*instance.inputs.parameters[i]);
+    }
+    return all;
+  }
+
+  json::object outputs_of(int index) const {
+    json::object all;
+    const Instance* producer = child(index);
+    const auto& defs = task(index).component->output_parameters;
+    for (size_t i = 0; producer != nullptr && i < producer->outputs.parameters.size(); ++i) {
+      if (producer->outputs.parameters[i]) all[defs[i].name] = *producer->outputs.parameters[i];
+    }
+    return all;
+  }
+
+  // Of a loop the lists of each output are turned into a list of one map an item.
+  Value all_outputs(const ir::Reference& reference) const {
+    json::object all = outputs_of(reference.task);
+    if (!task(reference.task).iterator) return make_value(json::value(to_text(all)));
+    json::array items;
+    for (const auto& [name, list] : all) {
+      if (!list.is_array()) continue;
+      for (size_t i = 0; i < list.get_array().size(); ++i) {
+        if (items.size() <= i) items.push_back(json::object());
+        items[i].get_object()[name] = list.get_array()[i];
+      }
+    }
+    return make_value(std::move(items));
+  }
+
+  std::string fact(const ir::Reference& reference) const {
+    const Instance* of = child(reference.task);
+    if (reference.text == "status") return std::string(phase_of(slot(reference.task).outcome));
+    if (of == nullptr) return "";
+    if (reference.text == "exitCode") return std::to_string(of->error.code);
+    if (reference.text == "id") return task_id_of(scope_.state, *of);
+    const Time at = reference.text == "startedAt" ? of->started : of->ended;
+    return at == Time{} ? "" : format_time(at);
+  }
+
+  Value item(const ir::Reference& reference) const {
+    if (scope_.item == nullptr) throw invalid("{{{{item}}}} has no value here");
+    if (reference.text.empty()) return make_value(json::value(ir::text_of(*scope_.item)));
+    const auto* member = find(*scope_.item, reference.text);
+    if (member == nullptr) {
+      throw invalid("the item {} has no member \"{}\"", to_text(*scope_.item).substr(0, 80), reference.text);
+    }
+    return make_value(json::value(ir::text_of(*member)));
+  }
+
+  Value expression(const ir::Reference& reference) const {
+    json::object inputs{{"parameters", parameters_of(scope_.dag)}}, siblings, workflow, parameters;
+    if (scope_.dag.dag) {
+      for (const auto& one : scope_.dag.component->dag->tasks) {
+        json::object outputs{{"parameters", outputs_of(one.index)}};
+        const auto& defs = one.component->output_parameters;
+        for (size_t i = 0; i < defs.size(); ++i) {
+          const auto* values = find_object(outputs, "parameters");
+          if (defs[i].found == ir::Found::Stdout && values->contains(defs[i].name)) {
+            json::value result = values->at(defs[i].name);
+            outputs["result"] = std::move(result);
+          }
+        }
+        siblings[one.name] =
+            json::object{{"outputs", std::move(outputs)}, {"status", phase_of(slot(one.index).outcome)}};
+      }
+    }
+    const auto& root = *scope_.state.pipeline->root;
+    for (size_t i = 0; i < root.input_parameters.size(); ++i) {
+      if (scope_.state.run_parameters[i]) parameters[root.input_parameters[i].name] = *scope_.state.run_parameters[i];
+    }
+    workflow["parameters"] = std::move(parameters);
+    for (const std::string_view name : {"name", "uid", "namespace", "status"}) {
+      if (const auto text = run_variable(scope_.state, name)) workflow[name] = *text;
+    }
+    const json::value all = json::object{{"tasks", siblings},
+                                         {"steps", siblings},
+                                         {"inputs", std::move(inputs)},
+                                         {"workflow", std::move(workflow)},
+                                         {"item", scope_.item != nullptr ? *scope_.item : json::value()}};
+    cel::Environment environment;
+    environment.variable = [&](std::string_view name) { return find(all, name); };
+    try {
+      const json::value value = cel::Expression::parse(reference.text).evaluate(environment);
+      return make_value(json::value(ir::text_of(value)));
+    } catch (const Error& error) {
+      throw invalid("{{{{={}}}}}: {}", reference.text, error.message());
+    }
+  }
+
+  const TextScope& scope_;
+};
+
+std::string quoted_for(const std::string& value, char quote) {
+  std::string result;
+  for (const char c : value) {
+    if (c == quote || c == '\\') result += '\\';
+    result += c;
+  }
+  return result;
+}
+
+std::string time_variable(Time time, std::string_view form) {
+  if (form.empty() || form == "RFC3339") return format_time(time);
+  const std::time_t seconds = to_micros(time) / 1'000'000;
+  if (form == "s") return std::to_string(seconds);
+  std::tm parts{};
+  gmtime_r(&seconds, &parts);
+  char text[64];
+  const std::string format = std::string("%") + std::string(form);
+  return form.size() == 1 && std::strftime(text, sizeof text, format.c_str(), &parts) > 0 ? text : "";
+}
+
+}  // namespace
+
+Value text_value(const TextScope& scope, const ir::Text& text, std::string& reason) {
+  const TextFiller filler(scope);
+  if (text.size() == 1) return filler.value(text[0], reason);
+  std::string all;
+  for (const auto& reference : text) {
+    const Value value = filler.value(reference, reason);
+    if (!value) return nullptr;
+    all += ir::text_of(*value);
+  }
+  return make_value(json::value(all));
+}
+
+std::string condition_text(const TextScope& scope, const ir::Text& text) {
+  const TextFiller filler(scope);
+  std::string all, reason;
+  char quote = 0;
+  for (const auto& reference : text) {
+    const Value value = filler.value(reference, reason);
+    if (!value) throw invalid("the condition cannot be evaluated: {}", reason);
+    const std::string piece = ir::text_of(*value);
+    if (reference.kind != Kind::Literal) {
+      all += quote != 0 ? quoted_for(piece, quote) : piece;
+      continue;
+    }
+    for (size_t i = 0; i < piece.size(); ++i) {
+      if (quote != 0 && piece[i] == '\\') {
+        ++i;
+      } else if (quote != 0) {
+        if (piece[i] == quote) quote = 0;
+      } else if (piece[i] == '"' || piece[i] == '\'') {
+        quote = piece[i];
+      }
+    }
+    all += piece;
+  }
+  return all;
+}
+
+std::string json_text(const TextScope& scope, const ir::Text& text, bool inside_strings) {
+  const TextFiller filler(scope);
+  std::string all, reason;
+  for (const auto& reference : text) {
+    const Value value = filler.value(reference, reason);
+    if (!value) throw invalid("{}", reason);
+    std::string piece = ir::text_of(*value);
+    if (inside_strings && reference.kind != Kind::Literal) {
+      piece = json::serialize(json::string_view(piece));
+      piece = piece.substr(1, piece.size() - 2);
+    }
+    all += piece;
+  }
+  return all;
+}
+
+std::optional<std::string> run_variable(const State& state, std::string_view name) {
+  if (name == "name") return state.info.resource_name;
+  if (name == "uid") return state.info.run_id;
+  if (name == "namespace") return state.info.ns;
+  if (name == "scheduledTime") return format_time(state.info.scheduled_at);
+  constexpr std::string_view kCreated = "creationTimestamp";
+  if (name.starts_with(kCreated)) {
+    return time_variable(state.info.created_at, name.size() > kCreated.size() ? name.substr(kCreated.size() + 1) : "");
+  }
+  const ir::Component& root = *state.pipeline->root;
+  if (name == "parameters" || name == "parameters.json") {
+    json::array all;
+    for (size_t i = 0; i < root.input_parameters.size(); ++i) {
+      if (!state.run_parameters[i]) continue;
+      all.push_back(json::object{{"name", root.input_parameters[i].name}, {"value", *state.run_parameters[i]}});
+    }
+    return to_text(json::value(std::move(all)));
+  }
+  if (name.starts_with("parameters.")) {
+    const int index = root.input_parameter(name.substr(11));
+    if (index < 0 || !state.run_parameters[static_cast<size_t>(index)]) return std::nullopt;
+    return ir::text_of(*state.run_parameters[static_cast<size_t>(index)]);
+  }
+  if (state.instances.empty() || !state.instances[0]) return std::nullopt;
+  const Instance& instance = *state.instances[0];
+  if (name == "status") {
+    const int main = state.pipeline->main_task;
+    if (main < 0 || !instance.dag) return "Running";
+    return std::string(phase_of(instance.dag->slots[static_cast<size_t>(main)].outcome));
+  }
+  if (name == "failures") return to_text(json::value(state.failures));
+  if (name == "duration") {
+    return fmt::format("{:.6f}", std::chrono::duration<double>(state.now - instance.created).count());
+  }
+  return std::nullopt;
+}
+
+std::optional<std::string> leaf_variable(const State& state, const Instance& leaf, std::string_view tag) {
+  const auto parts = argo::split(tag);
+  if (tag == "retries") return std::to_string(leaf.attempt);
+  if (tag == "node.name") return path_of(state, leaf);
+  if (parts[0] == "workflow" && parts.size() >= 2) {
+    const auto name = tag.substr(9);
+    if (parts[1] == "labels" || parts[1] == "annotations") {
+      const auto* map = find_path(state.pipeline->spec, {"metadata", parts[1]});
+      const auto* value = map != nullptr ? find(*map, name.substr(parts[1].size() + 1)) : nullptr;
+      return value != nullptr ? std::optional(ir::text_of(*value)) : std::nullopt;
+    }
+    const auto* spec = find(state.pipeline->spec, "spec");
+    if (spec != nullptr && name == "mainEntrypoint") return string_at(*spec, {"entrypoint"});
+    if (spec != nullptr && name == "serviceAccountName") return string_at(*spec, {"serviceAccountName"}, "default");
+    if (spec != nullptr && name == "priority") return std::to_string(get_int(spec->as_object(), "priority"));
+    return run_variable(state, name);
+  }
+  if (parts.size() < 2 || (parts[0] != "inputs" && parts[0] != "outputs")) return std::nullopt;
+  const ir::Component& component = *leaf.component;
+  if (tag == "inputs.parameters") {
+    json::object all;
+    for (size_t i = 0; i < component.input_parameters.size(); ++i) {
+      if (leaf.inputs.parameters[i]) all[component.input_parameters[i].name] = *leaf.inputs.parameters[i];
+    }
+    return to_text(all);
+  }
+  if (tag.starts_with("inputs.parameters.")) {
+    const int index = component.input_parameter(tag.substr(18));
+    if (index < 0 || !leaf.inputs.parameters[static_cast<size_t>(index)]) return std::nullopt;
+    return ir::text_of(*leaf.inputs.parameters[static_cast<size_t>(index)]);
+  }
+  if (!tag.ends_with(".path")) return std::nullopt;
+  std::string_view name = tag.substr(0, tag.size() - 5);
+  name = name.substr(std::min(name.size(), parts[0].size() + parts[1].size() + 2));
+  if (parts[1] == "parameters") {
+    const int index = component.output_parameter(name);
+    return index < 0 ? std::nullopt : std::optional(component.output_parameters[static_cast<size_t>(index)].at);
+  }
+  const bool input = parts[0] == "inputs";
+  const int index = input ? component.input_artifact(name) : component.output_artifact(name);
+  if (index < 0) return std::nullopt;
+  return (input ? component.input_artifacts : component.output_artifacts)[static_cast<size_t>(index)].path;
+}
+
+bool depends_hold(const Instance& dag, const ir::Depends& depends) {
+  using DependsKind = ir::Depends::Kind;
+  const auto holds = [&](const ir::Depends& child) { return depends_hold(dag, child); };
+  switch (depends.kind) {
+    case DependsKind::Always: return true;
+    case DependsKind::Result:
+      return (result_of(dag.dag->slots[static_cast<size_t>(depends.task)]) & depends.results) != 0;
+    case DependsKind::Not: return !holds(depends.children[0]);
+    case DependsKind::And: return std::all_of(depends.children.begin(), depends.children.end(), holds);
+    case DependsKind::Or: return std::any_of(depends.children.begin(), depends.children.end(), holds);
+  }
+  return false;
+}
+
+}  // namespace penstock::engine

@@ -1,0 +1,392 @@
+"""Pipelines of the first SDK, compiled by the upstream compiler of its last version, run by the server; and workflows
+written by hand that use more of Argo than it does."""
+import base64
+import io
+import json
+import os
+import pathlib
+import subprocess
+import tarfile
+import zipfile
+
+import pytest
+import yaml
+
+from conftest import BINARY, ROOT, outputs
+
+UPSTREAM = os.environ.get('PENSTOCK_UPSTREAM_V1_PYTHON')
+compiled_by_upstream = pytest.mark.skipif(
+    not UPSTREAM, reason='PENSTOCK_UPSTREAM_V1_PYTHON names no Python with the first upstream kfp')
+
+
+@pytest.fixture(scope='module')
+def compiled(tmp_path_factory):
+    folder = tmp_path_factory.mktemp('v1')
+    env = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    done = subprocess.run([UPSTREAM, '-W', 'ignore', str(ROOT / 'tests/upstream_v1/pipelines.py'), str(folder)],
+                          env=dict(env, HOME=str(folder), PYTHONDONTWRITEBYTECODE='1'), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-4000:]
+    return {path.stem: path for path in folder.glob('*.yaml')}
+
+
+def content(server, artifact):
+    assert artifact['uri'].startswith('minio://'), artifact
+    return server.data / 'objects' / artifact['uri'].removeprefix('minio://')
+
+
+def artifacts(task):
+    """By their names as the template has them."""
+    return {entry['artifact_key']: entry['artifacts'][0] for entry in task.get('outputs', {}).get('artifacts', [])}
+
+
+def left(server, task, name):
+    """What a task left as its output `name`: a parameter's value or an artifact's text."""
+    if name in outputs(task):
+        return outputs(task)[name]
+    path = content(server, artifacts(task)[name])
+    return path.read_text()
+
+
+def message(task):
+    return task['status_metadata']['message']
+
+
+def not_applied(task):
+    return task['status_metadata']['custom_properties']['not_applied']
+
+
+def run(server, compiled, name, parameters=None, state='SUCCEEDED'):
+    one, tasks = server.run(yaml.safe_load(compiled[name].read_text()), parameters)
+    assert one['state'] == state, (one.get('error'), {n: [t.get('status_metadata') for t in found] for n, found in tasks.items()})
+    return one, tasks
+
+
+def all_left(server, tasks, task, name):
+    return sorted(left(server, one, name) for one in tasks[task] if one['state'] in ('SUCCEEDED', 'CACHED'))
+
+
+@compiled_by_upstream
+def test_values_and_files_go_from_step_to_step(server, compiled):
+    one, tasks = run(server, compiled, 'chain', {'x': 2.5})
+    assert float(left(server, tasks['add'][0], 'add-Output')) == 6.5
+    assert float(left(server, tasks['add-2'][0], 'add-2-Output')) == 16.5
+    assert tasks['add-2'][0]['display_name'] == 'the sum'
+    assert outputs(tasks['divide'][0]) == {'divide-quotient': '3', 'divide-remainder': '2'}
+    assert float(left(server, tasks['add-3'][0], 'add-3-Output')) == 5
+    assert left(server, tasks['shout'][0], 'shout-Louder') == 'HI!'
+    assert left(server, tasks['shout-2'][0], 'shout-2-Louder') == 'SO?'
+    _, tasks = run(server, compiled, 'files', {'lines': 5})
+    assert left(server, tasks['write'][0], 'write-data').count('\n') == 5
+    assert left(server, tasks['count'][0], 'count-Output') == '5'
+    assert left(server, tasks['tally'][0], 'tally-Size').strip() == str(len('some text'))
+    assert left(server, tasks['tally-2'][0], 'tally-2-Size').strip() == str(len('from a step'))
+
+
+@compiled_by_upstream
+def test_conditions(server, compiled):
+    _, tasks = run(server, compiled, 'branches')
+    assert left(server, tasks['say-2'][0], 'say-2-Output') == 'it is heads'
+    assert left(server, tasks['shout'][0], 'shout-Louder') == 'IT IS HEADS!'
+    assert tasks['say'][0]['display_name'] == 'flip'
+    states = {name: [task['state'] for task in found] for name, found in tasks.items()}
+    assert states['say-4'] == ['SUCCEEDED'] and 'say-5' not in states, states
+    _, tasks = run(server, compiled, 'branches', {'side': 'tails'})
+    assert left(server, tasks['say-3'][0], 'say-3-Output') == 'tails'
+    assert 'shout' not in tasks
+
+
+@compiled_by_upstream
+def test_loops(server, compiled):
+    _, tasks = run(server, compiled, 'loops', {'words': '["x", "y z"]'})
+    assert all_left(server, tasks, 'say', 'say-Output') == ['a', 'b']
+    assert all_left(server, tasks, 'say-2', 'say-2-Output') == ['a1', 'a2', 'b1', 'b2']
+    assert all_left(server, tasks, 'add', 'add-Output') == ['3.0', '30.0']
+    assert all_left(server, tasks, 'shout', 'shout-Louder') == ['X!', 'Y Z!']
+    assert all_left(server, tasks, 'add-2', 'add-2-Output') == ['100.0', '101.0', '102.0']
+    assert all_left(server, tasks, 'say-3', 'say-3-Output') == ['ann', 'bob "b"']
+    assert all_left(server, tasks, 'shout-2', 'shout-2-Louder') == ['BOB "B"!']
+    assert [size.strip() for size in all_left(server, tasks, 'tally', 'tally-Size')] == ['3', '7']
+
+
+@compiled_by_upstream
+def test_recursion(server, compiled):
+    _, tasks = run(server, compiled, 'recursion')
+    found = sorted(int(outputs(task)['divide-quotient']) for task in tasks['divide'])
+    assert found == [0, 1, 2, 5]
+
+
+@compiled_by_upstream
+def test_exit_handlers(server, compiled):
+    one, tasks = run(server, compiled, 'exits', {'url': 'http://y'}, 'FAILED')
+    assert left(server, tasks['bye'][0], 'bye-word') == 'Failed http://y\n'
+    assert tasks['good'][0]['state'] == 'SUCCEEDED'
+    bad, = tasks['bad']
+    assert bad['state'] == 'FAILED' and 'oh no' in message(bad) and '3' in message(bad)
+    assert 'bad' in one['error']['message']
+    _, tasks = run(server, compiled, 'ends-well')
+    assert left(server, tasks['bye'][0], 'bye-word') == 'Succeeded\n'
+
+
+@compiled_by_upstream
+def test_retries_and_time_limits(server, compiled):
+    _, tasks = run(server, compiled, 'retries', state='FAILED')
+    assert left(server, tasks['flaky'][0], 'flaky-n') == '2\n'
+    assert tasks['hopeless'][0]['state'] == 'FAILED'
+    _, tasks = run(server, compiled, 'slow', state='FAILED')
+    assert 'DeadlineExceeded' in message(tasks['sleeper'][0])
+
+
+@compiled_by_upstream
+def test_outputs_at_any_path(server, compiled):
+    _, tasks = run(server, compiled, 'places')
+    make, = tasks['make']
+    assert outputs(make) == {'make-root': 'root', 'make-deep': 'deep', 'make-there': 'there'}
+    assert 'mlpipeline-metrics' not in artifacts(make)
+    assert content(server, artifacts(make)['make-folder']).is_dir()
+    assert left(server, make, 'make-data') == '[1]'
+    assert left(server, make, 'make-there') == 'there'
+    assert left(server, tasks['see'][0], 'see-seen') == 'root deep there\n'
+    assert left(server, tasks['read'][0], 'read-all') == 'f\nw\n[1]'
+    for path in ('/out.txt', '/usr/share/made.txt', '/made-up', '/model'):
+        assert not pathlib.Path(path).exists(), 'a task has written to this machine'
+
+
+@compiled_by_upstream
+def test_metrics_are_artifacts(server, compiled):
+    _, tasks = run(server, compiled, 'metrics')
+    found = json.loads(left(server, tasks['measure'][0], 'mlpipeline-metrics'))
+    assert found['metrics'][0] == {'name': 'accuracy', 'numberValue': 0.75, 'format': 'PERCENTAGE'}
+    assert '# hello' in left(server, tasks['measure'][0], 'mlpipeline-ui-metadata')
+    assert json.loads(left(server, tasks['by-hand'][0], 'mlpipeline-metrics'))['metrics'][0]['numberValue'] == 0.5
+    assert 'mlpipeline-ui-metadata' not in artifacts(tasks['by-hand'][0])
+
+
+def kube(server, kind, body):
+    return server.post(f'/api/v1/namespaces/kubeflow/{kind}', body)
+
+
+@compiled_by_upstream
+def test_settings_of_containers(server, compiled):
+    assert kube(server, 'secrets', {'metadata': {'name': 'v1-hidden'}, 'stringData': {'word': 'sesame'}}).status == 201
+    assert kube(server, 'configmaps', {'metadata': {'name': 'v1-settings'}, 'data': {'key': 'v'}}).status == 201
+    _, tasks = run(server, compiled, 'settings')
+    env, = tasks['env']
+    assert left(server, env, 'env-o') == 'red sesame blue v\n'
+    assert not_applied(env) == 'nodeSelector, tolerations'
+    assert left(server, tasks['mounted'][0], 'mounted-o') == 'sesame'
+
+
+@compiled_by_upstream
+def test_init_containers_and_sidecars(server, compiled):
+    _, tasks = run(server, compiled, 'companions')
+    assert left(server, tasks['served'][0], 'served-o') == 'prepared\nready\n'
+
+
+@compiled_by_upstream
+def test_volumes_and_resources(server, compiled):
+    one, tasks = run(server, compiled, 'volumes')
+    assert left(server, tasks['first'][0], 'first-size') == '10Mi\n'
+    assert left(server, tasks['second'][0], 'second-o') == 'one\ntwo\n'
+    claims = server.get('/api/v1/namespaces/kubeflow/persistentvolumeclaims').json['items']
+    assert outputs(tasks['claim'][0])['claim-name'] not in [claim['metadata']['name'] for claim in claims]
+    _, tasks = run(server, compiled, 'resources')
+    assert left(server, tasks['use'][0], 'use-o') == 'openOpaque\n'
+    made = json.loads(outputs(tasks['secret'][0])['secret-manifest'])
+    assert base64.b64decode(made['data']['word']) == b'open'
+    assert left(server, tasks['after'][0], 'after-o') == 'Succeeded\n'
+    _, tasks = run(server, compiled, 'alien', state='FAILED')
+    assert '"Job" (batch/v1)' in message(tasks['job'][0])
+
+
+@compiled_by_upstream
+def test_data_through_a_volume(server, compiled):
+    claim = {'metadata': {'name': 'v1-data'}, 'spec': {'accessModes': ['ReadWriteOnce'],
+                                                       'resources': {'requests': {'storage': '1Gi'}}}}
+    assert kube(server, 'persistentvolumeclaims', claim).status == 201
+    _, tasks = run(server, compiled, 'by-volume')
+    assert tasks['add'][0]['state'] == 'SUCCEEDED'
+    assert json.loads(left(server, tasks['measure'][0], 'mlpipeline-metrics'))['metrics'][0]['numberValue'] == 0.75
+    files = [path for path in (server.data / 'volumes/kubeflow/v1-data').rglob('data') if path.is_file()]
+    assert '4' in [path.read_text() for path in files]
+
+
+@compiled_by_upstream
+def test_names_of_the_run(server, compiled):
+    one, tasks = run(server, compiled, 'names', {'greeting': 'hi'})
+    words = left(server, tasks['names'][0], 'names-o').split()
+    assert words[0] == one['run_id'] and words[2] == 'kubeflow' and words[4] == 'hi'
+    assert words[3].startswith(words[1])
+    uid, execution = left(server, tasks['run-id'][0], 'run-id-o').split()
+    assert uid == one['run_id'] and execution.startswith(uid + '-' + words[1])
+
+
+@compiled_by_upstream
+def test_caching(server, compiled):
+    run(server, compiled, 'cached')
+    _, tasks = run(server, compiled, 'cached')
+    assert tasks['say'][0]['state'] == 'CACHED', tasks['say'][0]
+    assert left(server, tasks['say'][0], 'say-Output') == 'once'
+    assert tasks['say-2'][0]['state'] == 'SUCCEEDED'
+
+
+@compiled_by_upstream
+def test_width_of_a_workflow(server, compiled):
+    one, tasks = run(server, compiled, 'narrow')
+    spans = sorted((task['start_time'], task['end_time']) for name in tasks for task in tasks[name]
+                   if name.startswith('step-'))
+    assert len(spans) == 3
+    for (_, end), (start, _) in zip(spans, spans[1:]):
+        assert end <= start
+    assert set(not_applied(tasks['step-0'][0]).split(', ')) == {'imagePullSecrets', 'ttlStrategy'}
+
+
+@compiled_by_upstream
+def test_packages_are_taken_in_every_form(server, compiled, tmp_path):
+    text = compiled['chain'].read_bytes()
+    zipped = tmp_path / 'chain.zip'
+    with zipfile.ZipFile(zipped, 'w') as archive:
+        archive.writestr('pipeline.yaml', text)
+    tarred = tmp_path / 'chain.tar.gz'
+    with tarfile.open(tarred, 'w:gz') as archive:
+        info = tarfile.TarInfo('pipeline.yaml')
+        info.size = len(text)
+        archive.addfile(info, io.BytesIO(text))
+    for path in (compiled['chain'], zipped, tarred):
+        answer = server.upload(path, name=f'v1 {path.suffix}')
+        assert answer.status == 200, answer.text
+        pipeline = answer.json['pipeline_id']
+        version, = server.get(f'/apis/v2beta1/pipelines/{pipeline}/versions').json['pipeline_versions']
+        assert version['pipeline_spec'] == yaml.safe_load(text)
+        run_id = server.post('/apis/v2beta1/runs', {
+            'display_name': 'r', 'pipeline_version_reference': {'pipeline_id': pipeline},
+            'runtime_config': {'parameters': {'word': 'up'}}}).json['run_id']
+        assert server.wait(run_id)['state'] == 'SUCCEEDED'
+        assert left(server, server.tasks(run_id)['shout'][0], 'shout-Louder') == 'UP!'
+    unknown = server.post('/apis/v2beta1/runs', {'display_name': 'r', 'pipeline_spec': yaml.safe_load(text),
+                                                 'runtime_config': {'parameters': {'nothing': 1}}})
+    assert unknown.status == 400 and 'nothing' in unknown.text
+
+
+@compiled_by_upstream
+def test_the_program_runs_them(compiled):
+    done = subprocess.run([BINARY, 'run', str(compiled['chain']), '-p', 'word=cli'], stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout
+    done = subprocess.run([BINARY, 'run', str(compiled['exits'])], stdout=subprocess.PIPE, stderr=subprocess.STDOUT,
+                          text=True, timeout=120)
+    assert done.returncode != 0 and 'bad' in done.stdout, done.stdout
+
+
+@compiled_by_upstream
+def test_a_crash_in_the_middle(new_server, compiled):
+    """Finished tasks stay finished, and the rest comes to its end."""
+    one = new_server()
+    spec = yaml.safe_load(compiled['loops'].read_text())
+    run_id = one.submit(spec)
+    one.wait_for(run_id, lambda event: event.get('task', {}).get('state') == 'SUCCEEDED')
+    one.kill()
+    one.start()
+    assert one.wait(run_id)['state'] == 'SUCCEEDED'
+    tasks = one.tasks(run_id)
+    assert all_left(one, tasks, 'add-2', 'add-2-Output') == ['100.0', '101.0', '102.0']
+
+
+# --- workflows that the SDK does not write ---
+
+def workflow(text):
+    return yaml.safe_load('apiVersion: argoproj.io/v1alpha1\nkind: Workflow\nmetadata: {generateName: by-hand-}\n' + text)
+
+
+def test_steps_scripts_and_results(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps:
+    - - {name: roll, template: roll}
+    - - {name: high, template: show, when: '{{steps.roll.outputs.result}} >= 3', arguments: {parameters: [{name: text, value: 'got {{steps.roll.outputs.result}}'}]}}
+      - {name: low, template: show, when: '{{steps.roll.outputs.result}} < 3', arguments: {parameters: [{name: text, value: low}]}}
+      - {name: each, template: show, withParam: '[1, "b"]', arguments: {parameters: [{name: text, value: 'n {{item}}'}]}}
+    - - {name: sum, template: show, arguments: {parameters: [{name: text, value: '{{steps.each.outputs.result}}'}]}}
+  - name: roll
+    script: {image: python, command: [python3], source: "import sys\\nprint('not this', file=sys.stderr)\\nprint(4)\\n"}
+  - name: show
+    inputs: {parameters: [{name: text}]}
+    script: {image: bash, command: [bash], source: 'echo "{{inputs.parameters.text}}"; exit 0'}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    assert outputs(tasks['roll'][0]) == {'result': '4'}
+    assert tasks['low'][0]['state'] == 'SKIPPED' and tasks['high'][0]['state'] == 'SUCCEEDED'
+    printed = [outputs(task).get('result') for task in tasks['each']]
+    assert 'n 1' in printed and 'n b' in printed and ['n 1', 'n b'] in printed
+
+
+def test_a_captured_failure_keeps_its_exit_code(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    dag:
+      tasks:
+      - {name: bad, template: bad, continueOn: {failed: true}}
+      - {name: after, template: after, dependencies: [bad], arguments: {parameters: [{name: code, value: '{{tasks.bad.exitCode}} {{tasks.bad.status}}'}]}}
+      - {name: never, template: after, depends: bad.Succeeded, arguments: {parameters: [{name: code, value: '{{tasks.bad.outputs.result}}'}]}}
+  - name: bad
+    container: {image: busybox, command: [sh, -c, 'echo partly; exit 7']}
+  - name: after
+    inputs: {parameters: [{name: code}]}
+    container: {image: busybox, command: [sh, -c, 'echo "{{inputs.parameters.code}}" > /tmp/o']}
+    outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}}, {name: d, valueFrom: {path: /tmp/none, default: dflt}}]}
+'''))
+    assert one['state'] == 'SUCCEEDED', one.get('error')
+    assert outputs(tasks['after'][0]) == {'o': '7 Failed', 'd': 'dflt'}
+    assert tasks['never'][0]['state'] == 'SKIPPED'
+
+
+def test_claims_of_a_workflow(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  volumeClaimTemplates: [{metadata: {name: work}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]
+  templates:
+  - name: main
+    steps: [[{name: put, template: put}], [{name: pause, template: pause}], [{name: get, template: get}]]
+  - {name: pause, suspend: {duration: 1s}}
+  - name: put
+    container: {image: busybox, command: [sh, -c, 'echo kept > /mnt/vol/f'], volumeMounts: [{name: work, mountPath: /mnt/vol}]}
+  - name: get
+    container: {image: busybox, command: [cat, /mnt/vol/f], volumeMounts: [{name: work, mountPath: /mnt/vol}]}
+    outputs: {parameters: [{name: f, valueFrom: {path: /mnt/vol/f}}]}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    assert outputs(tasks['get'][0]) == {'f': 'kept'}
+
+
+@pytest.mark.parametrize('spec, field', [
+    ('{entrypoint: a, templates: [{name: a, container: {image: b, command: [c]}, memoize: {key: k}}]}', 'memoize'),
+    ('{entrypoint: a, templates: [{name: a, http: {url: x}}]}', 'http'),
+    ('{entrypoint: a, hooks: {exit: {template: a}}, templates: [{name: a, container: {image: b, command: [c]}}]}',
+     'spec.hooks'),
+    ('{entrypoint: b, templates: [{name: a, container: {image: b, command: [c]}}]}', 'spec.entrypoint'),
+    ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: gone}]}}]}', 'tasks[0].template'),
+    ('{entrypoint: a, templates: [{name: a, container: {image: b, command: ["{{inputs.parameters.x}}"]}}]}',
+     'inputs.parameters.x'),
+    ('{entrypoint: a, templates: [{name: a, suspend: {}}]}', 'suspend.duration'),
+    ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: a, dependencies: [t]}]}}]}', 'wait'),
+])
+def test_what_is_not_supported_is_refused(server, spec, field):
+    answer = server.post('/apis/v2beta1/runs', {'display_name': 'r', 'pipeline_spec': workflow('spec: ' + spec)})
+    assert answer.status == 400, answer.text
+    assert field in answer.text
+
+
+def test_a_recursion_without_end_ends(server):
+    one, _ = server.run(workflow('''
+spec:
+  entrypoint: a
+  templates: [{name: a, steps: [[{name: again, template: a}]]}]
+'''))
+    assert one['state'] == 'FAILED' and 'recursion' in one['error']['message'], one['error']
