@@ -7,7 +7,11 @@
 #include "pipelines/ir/spec.h"
 #include "pipelines/run/pod.h"
 
-namespace penstock::pipelines::argo {
+namespace penstock::argo {
+
+using pipelines::Run;
+using pipelines::RunState;
+using pipelines::TaskRecord;
 
 namespace {
 
@@ -73,8 +77,8 @@ json::object io_of(const json::object& side, bool inputs) {
 // The status' nodes.
 class Nodes {
  public:
-  Nodes(const Run& run, const std::vector<TaskRecord>& tasks, const ir::Pipeline& pipeline, bool original)
-      : workflow_(workflow_name(run)), tasks_(tasks), original_(original) {
+  Nodes(const Run& run, const std::vector<TaskRecord>& tasks, const ir::Pipeline& pipeline, std::string entry)
+      : workflow_(workflow_name(run)), entry_(std::move(entry)), tasks_(tasks) {
     for (size_t i = 0; i < tasks.size(); ++i) at_.emplace(tasks[i].task_id, i);
     components_.resize(tasks.size());
     children_.resize(tasks.size());
@@ -198,12 +202,12 @@ class Nodes {
   }
 
   std::string template_name(const ir::Component& component) const {
-    return component.name == "root" && original_ ? workflow_ : component.name;
+    return component.name == "root" ? entry_ : component.name;
   }
 
   const std::string workflow_;
+  const std::string entry_;  // the template of the root
   const std::vector<TaskRecord>& tasks_;
-  const bool original_;
   std::unordered_map<std::string_view, size_t> at_;  // by task id
   std::unordered_map<const ir::Dag*, std::unordered_map<std::string_view, const ir::Task*>> by_name_;
   std::vector<const ir::Component*> components_;  // null: not known
@@ -286,7 +290,7 @@ json::object metadata_of(const Run& run, const json::object* original) {
 
 }  // namespace
 
-std::string workflow_name(const Run& run) { return resource_name(run.pipeline_name, run.run_id); }
+std::string workflow_name(const Run& run) { return pipelines::resource_name(run.pipeline_name, run.run_id); }
 
 std::string node_name(std::string_view workflow, std::string_view scope_path) {
   std::string name(workflow);
@@ -321,12 +325,13 @@ json::object workflow_manifest(const Run& run, const std::vector<TaskRecord>& ta
     ++steps;
     done += phase_of(task.state) == "Succeeded";
   }
+  json::object spec = spec_of(run, pipeline, original);
   const Time started = tasks.empty() ? run.created_at : tasks[0].create_time;
   json::object status{{"phase", phase_of(to_string(run.state))},
                       {"startedAt", time_or_null(started)},
                       {"finishedAt", time_or_null(run.finished_at)},
                       {"progress", fmt::format("{}/{}", done, steps)},
-                      {"nodes", Nodes(run, tasks, pipeline, original != nullptr).write()}};
+                      {"nodes", Nodes(run, tasks, pipeline, get_string(spec, "entrypoint", "root")).write()}};
   std::string message = run.error.message;
   if (message.empty() && run.state == RunState::Canceled) message = "Stopped with strategy 'Terminate'";
   if (!message.empty()) status["message"] = std::move(message);
@@ -337,8 +342,8 @@ json::object workflow_manifest(const Run& run, const std::vector<TaskRecord>& ta
   return {{"apiVersion", "argoproj.io/v1alpha1"},
           {"kind", "Workflow"},
           {"metadata", metadata_of(run, original)},
-          {"spec", spec_of(run, pipeline, original)},
+          {"spec", std::move(spec)},
           {"status", std::move(status)}};
 }
 
-}  // namespace penstock::pipelines::argo
+}  // namespace penstock::argo

@@ -13,10 +13,10 @@ namespace penstock::ir {
 class Pipeline;
 }
 
-namespace penstock::pipelines::argo {
+namespace penstock::argo {
 
 // The workflow's name: the same that tasks are told as their job's.
-std::string workflow_name(const Run& run);
+std::string workflow_name(const pipelines::Run& run);
 
 // A node's name follows from its task's place: "root/loop/3/train" is "<workflow>.loop(3).train".
 std::string node_name(std::string_view workflow, std::string_view scope_path);
@@ -28,7 +28,7 @@ std::string_view phase_of(std::string_view state);
 
 // `tasks`: every task of the run, parents before their children. `original`: the Workflow that the run was made from;
 // null for one of IR, whose spec is then written as templates with the same names, tasks and dependencies.
-json::object workflow_manifest(const Run& run, const std::vector<TaskRecord>& tasks, const ir::Pipeline& pipeline,
-                               const json::object* original);
+json::object workflow_manifest(const pipelines::Run& run, const std::vector<pipelines::TaskRecord>& tasks,
+                               const ir::Pipeline& pipeline, const json::object* original);
 
-}  // namespace penstock::pipelines::argo
+}  // namespace penstock::argo

@@ -142,6 +142,7 @@ TEST_CASE_FIXTURE(ManifestFixture, "a run that was made from a Workflow keeps it
           .as_object();
   manifest = argo::workflow_manifest(run, tasks, *pipeline, &original);
   CHECK(manifest.at("metadata").at("annotations").at("x") == "y");
+  CHECK(manifest.at("status").at("nodes").at(id("root")).at("templateName") == "main");
   CHECK(manifest.at("spec").at("entrypoint") == "main");
   CHECK(manifest.at("spec").at("arguments").at("parameters") ==
         parse_json(R"([{"name":"n","value":"3"},{"name":"m","value":"2"}])"));
