@@ -10,7 +10,7 @@ UPSTREAM = os.environ.get('PENSTOCK_UPSTREAM_V1_PYTHON')
 pytestmark = pytest.mark.skipif(not UPSTREAM, reason='PENSTOCK_UPSTREAM_V1_PYTHON names no Python with kfp 1.8.22')
 
 
-@pytest.mark.parametrize('scenario, suffix', [('run', ''), ('run', '/pipeline'), ('stored', ''), ('lists', '/pipeline'),
+@pytest.mark.parametrize('scenario, suffix', [('run', ''), ('run', '/pipeline'), ('workflow', ''), ('stored', ''), ('lists', '/pipeline'),
                                               ('recurring', '')])
 def test_client(new_server, tmp_path, scenario, suffix):
     env = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH' and not name.startswith('KF')}

@@ -1,6 +1,7 @@
 """The client of the upstream SDK 1.8.22 against a server: `client.py HOST SCENARIO`. It asserts, and fails with a
 traceback. Its pipelines are IR, compiled by that SDK's own v2 compiler."""
 import base64
+import io
 import json
 import pathlib
 import sys
@@ -167,6 +168,65 @@ def scenario_run(client):
     again = ended(client, started.run_id)
     assert again.run.status == 'Failed' and again.run.id == started.run_id
     refused(409, client.runs.retry_run, client.list_runs(sort_by='created_at').runs[0].id)
+
+
+def _train(rate: float, model_path: components.OutputPath('Model'),
+           mlpipeline_metrics_path: components.OutputPath('Metrics')) -> float:
+    import json
+    with open(model_path, 'w') as f:
+        f.write('weights')
+    with open(mlpipeline_metrics_path, 'w') as f:
+        json.dump({'metrics': [{'name': 'accuracy', 'numberValue': rate * 2, 'format': 'PERCENTAGE'}]}, f)
+    return rate * 2
+
+
+def _use(model_path: components.InputPath('Model'), score: float) -> str:
+    with open(model_path) as f:
+        return f.read() + str(score)
+
+
+def scenario_workflow(client):
+    """A Workflow, as that SDK's first compiler writes it, submitted and read back by its client."""
+    from kfp import dsl as first
+    train = components.create_component_from_func(_train)
+    use = components.create_component_from_func(_use)
+
+    @first.pipeline(name='training')
+    def training(rate: float = 0.1):
+        trained = train(rate)
+        with first.Condition(trained.outputs['output'] == 0.5):
+            with first.ParallelFor([1, 2]):
+                use(trained.outputs['model'], trained.outputs['output'])
+
+    started = client.create_run_from_pipeline_func(training, arguments={'rate': 0.25}, experiment_name='v1 workflows')
+    detail = started.wait_for_run_completion(90)
+    assert detail.run.status == 'Succeeded', detail.run
+    assert [(p.name, p.value) for p in detail.run.pipeline_spec.parameters] == [('rate', '0.25')]
+    assert json.loads(detail.run.pipeline_spec.workflow_manifest)['kind'] == 'Workflow'
+    manifest = workflow(detail)
+    by_name = {node['name'].removeprefix(manifest['metadata']['name']): node
+               for node in manifest['status']['nodes'].values()}
+    assert set(by_name) == {'', '.train', '.condition-1', '.condition-1.for-loop-3', '.condition-1.for-loop-3(0)',
+                            '.condition-1.for-loop-3(1)', '.condition-1.for-loop-3(0).use',
+                            '.condition-1.for-loop-3(1).use'}
+    assert by_name['']['templateName'] == manifest['spec']['entrypoint'] == 'training'
+    node = by_name['.train']
+    assert node['templateName'] == 'train' and {'name': 'train-Output', 'value': '0.5'} in node['outputs']['parameters']
+    assert [(m.name, m.number_value, m.node_id) for m in detail.run.metrics] == [('accuracy', 0.5, node['id'])]
+    # Argo keeps artifacts as archives.
+    data = base64.b64decode(client.runs.read_artifact(started.run_id, node['id'], 'train-model').data)
+    with tarfile.open(fileobj=io.BytesIO(data)) as archive:
+        assert archive.extractfile(archive.getmembers()[0]).read() == b'weights'
+    with tempfile.TemporaryDirectory() as folder:
+        packed = str(pathlib.Path(folder, 'training.yaml'))
+        kfp.compiler.Compiler().compile(training, packed)
+        made = client.upload_pipeline(packed, 'training')
+    assert [(p.name, p.value) for p in made.parameters] == [('rate', '0.1')]
+    assert 'kind: Workflow' in client.pipelines.get_template(made.id).template
+    run = client.run_pipeline(detail.run.resource_references[0].key.id, 'skips', pipeline_id=made.id)
+    detail = ended(client, run.id)
+    assert detail.run.status == 'Succeeded'
+    assert nodes_of(detail)['condition-1']['phase'] == 'Skipped'
 
 
 def scenario_stored(client):
