@@ -1,6 +1,8 @@
 """Runs as the first API shows them, while they run, over a crash and a retry; numbers that tasks leave for their run."""
 import json
 
+import pytest
+
 from conftest import shell
 from test_bad_input import running
 from test_crash import restart
@@ -76,12 +78,14 @@ def test_numbers_of_what_is_kept_and_cached(server, gate):
     assert {run['run_id'] for run in page} == {first, second}
 
 
-def test_a_file_of_metrics_that_is_none(server):
+@pytest.mark.parametrize('metrics, kept', [
+    ('many', {}), ([{'name': 'not a name', 'numberValue': 1}, {'name': 'good', 'numberValue': 1}], {'good': 1})])
+def test_a_file_of_metrics_that_is_wrong(server, metrics, kept):
     """It does not fail the task: the file is the run's own affair."""
-    spec = with_metrics(shell('true'), 'step-0', 'many')
+    spec = with_metrics(shell('true'), 'step-0', metrics)
     run_id = submit(server, spec)
     assert server.wait(run_id)['state'] == 'SUCCEEDED'
-    assert metrics_of(server, run_id) == {}
+    assert metrics_of(server, run_id) == kept
 
 
 def test_loops_and_failures_in_the_workflow(server):

@@ -256,7 +256,8 @@ json::object spec_of(const Run& run, const ir::Pipeline& pipeline, const json::o
     spec["templates"] = std::move(templates);
   }
   for (const auto& [name, value] : run.runtime_config.parameters) {
-    const auto same = [&](const json::value& p) { return string_at(p, {"name"}) == std::string_view(name); };
+    const std::string_view wanted(name.data(), name.size());
+    const auto same = [wanted](const json::value& p) { return string_at(p, {"name"}) == wanted; };
     const auto found = std::ranges::find_if(parameters, same);
     json::object parameter{{"name", name}, {"value", ir::text_of(value)}};
     if (found == parameters.end()) {

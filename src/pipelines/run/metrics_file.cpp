@@ -49,17 +49,24 @@ void check_metric(const RunMetric& metric) {
   if (!std::isfinite(metric.number_value)) refuse("number_value", "it is no finite number");
 }
 
-std::vector<RunMetric> parse_metrics(std::string_view text, const std::string& node_id) {
+std::vector<RunMetric> parse_metrics(std::string_view text, const std::string& node_id,
+                                     std::vector<std::string>& problems) {
   const json::value file = parse_json(text);
   const json::array* list = file.is_object() ? find_array(file.as_object(), "metrics") : nullptr;
   if (!list) throw invalid("expected {{\"metrics\": […]}}");
   if (list->size() > kMaxMetrics) throw invalid("it has {} metrics; at most {} are kept", list->size(), kMaxMetrics);
   std::vector<RunMetric> metrics;
   for (size_t i = 0; i < list->size(); ++i) {
-    RunMetric metric = file_fields().read((*list)[i], fmt::format("metrics[{}]", i));
-    metric.node_id = node_id;
-    check_metric(metric);
-    metrics.push_back(std::move(metric));
+    const std::string path = fmt::format("metrics[{}]", i);
+    try {
+      RunMetric metric = file_fields().read((*list)[i], path);
+      metric.node_id = node_id;
+      check_metric(metric);
+      metrics.push_back(std::move(metric));
+    } catch (const Error& error) {
+      problems.push_back(error.message().starts_with(path) ? error.message()
+                                                           : fmt::format("{}.{}", path, error.message()));
+    }
   }
   return metrics;
 }
@@ -71,7 +78,12 @@ std::vector<RunMetric> read_metrics_file(const objects::Store& objects, const st
     if (!location || !objects.find(location->bucket, location->key)) return {};
     const std::string text = objects.get(location->bucket, location->key, kMaxFile + 1);
     if (text.size() > kMaxFile) throw invalid("it is longer than {} bytes", kMaxFile);
-    return parse_metrics(text, node_id);
+    std::vector<std::string> problems;
+    std::vector<RunMetric> metrics = parse_metrics(text, node_id, problems);
+    for (const std::string& problem : problems) {
+      spdlog::warn("{} of node {}: this metric is not kept: {}", uri, node_id, problem);
+    }
+    return metrics;
   } catch (const Error& error) {
     spdlog::warn("{} of node {} is no file of metrics: {}", uri, node_id, error.message());
     return {};

@@ -10,22 +10,34 @@ using namespace penstock;
 using namespace penstock::pipelines;
 
 TEST_CASE("a file of metrics") {
+  std::vector<std::string> problems;
   const auto metrics = parse_metrics(
       R"({"metrics":[{"name":"accuracy","numberValue":0.5,"format":"PERCENTAGE"},{"name":"loss","numberValue":2}]})",
-      "node-1");
+      "node-1", problems);
+  CHECK(problems.empty());
   REQUIRE(metrics.size() == 2);
   CHECK(metrics[0].name == "accuracy");
   CHECK(metrics[0].node_id == "node-1");
   CHECK(metrics[0].number_value == 0.5);
   CHECK(metrics[0].format == MetricFormat::Percentage);
   CHECK(metrics[1].format == MetricFormat::Unspecified);
-  for (const char* wrong :
-       {"", "[]", "{}", R"({"metrics":[{"name":"a b","numberValue":1}]})", R"({"metrics":[{"numberValue":1}]})",
-        R"({"metrics":[{"name":"x","numberValue":"NaN"}]})", R"({"metrics":[{"name":"x-","numberValue":1}]})",
-        R"({"metrics":[{"name":"x","numberValue":"many"}]})", R"({"metrics":[{"name":"x","other":1}]})"}) {
+  for (const char* wrong : {"", "[]", "{}", R"({"metrics":3})"}) {
     CAPTURE(wrong);
-    CHECK_THROWS_AS(parse_metrics(wrong, "n"), Error);
+    CHECK_THROWS_AS(parse_metrics(wrong, "n", problems), Error);
   }
+}
+
+TEST_CASE("of a file of metrics the good ones are kept") {
+  std::vector<std::string> problems;
+  const auto metrics = parse_metrics(
+      R"({"metrics":[{"name":"a b","numberValue":1},{"numberValue":1},{"name":"x","numberValue":"NaN"},
+          {"name":"x-","numberValue":1},{"name":"x","numberValue":"many"},{"name":"x","other":1},7,
+          {"name":"good","numberValue":1}]})",
+      "n", problems);
+  REQUIRE(metrics.size() == 1);
+  CHECK(metrics[0].name == "good");
+  REQUIRE(problems.size() == 7);
+  for (size_t i = 0; i < problems.size(); ++i) CHECK(problems[i].starts_with(fmt::format("metrics[{}]", i)));
 }
 
 TEST_CASE("what a task left as metrics is read when it is there and right") {
