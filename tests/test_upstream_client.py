@@ -47,7 +47,7 @@ def test_a_host_in_any_form(server, tmp_path, suffix):
     upstream(server.url + suffix, 'smoke', tmp_path)
 
 
-@pytest.mark.parametrize('scenario', ['details', 'stored', 'runs', 'recurring'])
+@pytest.mark.parametrize('scenario', ['details', 'stored', 'runs', 'recurring', 'raw'])
 def test_client(server, tmp_path, scenario):
     upstream(server.url + '/pipeline', scenario, tmp_path)
 

@@ -74,6 +74,9 @@ int run_command(int argc, char** argv) {
   add_duration("--delete-archived-runs-after", config.delete_archived_runs_after,
                "delete archived runs, with artifacts and logs, so long after their end: 90d")
       ->envname("PENSTOCK_DELETE_ARCHIVED_RUNS_AFTER");
+  up->add_option("--package-hosts", config.package_hosts,
+                 "HOST,HOST from which pipeline packages may be fetched over HTTP and at private addresses")
+      ->envname("PENSTOCK_PACKAGE_HOSTS");
   up->add_option("--time-zone", config.time_zone, "of cron expressions that name none")
       ->envname("PENSTOCK_TIME_ZONE")
       ->capture_default_str();

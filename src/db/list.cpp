@@ -1,5 +1,7 @@
 #include "db/list.h"
 
+#include <utility>
+
 #include "base/base64.h"
 #include "db/list_filter.h"
 
@@ -21,6 +23,8 @@ std::vector<Connection::Value> views(const std::vector<SqlValue>& values) {
   for (const SqlValue& value : values) {
     if (const auto* text = std::get_if<std::string>(&value)) {
       out.emplace_back(std::string_view(*text));
+    } else if (const auto* number = std::get_if<double>(&value)) {
+      out.emplace_back(*number);
     } else {
       out.emplace_back(std::get<int64_t>(value));
     }
@@ -108,7 +112,14 @@ void List::parse_sort(std::string_view text) {
   const std::string_view key = parts.empty() ? model_.default_sort : std::string_view(parts[0]);
   sort_ = find_column(model_, key);
   if (!sort_) sort_ = find_column(model_, lower(key));
-  if (!sort_) throw bad(fmt::format("{} has no such field to sort by", model_.name));
+  if (!sort_ && !parse_side(key)) throw bad(fmt::format("{} has no such field to sort by", model_.name));
+}
+
+bool List::parse_side(std::string_view key) {
+  constexpr size_t kMaxName = 191;
+  if (!model_.side_values || !key.starts_with(model_.side_values->prefix)) return false;
+  side_name_ = key.substr(model_.side_values->prefix.size());
+  return !side_name_.empty() && side_name_.size() <= kMaxName;
 }
 
 void List::parse_filter(const json::value& filter) {
@@ -137,13 +148,15 @@ void List::parse_token(const ListRequest& request) {
   if (get_string(fields, "ModelName") != model_.name) throw bad_token("it belongs to another list");
   const std::string field = get_string(fields, "SortByFieldName");
   const ListColumn* sort = find_column(model_, field);
-  if (!sort) throw bad_token("it names an unknown sort field");
+  if (!sort && !parse_side(field)) throw bad_token("it names an unknown sort field");
+  const std::string side_name = std::exchange(side_name_, {});
   const bool descending = get_bool(fields, "IsDesc");
 
   parse_sort(request.sort_by);
   const json::value* filter = find(fields, "Filter");
   const json::value token_filter = filter ? *filter : json::value();
-  const bool other_sort = !request.sort_by.empty() && (sort_->column != sort->column || descending_ != descending);
+  const bool same_field = sort && sort_ ? sort_->column == sort->column : !sort && !sort_ && side_name_ == side_name;
+  const bool other_sort = !request.sort_by.empty() && (!same_field || descending_ != descending);
   if (other_sort || (!request.filter.empty() && filter_ != token_filter)) {
     throw Error(Code::InvalidArgument,
                 "page token does not match the supplied sort by and/or filtering criteria; repeat those of the first "
@@ -151,6 +164,7 @@ void List::parse_token(const ListRequest& request) {
                 "page_token");
   }
   sort_ = sort;
+  side_name_ = side_name;
   descending_ = descending;
   if (request.filter.empty() && !token_filter.is_null()) {
     if (!token_filter.is_array()) throw bad_token("its filter is no list");
@@ -160,6 +174,17 @@ void List::parse_token(const ListRequest& request) {
   const json::value* value = find(fields, "SortByFieldValue");
   const json::value* key = find(fields, "KeyFieldValue");
   if (!value || !key || !key->is_int64()) throw bad_token("it has no position");
+  if (!sort) {
+    if (!value->is_null() && !value->is_number()) throw bad_token("its position has the wrong type");
+    std::optional<SqlValue> start;
+    if (!value->is_null()) start = value->to_number<double>();
+    start_.emplace(std::move(start), key->as_int64());
+    return;
+  }
+  if (sort->kind == ColumnKind::Real && value->is_number()) {
+    start_.emplace(value->to_number<double>(), key->as_int64());
+    return;
+  }
   const bool textual = sort->kind == ColumnKind::Text;
   if (textual ? !value->is_string() : !value->is_int64()) throw bad_token("its position has the wrong type");
   SqlValue start = textual ? SqlValue(to_std(value->as_string())) : SqlValue(value->as_int64());
@@ -180,6 +205,7 @@ void List::only_in(std::string_view column, const json::array& values) {
 
 std::string List::where(std::vector<SqlValue>& values, Plan plan) const {
   const auto serves_sort = [this](const Predicate& predicate) {
+    if (!sort_) return false;
     if (predicate.column == sort_->column) return true;
     if (predicate.kind != Predicate::Kind::Equal || sort_->column != model_.default_sort) return false;
     return std::ranges::any_of(model_.columns, [&](const ListColumn& column) {
@@ -264,7 +290,7 @@ std::string List::page_sql(const Matches& matches, std::string_view select, std:
   if (start_) {
     conditions += conditions.empty() ? " WHERE " : " AND ";
     conditions += fmt::format("(t.{}, t.{}) {} (?, ?)", sort_->column, model_.key, descending_ ? "<=" : ">=");
-    values.push_back(start_->first);
+    values.push_back(*start_->first);
     values.emplace_back(start_->second);
   }
   // The page's keys first, from narrow rows; then what these few rows hold.
@@ -275,23 +301,98 @@ std::string List::page_sql(const Matches& matches, std::string_view select, std:
       joins);
 }
 
-std::string List::next_token(SqlValue sort_value, int64_t key) const {
+std::string List::side_sql(const Matches& matches, std::string_view select, std::string_view joins, bool with_value,
+                           int64_t limit, std::vector<SqlValue>& values) const {
+  const SideValues& side = *model_.side_values;
+  const std::string of_name = side.only.empty() ? "v.name = ?" : fmt::format("v.name = ? AND {}", side.only);
+  const std::string_view direction = with_value && descending_ ? "DESC" : "ASC";
+  std::string sql;
+  if (with_value && matches.keys) {
+    // The values of a few rows, to be sorted. The plus keeps SQLite from walking all values of the name for each.
+    sql = fmt::format(
+        "SELECT v.value AS s, v.{0} AS k FROM json_each(?) j CROSS JOIN {1} v ON v.{0} = j.value WHERE +{2}", side.key,
+        side.table, of_name);
+    values.emplace_back(*matches.keys);
+  } else if (with_value) {
+    // The cross join keeps the side table's index in front: it is walked in its order.
+    sql = fmt::format("SELECT v.value AS s, v.{0} AS k FROM {1} v CROSS JOIN {2} t ON t.{3} = v.{0} WHERE {4}",
+                      side.key, side.table, model_.table, model_.key, of_name);
+  } else {
+    sql = fmt::format(
+        "SELECT NULL AS s, t.{0} AS k FROM {1} t WHERE NOT EXISTS (SELECT 1 FROM {2} v WHERE v.{3} = t.{0} AND {4})",
+        model_.key, model_.table, side.table, side.key, of_name);
+  }
+  values.emplace_back(side_name_);
+  if (matches.keys && !with_value) {
+    sql += fmt::format(" AND t.{} IN (SELECT j.value FROM json_each(?) j)", model_.key);
+    values.emplace_back(*matches.keys);
+  } else if (std::string conditions = matches.keys ? std::string() : where(values, Plan::WalkSortIndex);
+             !conditions.empty()) {
+    sql += " AND" + conditions.substr(std::string_view(" WHERE").size());
+  }
+  if (start_ && with_value == start_->first.has_value()) {
+    if (with_value) {
+      sql += fmt::format(" AND (v.value, v.{}) {} (?, ?)", side.key, descending_ ? "<=" : ">=");
+      values.push_back(*start_->first);
+    } else {
+      sql += fmt::format(" AND t.{} >= ?", model_.key);
+    }
+    values.emplace_back(start_->second);
+  }
+  sql += with_value ? fmt::format(" ORDER BY v.value {0}, v.{1} {0} LIMIT {2}", direction, side.key, limit)
+                    : fmt::format(" ORDER BY t.{} LIMIT {}", model_.key, limit);
+  return fmt::format("SELECT {0}, p.s, p.k FROM ({1}) p CROSS JOIN {2} t ON t.{3} = p.k{4} ORDER BY p.s {5}, p.k {5}",
+                     select, sql, model_.table, model_.key, joins, direction);
+}
+
+void List::read_by_side(Connection& connection, const Matches& matches, std::string_view select, std::string_view joins,
+                        const RowReader& row, Result& result) const {
+  int64_t left = page_size_;
+  const bool past_values = start_ && !start_->first;
+  for (const bool with_value : {true, false}) {
+    if (with_value && past_values) continue;
+    std::vector<SqlValue> values;
+    const std::string sql = side_sql(matches, select, joins, with_value, left + 1, values);
+    Rows rows = connection.query_values(sql, views(values));
+    while (rows.next()) {
+      if (left-- > 0) {
+        row(rows);
+        continue;
+      }
+      const int at = rows.columns() - 2;
+      std::optional<SqlValue> sort_value;
+      if (with_value) sort_value = rows.real(at);
+      result.next_page_token = next_token(std::move(sort_value), rows.integer(at + 1));
+      return;
+    }
+  }
+}
+
+std::string List::next_token(std::optional<SqlValue> sort_value, int64_t key) const {
+  const std::string field =
+      sort_ ? std::string(sort_->key) : fmt::format("{}{}", model_.side_values->prefix, side_name_);
   json::object token{{"ModelName", model_.name},
-                     {"SortByFieldName", sort_->key},
+                     {"SortByFieldName", field},
                      {"IsDesc", descending_},
                      {"KeyFieldName", model_.key},
                      {"KeyFieldValue", key}};
-  std::visit([&](auto&& value) { token["SortByFieldValue"] = std::move(value); }, std::move(sort_value));
+  token["SortByFieldValue"] = nullptr;
+  if (sort_value)
+    std::visit([&](auto&& value) { token["SortByFieldValue"] = std::move(value); }, std::move(*sort_value));
   if (!filter_.is_null()) token["Filter"] = filter_;
   return base64_encode(to_text(token));
 }
 
-List::Result List::read(Connection& connection, std::string_view select, std::string_view joins,
-                        const std::function<void(Rows&)>& row, MatchCache* cache) const {
+List::Result List::read(Connection& connection, std::string_view select, std::string_view joins, const RowReader& row,
+                        MatchCache* cache) const {
   const Matches matches = match(connection, cache);
   Result result;
   result.total_size = matches.total;
   if (result.total_size == 0) return result;
+  if (!sort_) {
+    read_by_side(connection, matches, select, joins, row, result);
+    return result;
+  }
 
   std::vector<SqlValue> values;
   const std::string sql = page_sql(matches, select, joins, values);
@@ -303,7 +404,9 @@ List::Result List::read(Connection& connection, std::string_view select, std::st
       continue;
     }
     const int at = rows.columns() - 2;
-    SqlValue sort_value = sort_->kind == ColumnKind::Text ? SqlValue(rows.string(at)) : SqlValue(rows.integer(at));
+    SqlValue sort_value = rows.integer(at);
+    if (sort_->kind == ColumnKind::Text) sort_value = rows.string(at);
+    if (sort_->kind == ColumnKind::Real) sort_value = rows.real(at);
     result.next_page_token = next_token(std::move(sort_value), rows.integer(at + 1));
     break;
   }

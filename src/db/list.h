@@ -6,6 +6,7 @@
 
 #include <functional>
 #include <mutex>
+#include <optional>
 #include <string>
 #include <string_view>
 #include <unordered_map>
@@ -17,13 +18,22 @@
 namespace penstock::db {
 
 // Time columns hold microseconds since 1970; filters compare them by whole seconds, as the API shows them.
-enum class ColumnKind { Text, Integer, Time };
+enum class ColumnKind { Text, Integer, Time, Real };
 
 struct ListColumn {
   std::string_view key;     // as the API calls it
   std::string_view column;  // the SQL column; never null
   ColumnKind kind = ColumnKind::Text;
   bool indexed_with_default_sort = false;  // there is an index on (column, default sort field)
+};
+
+// Values beside the listed rows, by which lists sort too: by "metric:accuracy", say. Rows that have no value of the
+// name come last, whichever the direction.
+struct SideValues {
+  std::string_view prefix;  // "metric:"; the name follows it
+  std::string_view table;   // with the columns name and value (REAL)
+  std::string_view key;     // its column that holds the listed table's key
+  std::string_view only{};  // SQL: which of its rows count, one of a name for a key; of the alias v
 };
 
 // What can be listed. The table has an INTEGER PRIMARY KEY, which breaks ties of the sort field.
@@ -36,6 +46,7 @@ struct ListModel {
   // A query whose integer changes with each change of what is counted. Without one nothing is remembered.
   std::string_view version_query{};
   std::string_view tags_column{};  // a JSON map for filters on "tags.<key>", when there is one
+  std::optional<SideValues> side_values{};
 };
 
 struct ListRequest {
@@ -66,7 +77,7 @@ class MatchCache {
   std::unordered_map<std::string, Entry> entries_;
 };
 
-using SqlValue = std::variant<int64_t, std::string>;
+using SqlValue = std::variant<int64_t, std::string, double>;
 
 class List {
  public:
@@ -94,22 +105,33 @@ class List {
     enum class Kind { Equal, NotEqual, Other } kind = Kind::Other;
   };
   enum class Plan { Any, WalkSortIndex };
+  using RowReader = std::function<void(Rows&)>;
   void parse_sort(std::string_view text);
   void parse_filter(const json::value& filter);
   void parse_token(const ListRequest& request);
+  // False when `key` is none of the side values' names.
+  bool parse_side(std::string_view key);
   std::string where(std::vector<SqlValue>& values, Plan plan) const;
   Matches match(Connection& connection, MatchCache* cache) const;
   Matches find_matches(Connection& connection) const;
   std::string page_sql(const Matches& matches, std::string_view select, std::string_view joins,
                        std::vector<SqlValue>& values) const;
-  std::string next_token(SqlValue sort_value, int64_t key) const;
+  // The part of a page, by a side value, whose rows have one, or have none.
+  std::string side_sql(const Matches& matches, std::string_view select, std::string_view joins, bool with_value,
+                       int64_t limit, std::vector<SqlValue>& values) const;
+  void read_by_side(Connection& connection, const Matches& matches, std::string_view select, std::string_view joins,
+                    const RowReader& row, Result& result) const;
+  // `sort_value` is none for a row without a side value.
+  std::string next_token(std::optional<SqlValue> sort_value, int64_t key) const;
   const ListModel& model_;
-  const ListColumn* sort_ = nullptr;
+  const ListColumn* sort_ = nullptr;  // null: by side_name_
+  std::string side_name_;
   bool descending_ = false;
   int64_t page_size_ = 20;
   json::value filter_;  // normalised; null when there is none
   std::vector<Predicate> predicates_;
-  std::optional<std::pair<SqlValue, int64_t>> start_;
+  // Where the page starts; without a sort value among the rows that have no side value.
+  std::optional<std::pair<std::optional<SqlValue>, int64_t>> start_;
 };
 
 }  // namespace penstock::db

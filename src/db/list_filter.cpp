@@ -50,6 +50,15 @@ json::value read_integer(const json::value& value, const std::string& path) {
   return *number;
 }
 
+double read_real(const json::value& value, const std::string& path) {
+  if (value.is_int64()) return static_cast<double>(value.as_int64());
+  double number = 0;
+  const std::string_view text = value.is_string() ? to_view(value.as_string()) : std::string_view();
+  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), number);
+  if (text.empty() || error != std::errc{} || end != text.data() + text.size()) throw bad(path, "expected a number");
+  return number;
+}
+
 json::value read_string(const json::value& value, const std::string& path) {
   if (!value.is_string()) throw bad(path, "expected a string");
   return value;
@@ -280,6 +289,7 @@ FilterSql column_sql(const ListColumn& column, const json::object& predicate) {
   const json::value& value = predicate.at("value");
   const auto scalar = [&](const json::value& item) -> SqlValue {
     if (column.kind == ColumnKind::Text) return scalar_text(item);
+    if (column.kind == ColumnKind::Real) return read_real(item, fmt::format("{:?}", key));
     return read_integer(item, fmt::format("{:?}", key)).as_int64();
   };
   const std::string_view sql = find_operation(predicate.at("operation"))->sql;

@@ -1,5 +1,8 @@
 #include "http/client.h"
 
+#include <netdb.h>
+#include <sys/socket.h>
+
 #include <memory>
 #include <mutex>
 
@@ -14,7 +17,19 @@ namespace {
 struct Transfer {
   const ClientRequest* request;
   ClientResponse* response;
+  std::string refused;  // an address that may not be connected to
 };
+
+curl_socket_t open_socket(void* context, curlsocktype, curl_sockaddr* address) {
+  auto& transfer = *static_cast<Transfer*>(context);
+  char text[NI_MAXHOST] = {};
+  ::getnameinfo(&address->addr, address->addrlen, text, sizeof text, nullptr, 0, NI_NUMERICHOST);
+  if (!transfer.request->may_connect(text)) {
+    transfer.refused = text;
+    return CURL_SOCKET_BAD;
+  }
+  return ::socket(address->family, address->socktype | SOCK_CLOEXEC, address->protocol);
+}
 
 size_t receive(char* data, size_t size, size_t count, void* context) {
   auto& transfer = *static_cast<Transfer*>(context);
@@ -36,9 +51,19 @@ ClientResponse fetch(const ClientRequest& request) {
   }
   headers.reset(curl_slist_append(headers.release(), "Expect:"));
   ClientResponse response;
-  Transfer transfer{&request, &response};
+  Transfer transfer{&request, &response, {}};
   curl_easy_setopt(curl.get(), CURLOPT_URL, request.url.c_str());
-  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, "http,https");
+  curl_easy_setopt(curl.get(), CURLOPT_PROTOCOLS_STR, request.protocols.c_str());
+  if (request.max_redirects > 0) {
+    curl_easy_setopt(curl.get(), CURLOPT_FOLLOWLOCATION, 1L);
+    curl_easy_setopt(curl.get(), CURLOPT_MAXREDIRS, static_cast<long>(request.max_redirects));
+    curl_easy_setopt(curl.get(), CURLOPT_REDIR_PROTOCOLS_STR, request.protocols.c_str());
+  }
+  if (request.may_connect) {
+    curl_easy_setopt(curl.get(), CURLOPT_NOPROXY, "*");
+    curl_easy_setopt(curl.get(), CURLOPT_OPENSOCKETFUNCTION, open_socket);
+    curl_easy_setopt(curl.get(), CURLOPT_OPENSOCKETDATA, &transfer);
+  }
   curl_easy_setopt(curl.get(), CURLOPT_CUSTOMREQUEST, request.method.c_str());
   if (request.method == "HEAD") curl_easy_setopt(curl.get(), CURLOPT_NOBODY, 1L);
   if (!request.body.empty() || request.method == "POST" || request.method == "PUT" || request.method == "PATCH") {
@@ -55,6 +80,10 @@ ClientResponse fetch(const ClientRequest& request) {
   curl_easy_getinfo(curl.get(), CURLINFO_RESPONSE_CODE, &status);
   response.status = static_cast<int>(status);
   if (result == CURLE_WRITE_ERROR && request.on_data) return response;
+  if (result != CURLE_OK && !transfer.refused.empty()) {
+    throw Error(Code::PermissionDenied,
+                fmt::format("{}: no connection to {} may be made", request.url, transfer.refused));
+  }
   if (result == CURLE_OPERATION_TIMEDOUT) {
     throw Error(Code::DeadlineExceeded,
                 fmt::format("{}: no answer within {} ms", request.url, request.timeout.count()));

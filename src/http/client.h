@@ -18,6 +18,11 @@ struct ClientRequest {
   std::chrono::milliseconds timeout{30'000};  // 0: none (a followed log)
   // When set, the body is handed over piece by piece instead of being kept; false ends the transfer.
   std::function<bool(std::string_view)> on_data;
+  // When set, whether a connection to this IP address may be made, asked each time, after names are resolved; no proxy
+  // is used then. PermissionDenied where it may not.
+  std::function<bool(const std::string& address)> may_connect;
+  std::string protocols = "http,https";
+  int max_redirects = 0;  // 0: none is followed
 };
 
 struct ClientResponse {

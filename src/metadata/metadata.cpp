@@ -42,8 +42,16 @@ CREATE INDEX artifact_links_task ON artifact_links (task_id);
 
 constexpr std::string_view kArtifactColumns =
     "t.artifact_id, t.uuid, t.name, t.description, t.type, t.type_version, t.uri, t.created_at, t.namespace, t.run_id, "
-    "t.task_id, t.producer_key, t.metadata";
-constexpr std::string_view kLinkColumns = "t.id, t.artifact_id, t.run_id, t.task_id, t.direction, t.key, t.iteration";
+    "t.task_id, t.producer_key, t.metadata, t.number_value";
+constexpr std::string_view kLinkColumns =
+    "t.id, t.artifact_id, t.run_id, t.task_id, t.direction, t.key, t.iteration, t.type, t.producer";
+
+constexpr const char* kTypesAndNumbers = R"sql(
+ALTER TABLE artifacts ADD COLUMN number_value REAL NOT NULL DEFAULT 0;
+ALTER TABLE artifact_links ADD COLUMN type TEXT NOT NULL DEFAULT 'COMPONENT_INPUT';
+ALTER TABLE artifact_links ADD COLUMN producer TEXT NOT NULL DEFAULT '';
+UPDATE artifact_links SET type = 'OUTPUT' WHERE direction = 1;
+)sql";
 
 Artifact read_artifact(db::Rows& rows) {
   Artifact out;
@@ -60,6 +68,7 @@ Artifact read_artifact(db::Rows& rows) {
   out.task_id = rows.string(10);
   out.producer_key = rows.string(11);
   if (!rows.text(12).empty()) out.metadata = parse_json(rows.text(12)).as_object();
+  out.number_value = rows.real(13);
   return out;
 }
 
@@ -72,6 +81,8 @@ Link read_link(db::Rows& rows) {
   out.direction = rows.integer(4) == 0 ? Direction::Input : Direction::Output;
   out.key = rows.string(5);
   out.iteration = rows.integer(6);
+  out.type = rows.string(7);
+  out.producer = rows.string(8);
   return out;
 }
 
@@ -97,7 +108,8 @@ const db::ListModel& artifact_model() {
                                                 {"run_id", "run_id"},
                                                 {"created_at", "created_at", ColumnKind::Time},
                                                 {"last_update", "created_at", ColumnKind::Time},
-                                                {"metadata", "metadata"}}};
+                                                {"metadata", "metadata"},
+                                                {"number_value", "number_value", ColumnKind::Real}}};
   return kModel;
 }
 
@@ -109,7 +121,8 @@ const db::ListModel& link_model() {
                                                 {"artifact_id", "artifact_id", db::ColumnKind::Integer},
                                                 {"run_id", "run_id"},
                                                 {"task_id", "task_id"},
-                                                {"key", "key"}},
+                                                {"key", "key"},
+                                                {"type", "type"}},
                                     .default_sort = "id"};
   return kModel;
 }
@@ -127,15 +140,22 @@ int64_t put_artifact(db::Connection& c, const Artifact& artifact) {
   const std::optional<int64_t> id = artifact.artifact_id ? std::optional<int64_t>(artifact.artifact_id) : std::nullopt;
   db::Rows rows = c.query(
       "INSERT INTO artifacts (artifact_id, uuid, name, description, type, type_version, uri, created_at, namespace, "
-      "run_id, task_id, producer_key, metadata) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+      "run_id, task_id, producer_key, metadata, number_value) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
       "ON CONFLICT (artifact_id) DO UPDATE SET artifact_id = artifact_id "
       "ON CONFLICT (uuid) DO UPDATE SET name = excluded.name, uri = excluded.uri, type = excluded.type, "
       "type_version = excluded.type_version, metadata = excluded.metadata RETURNING artifact_id",
       id, uuid, artifact.name, artifact.description, artifact.type, artifact.type_version, artifact.uri,
       to_micros(artifact.created_at), artifact.name_space, artifact.run_id, artifact.task_id, artifact.producer_key,
-      artifact.metadata.empty() ? std::string() : to_text(artifact.metadata));
+      artifact.metadata.empty() ? std::string() : to_text(artifact.metadata), artifact.number_value);
   rows.next();
   return rows.integer(0);
+}
+
+Artifact get_artifact(db::Connection& c, int64_t artifact_id) {
+  db::Rows rows =
+      c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.artifact_id = ?", kArtifactColumns), artifact_id);
+  if (!rows.next()) throw not_found("Artifact {} not found", artifact_id);
+  return read_artifact(rows);
 }
 
 int64_t find_artifact(db::Connection& c, std::string_view uri, std::string_view type, const json::object& metadata) {
@@ -145,16 +165,21 @@ int64_t find_artifact(db::Connection& c, std::string_view uri, std::string_view 
   return rows.next() ? rows.integer(0) : 0;
 }
 
-void put_link(db::Connection& c, const Link& link) {
-  c.execute(
-      "INSERT OR IGNORE INTO artifact_links (artifact_id, run_id, task_id, direction, key, iteration) "
-      "VALUES (?, ?, ?, ?, ?, ?)",
-      link.artifact_id, link.run_id, link.task_id, link.direction == Direction::Input ? 0 : 1, link.key,
-      link.iteration);
+int64_t put_link(db::Connection& c, const Link& link) {
+  const bool input = link.direction == Direction::Input;
+  const std::string_view by_direction = input ? "COMPONENT_INPUT" : "OUTPUT";
+  db::Rows rows = c.query(
+      "INSERT INTO artifact_links (artifact_id, run_id, task_id, direction, key, iteration, type, producer) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?) "
+      "ON CONFLICT (run_id, task_id, direction, key, iteration, artifact_id) DO UPDATE SET id = id RETURNING id",
+      link.artifact_id, link.run_id, link.task_id, input ? 0 : 1, link.key, link.iteration,
+      link.type.empty() ? by_direction : std::string_view(link.type), link.producer);
+  rows.next();
+  return rows.integer(0);
 }
 
 const db::Migrations& Store::migrations() {
-  static const db::Migrations kMigrations{"metadata", {kTables}};
+  static const db::Migrations kMigrations{"metadata", {kTables, kTypesAndNumbers}};
   return kMigrations;
 }
 
@@ -166,12 +191,7 @@ Store::Store(db::Database& database) : database_(database) {
 }
 
 Async<Artifact> Store::get(int64_t artifact_id) {
-  co_return co_await database_.read([&](db::Connection& c) {
-    db::Rows rows =
-        c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.artifact_id = ?", kArtifactColumns), artifact_id);
-    if (!rows.next()) throw not_found("Artifact {} not found", artifact_id);
-    return read_artifact(rows);
-  });
+  co_return co_await database_.read([&](db::Connection& c) { return get_artifact(c, artifact_id); });
 }
 
 Async<std::vector<Artifact>> Store::get_all(std::vector<int64_t> artifact_ids) {
@@ -234,7 +254,7 @@ Async<Store::LinkPage> Store::list_links(LinkFilter filter, db::ListRequest requ
   if (!filter.artifact_ids.empty()) list.only_in("artifact_id", to_array(filter.artifact_ids));
   if (!filter.run_ids.empty()) list.only_in("run_id", to_array(filter.run_ids));
   if (!filter.task_ids.empty()) list.only_in("task_id", to_array(filter.task_ids));
-  if (filter.direction) list.only("direction", int64_t{*filter.direction == Direction::Output});
+  if (!filter.type.empty()) list.only("type", std::move(filter.type));
   co_return co_await database_.read([&](db::Connection& c) {
     LinkPage page;
     auto result = list.read(

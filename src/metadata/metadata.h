@@ -28,6 +28,7 @@ struct Artifact {
   std::string type_version;  // "0.0.1"
   std::string uri;
   json::object metadata;
+  double number_value = 0;  // of a metric
   Time created_at{};
   std::string name_space;
   // The task that made it; empty for one that was imported from nowhere.
@@ -47,13 +48,17 @@ struct Link {
   Direction direction = Direction::Output;
   std::string key;         // the name of the task's input or output
   int64_t iteration = -1;  // of the loop that the task stands in, -1 outside of any
+  std::string type{};      // KFP's IOType; OUTPUT or COMPONENT_INPUT, by the direction, when empty
+  std::string producer{};  // the name of the task that an input comes from, when it is known
 };
 
 // Inserts the artifact, or replaces name, uri, type and metadata of the one with its uuid. One with its id stays as it
 // is. Returns its id.
 int64_t put_artifact(db::Connection& connection, const Artifact& artifact);
-// Does nothing when the same link is there.
-void put_link(db::Connection& connection, const Link& link);
+// Does nothing when the same link is there. Returns its id.
+int64_t put_link(db::Connection& connection, const Link& link);
+// NotFound.
+Artifact get_artifact(db::Connection& connection, int64_t artifact_id);
 
 // The newest artifact with this URI, type and metadata; 0 when there is none.
 int64_t find_artifact(db::Connection& connection, std::string_view uri, std::string_view type,
@@ -67,7 +72,7 @@ struct LinkFilter {
   std::vector<int64_t> artifact_ids;
   std::vector<std::string> run_ids;
   std::vector<std::string> task_ids;
-  std::optional<Direction> direction;
+  std::string type;  // IOType
 };
 
 class Store {

@@ -79,7 +79,7 @@ TEST_CASE_FIXTURE(Fixture, "lineage: what an artifact was made from, and into") 
   CHECK(lineage.made_into[0].name == "report");
   CHECK(lineage.links.size() == 2);
   CHECK(wait(store.links_of_run("r")).size() == 4);
-  CHECK(wait(store.list_links({.task_ids = {"test"}, .direction = Direction::Input}, {})).items.size() == 1);
+  CHECK(wait(store.list_links({.task_ids = {"test"}, .type = "COMPONENT_INPUT"}, {})).items.size() == 1);
   CHECK(wait(store.list_links({.artifact_ids = {data, report}}, {})).total_size == 2);
   const Store::Page page = wait(store.list({.page_size = 2, .sort_by = "name"}));
   REQUIRE(page.items.size() == 2);

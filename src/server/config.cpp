@@ -98,6 +98,8 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       config.archive_runs_after = parse_duration(text_value(), key);
     else if (key == "delete_archived_runs_after")
       config.delete_archived_runs_after = parse_duration(text_value(), key);
+    else if (key == "package_hosts")
+      config.package_hosts = text_value();
     else if (key == "time_zone")
       config.time_zone = text_value();
     else if (key == "caching")

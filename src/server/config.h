@@ -34,6 +34,8 @@ struct Config {
   std::filesystem::path webhook_secret_file;   // whose content signs what it is told
   std::chrono::seconds archive_runs_after{0};  // since a run's end; 0: never
   std::chrono::seconds delete_archived_runs_after{0};
+  // HOST,HOST: packages named by URL are fetched from these over HTTP and at private addresses too.
+  std::string package_hosts;
   std::string time_zone = "UTC";  // of cron expressions that name none
   bool caching = true;            // false: no task takes from the cache or leaves anything in it
   bool insecure = false;          // listen beyond loopback though nobody has to log in

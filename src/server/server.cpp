@@ -8,7 +8,9 @@
 #include <sys/resource.h>
 #include <unistd.h>
 
+#include <cstdlib>
 #include <fstream>
+#include <sstream>
 
 #include <boost/asio/use_future.hpp>
 #include <prometheus/counter.h>
@@ -139,6 +141,18 @@ pipelines::RunOptions run_options(const Config& config, bool sandbox) {
   return options;
 }
 
+pipelines::ApiOptions api_options(const Config& config) {
+  pipelines::ApiOptions options;
+  // As the reference names what it was built from.
+  if (const char* commit = std::getenv("COMMIT_SHA")) options.commit_sha = commit;
+  if (const char* tag = std::getenv("TAG_NAME")) options.tag_name = tag;
+  std::stringstream hosts(config.package_hosts);
+  for (std::string host; std::getline(hosts, host, ',');) {
+    if (!host.empty()) options.package_hosts.push_back(host);
+  }
+  return options;
+}
+
 pipelines::WebhookOptions webhook_options(const Config& config) {
   pipelines::WebhookOptions options;
   options.url = config.webhook;
@@ -237,7 +251,7 @@ struct Server::Parts {
     co_await api.flush();
   }
 
-  pipelines::ApiContext api_context() { return {store, artifacts, objects, specs, runs, pool}; }
+  pipelines::ApiContext api_context() { return {store, artifacts, objects, specs, runs, pool, api_options(config)}; }
   void add_routes();
   std::string metrics();
 

@@ -5,6 +5,7 @@ import sys
 import tarfile
 import tempfile
 import time
+import urllib.request
 import warnings
 import zipfile
 
@@ -216,6 +217,35 @@ def scenario_runs(client):
             break
         time.sleep(0.1)
     assert client.get_run(long).state == 'CANCELED'
+
+
+def scenario_raw(client):
+    """What the generated client can ask beside what the SDK's does."""
+    api = client._run_api.api_client
+    failed = run(client, pipelines.cleanup, experiment_name='raw')
+    assert failed.state == 'FAILED'
+    client._run_api.run_service_retry_run(failed.run_id)
+    again = client.wait_for_run_completion(failed.run_id, 60, 0.2)
+    assert again.state == 'FAILED' and len(again.state_history) > len(failed.state_history)
+    done = run(client, pipelines.steps, experiment_name='raw')
+    refused(409, client._run_api.run_service_retry_run, done.run_id)
+    refused(400, client._run_api.run_service_terminate_run, done.run_id)
+    assert kfp_server_api.AuthServiceApi(api).auth_service_authorize(
+        namespace='kubeflow', resources='VIEWERS', verb='GET') is not None
+    assert kfp_server_api.DummyFilterServiceApi(api).dummy_filter_service_get_filter().predicates is None
+    reports = kfp_server_api.ReportServiceApi(api)
+    metadata = {'name': 'w', 'namespace': 'kubeflow', 'uid': done.run_id}
+    reports.report_service_report_workflow(json.dumps({'kind': 'Workflow', 'metadata': metadata}))
+    refused(400, reports.report_service_report_workflow, json.dumps({'kind': 'Workflow', 'metadata': {}}))
+    # A table of the text that a step has left in the store.
+    with urllib.request.urlopen(f'{api.configuration.host}/apis/v2beta1/artifacts') as answer:
+        copy = [one for one in json.load(answer)['artifacts'] if one['name'] == 'copy'][0]
+    pages = kfp_server_api.VisualizationServiceApi(api)
+    page = pages.visualization_service_create_visualization_v1('kubeflow', kfp_server_api.V2beta1Visualization(
+        type='TABLE', source=copy['uri']))
+    assert '<th>QUIET</th>' in page.html
+    refused(501, pages.visualization_service_create_visualization_v1, 'kubeflow',
+            kfp_server_api.V2beta1Visualization(type='TFDV', source=copy['uri']))
 
 
 def scenario_recurring(client):

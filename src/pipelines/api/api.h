@@ -46,6 +46,9 @@ struct ApiOptions {
   uint64_t max_body_bytes = 128ull << 20;  // of a request, and of a package once unpacked
   std::string commit_sha = "unknown";
   std::string tag_name = "unknown";
+  // Packages are imported over HTTPS from public addresses; from these hosts also over HTTP and from private ones.
+  std::vector<std::string> package_hosts;
+  std::chrono::milliseconds package_timeout{30'000};
 };
 
 // Everything referred to must outlive the router.

@@ -48,9 +48,7 @@ Async<Response> list_links(const ApiContext& context, Request& request) {
   for (const std::string& id : all_of(request, "artifact_ids")) {
     filter.artifact_ids.push_back(number(id, "artifact_ids"));
   }
-  const std::string type = request.query_or("type", "");
-  const bool output = type == "OUTPUT" || type == "9" || type == "ITERATOR_OUTPUT" || type == "ONE_OF_OUTPUT";
-  if (!type.empty()) filter.direction = output ? metadata::Direction::Output : metadata::Direction::Input;
+  if (const std::string type = request.query_or("type", ""); !type.empty()) filter.type = read_io_type(type, "type");
   const metadata::Store::LinkPage page = co_await context.metadata.list_links(std::move(filter), list_request(request));
   json::array items;
   for (const metadata::Link& link : page.items) items.push_back(artifact_task_json(link));
@@ -124,8 +122,10 @@ Async<Response> get_object_by_path(const ApiContext& context, Request& request) 
                           peek_query(request));
 }
 
+}  // namespace
+
 // The URI of the output artifact `name`; of a list, its first.
-std::string output_uri(const TaskRecord& task, const std::string& name) {
+static std::string output_uri(const TaskRecord& task, const std::string& name) {
   const json::object* artifacts = find_object(task.outputs, "artifacts");
   const json::array* list = artifacts ? find_array(*artifacts, name) : nullptr;
   if (!list || list->empty() || !list->front().is_object()) {
@@ -134,15 +134,22 @@ std::string output_uri(const TaskRecord& task, const std::string& name) {
   return get_string(list->front().as_object(), "uri");
 }
 
-Async<Response> read_node_artifact(const ApiContext& context, Request& request) {
-  const TaskRecord task = co_await context.store.get_task(param(request, "run_id"), param(request, "node_id"));
-  const std::string uri = output_uri(task, param(request, "artifact_name"));
-  std::string data = co_await context.blocking.run([&] {
+Async<std::string> read_output(const ApiContext& context, const TaskRecord& task, const std::string& name) {
+  const std::string uri = output_uri(task, name);
+  co_return co_await context.blocking.run([&] {
     const std::optional<objects::Location> location = objects::parse_uri(uri);
     const bool here = location && context.objects.uri_to_path(uri);
     if (!here) throw Error(Code::FailedPrecondition, fmt::format("{} is not kept by this server", uri));
-    return base64_encode(context.objects.get(location->bucket, location->key, kMaxRead));
+    return context.objects.get(location->bucket, location->key, kMaxRead);
   });
+}
+
+namespace {
+
+Async<Response> read_node_artifact(const ApiContext& context, Request& request) {
+  const TaskRecord task = co_await context.store.get_task(param(request, "run_id"), param(request, "node_id"));
+  const std::string name = param(request, "artifact_name");
+  std::string data = base64_encode(co_await read_output(context, task, name));
   json::object out;
   if (!data.empty()) out["data"] = std::move(data);
   co_return http::json_response(out);

@@ -88,6 +88,7 @@ TEST_CASE_FIXTURE(ApiFixture, "pipelines, versions and tags") {
   CHECK(post("/pipelines", {{"name", "p"}}).status == 409);
   CHECK(post("/pipelines", json::object()).status == 400);
   CHECK(post("/pipelines", {{"name", "t"}, {"tags", {{"a.b", "c"}}}}).status == 400);
+  CHECK(post("/pipelines", {{"display_name", std::string(129, 'x')}}).status == 400);
 
   const std::string versions = "/pipelines/" + id + "/versions";
   const json::value spec = parse_json(hello_spec());
@@ -101,7 +102,7 @@ TEST_CASE_FIXTURE(ApiFixture, "pipelines, versions and tags") {
   CHECK(post(versions, {{"display_name", "v2"}}).status == 400);
   CHECK(post(versions, {{"pipeline_spec", spec}}).status == 400);
   CHECK(post("/pipelines/none/versions", {{"display_name", "v"}, {"pipeline_spec", spec}}).status == 404);
-  CHECK(post(versions, {{"display_name", "v"}, {"package_url", {{"pipeline_url", "https://x"}}}}).status == 400);
+  CHECK(post(versions, {{"display_name", "v"}, {"package_url", {{"pipeline_url", "http://x"}}}}).status == 400);
   CHECK(get("/pipelines/other/versions/" + version_id).status == 404);
 
   const json::value with_platform =

@@ -3,6 +3,7 @@
 #include <unordered_map>
 
 #include "base/error.h"
+#include "pipelines/api/plugins.h"
 
 namespace penstock::pipelines::api {
 
@@ -142,13 +143,11 @@ json::object reference_json(const json::value& artifact) {
   return out;
 }
 
-// One parameter or artifact list of the newer messages, from {"value" or "artifacts", "source", "producer"}.
+// One parameter or artifact list of the newer messages, from {"value" or "artifacts", "type", "producer"}.
 json::object io_json(std::string_view key_name, std::string_view key, const json::object& entry,
                      std::string_view type) {
-  json::object out{{"type", get_string(entry, "source", type)}, {key_name, key}};
-  if (const std::string producer = get_string(entry, "producer"); !producer.empty()) {
-    out["producer"] = json::object{{"task_name", producer}};
-  }
+  json::object out{{"type", get_string(entry, "type", type)}, {key_name, key}};
+  if (const json::object* producer = find_object(entry, "producer")) out["producer"] = *producer;
   return out;
 }
 
@@ -223,7 +222,7 @@ const Fields<Experiment>& experiment_fields() {
           .add("display_name", &Experiment::display_name, {.required = true, .max_length = 128})
           .add("description", &Experiment::description)
           .add("created_at", &Experiment::created_at, {.output_only = true})
-          .add("namespace", &Experiment::name_space)
+          .add("namespace", &Experiment::name_space, {.max_length = 63})
           .add("storage_state", &Experiment::storage_state, kStorageStateNames, {.output_only = true})
           .add("last_run_created_at", &Experiment::last_run_created_at, {.output_only = true, .always = true});
   return kFields;
@@ -236,7 +235,7 @@ const Fields<Pipeline>& pipeline_fields() {
                                   .add("name", &Pipeline::name, {.max_length = 128})
                                   .add("description", &Pipeline::description)
                                   .add("created_at", &Pipeline::created_at, {.output_only = true})
-                                  .add("namespace", &Pipeline::name_space)
+                                  .add("namespace", &Pipeline::name_space, {.max_length = 63})
                                   .add("tags", &Pipeline::tags);
   return kFields;
 }
@@ -318,7 +317,7 @@ const Fields<RecurringRunMessage>& recurring_run_fields() {
                                   .add("status", &M::status, kStatuses, {.output_only = true})
                                   .add("error", &M::error, status_fields(), {.output_only = true})
                                   .add("no_catchup", &M::no_catchup)
-                                  .add("namespace", &M::name_space)
+                                  .add("namespace", &M::name_space, {.max_length = 63})
                                   .add("experiment_id", &M::experiment_id, {.max_length = 64})
                                   .add("plugins_input", &M::plugins_input);
   return kFields;
@@ -337,6 +336,7 @@ std::string version_text(const PipelineVersion& version, std::string_view spec) 
 }
 
 std::string run_text(RunMessage run, std::string_view spec) {
+  run.plugins_output = plugins_output_of(run.plugins_input);
   return with_member(to_text(run_fields().write(run)), "pipeline_spec", spec);
 }
 
@@ -449,6 +449,7 @@ json::object artifact_json(const metadata::Artifact& artifact) {
   out["type"] = short_type(artifact.type);
   put_text(out, "uri", artifact.uri);
   if (!artifact.metadata.empty()) out["metadata"] = artifact.metadata;
+  if (artifact.number_value != 0) out["number_value"] = artifact.number_value;
   put_time(out, "created_at", artifact.created_at);
   put_text(out, "namespace", artifact.name_space);
   return out;
@@ -459,10 +460,55 @@ json::object artifact_task_json(const metadata::Link& link) {
                    {"artifact_id", std::to_string(link.artifact_id)},
                    {"run_id", link.run_id},
                    {"task_id", link.task_id},
-                   {"type", link.direction == metadata::Direction::Output ? "OUTPUT" : "COMPONENT_INPUT"}};
-  if (link.iteration >= 0) out["producer"] = json::object{{"iteration", std::to_string(link.iteration)}};
+                   {"type", link.type}};
+  json::object producer;
+  put_text(producer, "task_name", link.producer);
+  if (link.iteration >= 0) producer["iteration"] = std::to_string(link.iteration);
+  if (!producer.empty()) out["producer"] = std::move(producer);
   put_text(out, "key", link.key);
   return out;
+}
+
+std::string read_io_type(std::string_view text, std::string_view field) {
+  constexpr std::string_view kTypes[] = {"",
+                                         "COMPONENT_DEFAULT_INPUT",
+                                         "TASK_OUTPUT_INPUT",
+                                         "COMPONENT_INPUT",
+                                         "RUNTIME_VALUE_INPUT",
+                                         "COLLECTED_INPUTS",
+                                         "ITERATOR_INPUT",
+                                         "ITERATOR_INPUT_RAW",
+                                         "ITERATOR_OUTPUT",
+                                         "OUTPUT",
+                                         "ONE_OF_OUTPUT",
+                                         "TASK_FINAL_STATUS_OUTPUT"};
+  if (text == "UNSPECIFIED") return {};
+  for (size_t i = 0; i < std::size(kTypes); ++i) {
+    if (text == kTypes[i] || text == std::to_string(i)) return std::string(kTypes[i]);
+  }
+  throw Error(Code::InvalidArgument, fmt::format("{}: {:?} is no IOType, such as OUTPUT", field, std::string(text)),
+              std::string(field));
+}
+
+bool is_output(std::string_view io_type) { return io_type.ends_with("OUTPUT"); }
+
+std::string schema_title_of(std::string_view artifact_type, std::string_view field) {
+  constexpr std::string_view kTypes[] = {"",
+                                         "Artifact",
+                                         "Model",
+                                         "Dataset",
+                                         "HTML",
+                                         "Markdown",
+                                         "Metric",
+                                         "ClassificationMetric",
+                                         "SlicedClassificationMetric"};
+  for (size_t i = 1; i < std::size(kTypes); ++i) {
+    if (artifact_type != kTypes[i] && artifact_type != std::to_string(i)) continue;
+    return fmt::format("system.{}{}", kTypes[i], kTypes[i].ends_with("Metric") ? "s" : "");
+  }
+  throw Error(Code::InvalidArgument,
+              fmt::format("{}: {:?} is no artifact type, such as Dataset", field, std::string(artifact_type)),
+              std::string(field));
 }
 
 void check_tags(const Tags& tags) {

@@ -26,7 +26,6 @@ struct RunMessage : Run {
   std::string pipeline_version_id;  // deprecated form of pipeline_version_reference
   json::object pipeline_spec;
   json::object run_details;
-  json::object plugins_input;
   json::object plugins_output;
   json::value tasks;
   int32_t task_count = 0;
@@ -50,7 +49,6 @@ enum class RecurringStatus { Unspecified, Enabled, Disabled };
 struct RecurringRunMessage : RecurringRun {
   std::string pipeline_version_id;  // deprecated form of pipeline_version_reference
   json::object pipeline_spec;
-  json::object plugins_input;
   TriggerMessage schedule;
   RecurringMode mode = RecurringMode::Unspecified;
   RecurringStatus status = RecurringStatus::Unspecified;
@@ -74,6 +72,12 @@ json::array task_details(const std::vector<TaskRecord>& tasks);
 json::object task_json(const TaskRecord& task, const std::vector<std::string>& children);
 json::object artifact_json(const metadata::Artifact& artifact);
 json::object artifact_task_json(const metadata::Link& link);
+
+// IOType's name, from its name or its number; "" for UNSPECIFIED. InvalidArgument.
+std::string read_io_type(std::string_view text, std::string_view field);
+bool is_output(std::string_view io_type);
+// The schema's title of an artifact's type: "system.Dataset" of "Dataset". InvalidArgument for what is none.
+std::string schema_title_of(std::string_view artifact_type, std::string_view field);
 
 // At most 20, of at most 63 characters each, keys without dots. InvalidArgument.
 void check_tags(const Tags& tags);

@@ -65,6 +65,7 @@ Async<RunSource> find_source(const ApiContext& context, json::object pipeline_sp
 Async<Run> make_run(const ApiContext& context, Run run, RunSource source) {
   context.specs.validate_parameters(*source.spec, run.runtime_config.parameters);
   run.name_space.clear();  // one user, one namespace
+  if (run.service_account.empty()) run.service_account = kDefaultServiceAccount;
   run.pipeline_version_reference = source.reference;
   run.spec_hash = source.spec->hash;
   run.pipeline_name = source.spec->pipeline_name;

@@ -9,12 +9,21 @@ namespace penstock::pipelines::api {
 struct RunSource {
   std::shared_ptr<const Spec> spec;
   PipelineVersionReference reference;  // empty: the spec was given itself
+  bool latest = false;                 // whatever is the pipeline's latest version, of which this is today's
 };
 
 // Exactly one of the three must be given (InvalidArgument); a reference without a version means the latest.
 Async<RunSource> find_source(const ApiContext& context, json::object pipeline_spec, std::string pipeline_version_id,
                              PipelineVersionReference reference);
 Async<RunSource> version_source(const ApiContext& context, PipelineVersionReference reference);
+
+// FailedPrecondition when it has ended.
+Async<> terminate_run(const ApiContext& context, std::string run_id);
+// Aborted unless it has failed or was canceled.
+Async<> retry_run(const ApiContext& context, std::string run_id);
+
+// Whose name a run carries that names none, as the reference's does.
+inline constexpr std::string_view kDefaultServiceAccount = "pipeline-runner";
 
 // Checks the parameters, commits the run and begins it.
 Async<Run> make_run(const ApiContext& context, Run run, RunSource source);

@@ -151,6 +151,8 @@ std::string unpack(std::string_view content, bool zip, size_t limit) {
   return first;
 }
 
+}  // namespace
+
 std::vector<json::value> parse_documents(std::string_view text) {
   const size_t begin = text.find_first_not_of(" \t\r\n");
   if (begin == std::string_view::npos) throw invalid("the pipeline file is empty");
@@ -165,8 +167,6 @@ std::vector<json::value> parse_documents(std::string_view text) {
   }
   return parse_yaml(text);
 }
-
-}  // namespace
 
 UploadedFile find_upload(std::string_view content_type, std::string_view body, std::string_view field) {
   const std::optional<std::string> boundary = header_parameter(content_type, "boundary");
@@ -202,6 +202,31 @@ std::vector<json::value> read_package(std::string_view file_name, std::string_vi
   if (content.starts_with("\x1f\x8b")) return parse_documents(unpack(content, false, limit));
   throw invalid("{:?} is no pipeline package: expected .yaml, .yml, .json, a zip or a tar.gz file",
                 std::string(base_name(file_name)));
+}
+
+std::string pack_tar_gz(const std::string& name, std::string_view content) {
+  struct Free {
+    void operator()(archive* a) const { archive_write_free(a); }
+    void operator()(archive_entry* entry) const { archive_entry_free(entry); }
+  };
+  std::string out(content.size() + content.size() / 8 + 64 * 1024, '\0');  // gzip adds little to what it cannot shorten
+  size_t used = 0;
+  const std::unique_ptr<archive, Free> a(archive_write_new());
+  archive_write_add_filter_gzip(a.get());
+  archive_write_set_format_ustar(a.get());
+  if (archive_write_open_memory(a.get(), out.data(), out.size(), &used) != ARCHIVE_OK) throw internal("no archive");
+  const std::unique_ptr<archive_entry, Free> entry(archive_entry_new());
+  archive_entry_set_pathname(entry.get(), name.c_str());
+  archive_entry_set_size(entry.get(), static_cast<la_int64_t>(content.size()));
+  archive_entry_set_filetype(entry.get(), AE_IFREG);
+  archive_entry_set_perm(entry.get(), 0644);
+  if (archive_write_header(a.get(), entry.get()) != ARCHIVE_OK ||
+      archive_write_data(a.get(), content.data(), content.size()) < 0 || archive_write_close(a.get()) != ARCHIVE_OK) {
+    const char* why = archive_error_string(a.get());
+    throw internal("cannot pack {}: {}", name, why ? why : "");
+  }
+  out.resize(used);
+  return out;
 }
 
 }  // namespace penstock::pipelines::api

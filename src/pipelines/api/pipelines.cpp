@@ -1,3 +1,4 @@
+#include "pipelines/api/import_url.h"
 #include "pipelines/api/messages.h"
 #include "pipelines/api/routes.h"
 
@@ -5,20 +6,34 @@ namespace penstock::pipelines::api {
 
 namespace {
 
-void check_name(std::string_view name, std::string_view display_name, std::string_view kind) {
+constexpr size_t kMaxPipelineName = 128, kMaxVersionName = 127;
+
+// The display name is the name where there is no other.
+void check_name(std::string_view name, std::string_view display_name, std::string_view kind, size_t limit) {
   if (name.empty() && display_name.empty()) {
     throw Error(Code::InvalidArgument, fmt::format("a {} needs a name or a display_name", kind), "name");
+  }
+  if (name.empty() && display_name.size() > limit) {
+    throw Error(
+        Code::InvalidArgument,
+        fmt::format("display_name: it has {} bytes; give a name too, of at most {}", display_name.size(), limit),
+        "display_name");
   }
 }
 
 // The spec that a version's message gives, checked.
 Async<std::shared_ptr<const Spec>> spec_of(const ApiContext& context, VersionMessage& message) {
-  if (message.pipeline_spec.empty()) {
+  const std::string& url = message.package.pipeline_url;
+  if (message.pipeline_spec.empty() == url.empty()) {
     throw Error(Code::InvalidArgument,
-                message.package.pipeline_url.empty()
-                    ? "a pipeline version needs a pipeline_spec"
-                    : "package_url: this server fetches no packages; upload the file, or send its pipeline_spec",
+                url.empty() ? "a pipeline version needs a pipeline_spec or a package_url"
+                            : "pipeline_spec and package_url are given; a version has one of them",
                 "pipeline_spec");
+  }
+  if (!url.empty()) {
+    message.package_url = url;
+    auto fetched = co_await import_package(context, url, "package_url.pipeline_url");
+    co_return co_await check_spec(context, std::move(fetched));
   }
   std::vector<json::value> documents;
   documents.emplace_back(std::move(message.pipeline_spec));
@@ -28,7 +43,7 @@ Async<std::shared_ptr<const Spec>> spec_of(const ApiContext& context, VersionMes
 Async<Response> create(const ApiContext& context, Request& request) {
   const json::value body = co_await read_json(context, request);
   Pipeline pipeline = pipeline_fields().read(body);
-  check_name(pipeline.name, pipeline.display_name, "pipeline");
+  check_name(pipeline.name, pipeline.display_name, "pipeline", kMaxPipelineName);
   check_tags(pipeline.tags);
   pipeline.name_space.clear();
   pipeline = co_await context.store.create_pipeline(std::move(pipeline));
@@ -40,10 +55,11 @@ Async<Response> create_with_version(const ApiContext& context, Request& request)
   CreatePipelineMessage message = create_pipeline_fields().read(body);
   Pipeline& pipeline = message.pipeline;
   VersionMessage& version = message.pipeline_version;
-  check_name(pipeline.name, pipeline.display_name, "pipeline");
+  check_name(pipeline.name, pipeline.display_name, "pipeline", kMaxPipelineName);
   if (version.name.empty() && version.display_name.empty()) {
-    version.name = pipeline.name.empty() ? pipeline.display_name : pipeline.name;
+    version.name = (pipeline.name.empty() ? pipeline.display_name : pipeline.name).substr(0, kMaxVersionName);
   }
+  check_name(version.name, version.display_name, "pipeline version", kMaxVersionName);
   check_tags(pipeline.tags);
   check_tags(version.tags);
   pipeline.name_space.clear();
@@ -70,18 +86,14 @@ Async<Response> list(const ApiContext& context, Request& request) {
   co_return http::json_response(page_json("pipelines", std::move(items), page.total_size, page.next_page_token));
 }
 
-bool has(const json::value& body, std::string_view key, std::string_view camel) {
-  return body.is_object() && (body.as_object().contains(key) || body.as_object().contains(camel));
-}
-
 Async<Response> update(const ApiContext& context, Request& request) {
   const json::value body = co_await read_json(context, request);
   Pipeline changes = pipeline_fields().read(body);
   check_tags(changes.tags);
   Pipeline pipeline = co_await context.store.get_pipeline(param(request, "pipeline_id"));
-  if (has(body, "display_name", "displayName")) pipeline.display_name = changes.display_name;
-  if (has(body, "description", "description")) pipeline.description = changes.description;
-  if (has(body, "tags", "tags")) pipeline.tags = changes.tags;
+  if (has_field(body, "display_name", "displayName")) pipeline.display_name = changes.display_name;
+  if (has_field(body, "description", "description")) pipeline.description = changes.description;
+  if (has_field(body, "tags", "tags")) pipeline.tags = changes.tags;
   pipeline = co_await context.store.update_pipeline(std::move(pipeline));
   co_return http::json_response(pipeline_fields().write(pipeline));
 }
@@ -99,7 +111,7 @@ Async<Response> create_version(const ApiContext& context, Request& request) {
     throw Error(Code::InvalidArgument, "pipeline_id differs from the one in the path", "pipeline_id");
   }
   message.pipeline_id = pipeline_id;
-  check_name(message.name, message.display_name, "pipeline version");
+  check_name(message.name, message.display_name, "pipeline version", kMaxVersionName);
   check_tags(message.tags);
   const std::shared_ptr<const Spec> spec = co_await spec_of(context, message);
   message.spec_hash = spec->hash;
@@ -135,9 +147,9 @@ Async<Response> update_version(const ApiContext& context, Request& request) {
   check_tags(changes.tags);
   PipelineVersion version =
       co_await context.store.get_version(param(request, "pipeline_id"), param(request, "pipeline_version_id"));
-  if (has(body, "display_name", "displayName")) version.display_name = changes.display_name;
-  if (has(body, "description", "description")) version.description = changes.description;
-  if (has(body, "tags", "tags")) version.tags = changes.tags;
+  if (has_field(body, "display_name", "displayName")) version.display_name = changes.display_name;
+  if (has_field(body, "description", "description")) version.description = changes.description;
+  if (has_field(body, "tags", "tags")) version.tags = changes.tags;
   version = co_await context.store.update_version(std::move(version));
   co_return json_text(version_text(version, {}));
 }

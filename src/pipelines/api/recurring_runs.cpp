@@ -1,49 +1,12 @@
 #include "pipelines/api/messages.h"
+#include "pipelines/api/new_recurring_run.h"
 #include "pipelines/api/new_run.h"
+#include "pipelines/api/plugins.h"
 #include "pipelines/api/routes.h"
-#include "pipelines/schedule/cron.h"
-#include "pipelines/schedule/macros.h"
 
 namespace penstock::pipelines::api {
 
 namespace {
-
-constexpr int64_t kMostConcurrent = 10;
-
-Trigger read_trigger(const TriggerMessage& message) {
-  const auto& cron = message.cron_schedule;
-  const auto& periodic = message.periodic_schedule;
-  Trigger trigger;
-  if (!cron.cron.empty() && periodic.interval_second != 0) {
-    throw Error(Code::InvalidArgument, "cron_schedule and periodic_schedule are given; a trigger is one of them",
-                "trigger");
-  }
-  if (periodic.interval_second < 0) {
-    throw Error(Code::InvalidArgument, fmt::format("{} is no interval", periodic.interval_second),
-                "trigger.periodic_schedule.interval_second");
-  }
-  const bool is_cron = !cron.cron.empty();
-  if (is_cron) {
-    try {
-      const Cron checked(cron.cron);
-    } catch (const Error& error) {
-      throw Error(Code::InvalidArgument, error.message(), "trigger.cron_schedule.cron");
-    }
-    trigger.cron = cron.cron;
-  }
-  trigger.interval = std::chrono::seconds(periodic.interval_second);
-  trigger.start = is_cron ? cron.start_time : periodic.start_time;
-  trigger.end = is_cron ? cron.end_time : periodic.end_time;
-  if (trigger.end != Time{} && trigger.end < trigger.start) {
-    throw Error(Code::InvalidArgument, "end_time is before start_time",
-                is_cron ? "trigger.cron_schedule.end_time" : "trigger.periodic_schedule.end_time");
-  }
-  return trigger;
-}
-
-void tell_scheduler(const ApiContext& context) {
-  if (context.recurring != nullptr) context.recurring->changed();
-}
 
 // The text of its own spec, if it has one.
 Async<std::string> spec_of(const ApiContext& context, const RecurringRun& recurring) {
@@ -55,33 +18,18 @@ Async<std::string> spec_of(const ApiContext& context, const RecurringRun& recurr
 Async<Response> create(const ApiContext& context, Request& request) {
   const json::value body = co_await read_json(context, request);
   RecurringRunMessage message = recurring_run_fields().read(body);
-  if (!message.plugins_input.empty()) {
-    throw Error(Code::InvalidArgument, "this server has no plugins; leave plugins_input out", "plugins_input");
-  }
-  if (message.max_concurrency < 1 || message.max_concurrency > kMostConcurrent) {
-    throw Error(Code::InvalidArgument,
-                fmt::format("max_concurrency is {}; it may be 1 to {}", message.max_concurrency, kMostConcurrent),
-                "max_concurrency");
-  }
-  message.trigger = read_trigger(message.schedule);
-  message.enabled = message.mode != RecurringMode::Disable;
-  const RunSource source = co_await find_source(context, std::move(message.pipeline_spec), message.pipeline_version_id,
-                                                message.pipeline_version_reference);
-  // The values do not matter here, only their types.
-  const MacroValues example{Time{}, Time{}, 1, new_uuid()};
-  context.specs.validate_parameters(*source.spec, expand_macros(message.runtime_config.parameters, example));
+  check_plugins_input(message.plugins_input);
   RecurringRun recurring = message;
-  recurring.name_space.clear();  // one user, one namespace
-  std::string spec;
-  if (source.reference.pipeline_version_id.empty()) {
-    recurring.spec_hash = source.spec->hash;
-    spec = source.spec->text;
-  } else {
-    recurring.pipeline_version_reference.pipeline_id = source.reference.pipeline_id;
-    if (!message.pipeline_version_id.empty()) recurring.pipeline_version_reference = source.reference;
+  recurring.trigger = read_trigger(message.schedule);
+  recurring.enabled = message.mode != RecurringMode::Disable;
+  RunSource source = co_await find_source(context, std::move(message.pipeline_spec), message.pipeline_version_id,
+                                          message.pipeline_version_reference);
+  const std::string spec = source.reference.pipeline_version_id.empty() ? source.spec->text : std::string();
+  // A reference without a version stays one: each run takes what is the latest then.
+  if (message.pipeline_version_reference.pipeline_version_id.empty() && message.pipeline_version_id.empty()) {
+    source.latest = true;
   }
-  recurring = co_await context.store.create_recurring_run(std::move(recurring), spec);
-  tell_scheduler(context);
+  recurring = co_await make_recurring_run(context, std::move(recurring), std::move(source));
   co_return json_text(recurring_run_text(recurring, spec));
 }
 
@@ -109,7 +57,20 @@ Async<Response> list(const ApiContext& context, Request& request) {
   co_return json_text(page_text("recurringRuns", text, page.total_size, page.next_page_token));
 }
 
+// A recurring run owns nothing but its schedule: whatever the policy, its runs stay.
+void check_policy(const Request& request) {
+  constexpr std::string_view kPolicies[] = {"DELETE_PROPAGATION_POLICY_UNSPECIFIED", "FOREGROUND", "BACKGROUND",
+                                            "ORPHAN"};
+  const std::string policy = request.query_or("propagation_policy", request.query_or("propagationPolicy", ""));
+  for (size_t i = 0; i < std::size(kPolicies); ++i) {
+    if (policy.empty() || policy == kPolicies[i] || policy == std::to_string(i)) return;
+  }
+  throw Error(Code::InvalidArgument, fmt::format("propagation_policy: {:?} is none of its values", policy),
+              "propagation_policy");
+}
+
 Async<Response> remove(const ApiContext& context, Request& request) {
+  check_policy(request);
   co_await context.store.delete_recurring_run(param(request, "recurring_run_id"));
   tell_scheduler(context);
   co_return empty_reply();

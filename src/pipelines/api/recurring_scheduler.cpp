@@ -25,6 +25,7 @@ Async<> make_scheduled_run(const ApiContext& context, const RecurringRun& recurr
   run.display_name = fmt::format("{}-{}", recurring.display_name, index);
   run.description = recurring.description;
   run.service_account = recurring.service_account;
+  run.plugins_input = recurring.plugins_input;
   run.recurring_run_id = recurring.recurring_run_id;
   run.scheduled_at = scheduled;
   run.runtime_config = recurring.runtime_config;

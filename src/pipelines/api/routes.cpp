@@ -9,6 +9,7 @@ namespace api {
 namespace {
 
 constexpr std::string_view kBase = "/apis/v2beta1";
+constexpr std::string_view kBaseV1 = "/apis/v1beta1";
 constexpr std::string_view kProxied = "/pipeline";
 // Above this many bytes JSON is read and checked off the loop.
 constexpr size_t kBig = 64 * 1024;
@@ -37,6 +38,10 @@ void Routes::add(Method method, std::string_view path, Handler handler) {
   add_at(method, fmt::format("{}{}", kBase, path), handler);
 }
 
+void Routes::add_v1(Method method, std::string_view path, Handler handler) {
+  add_at(method, fmt::format("{}{}", kBaseV1, path), handler);
+}
+
 void Routes::add_at(Method method, std::string_view path, Handler handler) {
   const auto call = [context = context_, handler](Request& request) { return handler(*context, request); };
   router_.add(method, path, call);
@@ -48,6 +53,10 @@ Async<json::value> read_json(const ApiContext& context, Request& request) {
   if (body.find_first_not_of(" \t\r\n") == std::string::npos) co_return json::object();
   if (body.size() <= kBig) co_return parse_json(body);
   co_return co_await context.blocking.run([&body] { return parse_json(body); });
+}
+
+bool has_field(const json::value& body, std::string_view key, std::string_view camel) {
+  return body.is_object() && (body.as_object().contains(key) || body.as_object().contains(camel));
 }
 
 std::string param(const Request& request, std::string_view name) {
@@ -147,10 +156,11 @@ void add_routes(http::Router& router, const ApiContext& context) {
     router.on_error(fmt::format("{}/apis/", prefix), gateway_error);
     router.on_error(fmt::format("{}/artifacts/", prefix), gateway_error);
     router.on_error(fmt::format("{}/apis/v2beta1/pipelines/upload", prefix), upload_error);
+    router.on_error(fmt::format("{}/apis/v1beta1/pipelines/upload", prefix), upload_error);
   }
   Routes routes(router, std::make_shared<const ApiContext>(context));  // shared by the handlers of all routes
   routes.add(Method::Get, "/healthz", health);
-  routes.add_at(Method::Get, "/apis/v1beta1/healthz", health_v1);
+  routes.add_v1(Method::Get, "/healthz", health_v1);
   add_experiment_routes(routes);
   add_pipeline_routes(routes);
   add_upload_routes(routes);
@@ -158,6 +168,13 @@ void add_routes(http::Router& router, const ApiContext& context) {
   add_recurring_run_routes(routes);
   add_task_routes(routes);
   add_artifact_routes(routes);
+  add_reported_task_routes(routes);
+  add_reported_artifact_routes(routes);
+  add_auth_routes(routes);
+  add_agent_routes(routes);
+  add_visualization_routes(routes);
+  add_filter_routes(routes);
+  add_v1_routes(routes);
 }
 
 }  // namespace penstock::pipelines

@@ -18,6 +18,7 @@ class Routes {
   Routes(http::Router& router, std::shared_ptr<const ApiContext> context)
       : router_(router), context_(std::move(context)) {}
   void add(Method method, std::string_view path, Handler handler);     // below /apis/v2beta1
+  void add_v1(Method method, std::string_view path, Handler handler);  // below /apis/v1beta1
   void add_at(Method method, std::string_view path, Handler handler);  // at the path itself and below /pipeline
 
  private:
@@ -32,9 +33,20 @@ void add_run_routes(Routes& routes);
 void add_recurring_run_routes(Routes& routes);
 void add_task_routes(Routes& routes);
 void add_artifact_routes(Routes& routes);
+// What clients report: tasks and artifacts of their own.
+void add_reported_task_routes(Routes& routes);
+void add_reported_artifact_routes(Routes& routes);
+// Those that v1beta1 and v2beta1 share.
+void add_auth_routes(Routes& routes);
+void add_agent_routes(Routes& routes);
+void add_visualization_routes(Routes& routes);
+void add_filter_routes(Routes& routes);
+void add_v1_routes(Routes& routes);  // v1/
 
 // The body as JSON; an empty one is {}. ResourceExhausted past the limit.
 Async<json::value> read_json(const ApiContext& context, Request& request);
+// Present in a request's body, in either case of letters.
+bool has_field(const json::value& body, std::string_view key, std::string_view camel);
 std::string param(const Request& request, std::string_view name);
 // page_token, page_size, sort_by (or order_by) and filter. InvalidArgument.
 db::ListRequest list_request(const Request& request);
@@ -55,6 +67,9 @@ inline constexpr size_t kMaxListedSpec = 32 * 1024;  // bigger specs are left ou
 Async<std::shared_ptr<const Spec>> check_spec(const ApiContext& context, std::vector<json::value> documents);
 // The spec with this hash, from the cache or the store.
 Async<std::shared_ptr<const Spec>> load_spec(const ApiContext& context, std::string hash);
+
+// The bytes of a task's output artifact, of which the first 32 MiB. NotFound, FailedPrecondition when it is not here.
+Async<std::string> read_output(const ApiContext& context, const TaskRecord& task, const std::string& name);
 
 Response gateway_error(const Request& request, const Error& error);
 Response upload_error(const Request& request, const Error& error);

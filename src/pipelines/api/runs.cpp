@@ -1,6 +1,7 @@
 #include "pipelines/api/delete_run.h"
 #include "pipelines/api/messages.h"
 #include "pipelines/api/new_run.h"
+#include "pipelines/api/plugins.h"
 #include "pipelines/api/routes.h"
 
 namespace penstock::pipelines::api {
@@ -14,9 +15,7 @@ Async<Response> create(const ApiContext& context, Request& request) {
   if (!message.plugins_output.empty()) {
     throw Error(Code::Aborted, "plugins_output is written by the server; leave it out", "plugins_output");
   }
-  if (!message.plugins_input.empty()) {
-    throw Error(Code::InvalidArgument, "this server has no plugins; leave plugins_input out", "plugins_input");
-  }
+  check_plugins_input(message.plugins_input);
   RunSource source = co_await find_source(context, std::move(message.pipeline_spec), message.pipeline_version_id,
                                           message.pipeline_version_reference);
   std::string spec;
@@ -103,8 +102,10 @@ Async<Response> remove(const ApiContext& context, Request& request) {
   co_return empty_reply();
 }
 
-Async<Response> terminate(const ApiContext& context, Request& request) {
-  const Run run = co_await context.store.get_run(param(request, "run_id"));
+}  // namespace
+
+Async<> terminate_run(const ApiContext& context, std::string run_id) {
+  const Run run = co_await context.store.get_run(std::move(run_id));
   const bool stoppable = run.state == RunState::Pending || run.state == RunState::Running ||
                          run.state == RunState::Paused || run.state == RunState::Unspecified;
   if (!stoppable) {
@@ -112,16 +113,26 @@ Async<Response> terminate(const ApiContext& context, Request& request) {
                 fmt::format("Run {} is {} and cannot be terminated", run.run_id, to_string(run.state)));
   }
   co_await context.runs.terminate(run.run_id);
-  co_return empty_reply();
 }
 
-Async<Response> retry(const ApiContext& context, Request& request) {
-  const Run run = co_await context.store.get_run(param(request, "run_id"));
+Async<> retry_run(const ApiContext& context, std::string run_id) {
+  const Run run = co_await context.store.get_run(std::move(run_id));
   if (run.state != RunState::Failed && run.state != RunState::Canceled) {
     throw Error(Code::Aborted, fmt::format("Run {} is {}; only failed or canceled runs can be retried", run.run_id,
                                            to_string(run.state)));
   }
   co_await context.runs.retry(run.run_id);
+}
+
+namespace {
+
+Async<Response> terminate(const ApiContext& context, Request& request) {
+  co_await terminate_run(context, param(request, "run_id"));
+  co_return empty_reply();
+}
+
+Async<Response> retry(const ApiContext& context, Request& request) {
+  co_await retry_run(context, param(request, "run_id"));
   co_return empty_reply();
 }
 

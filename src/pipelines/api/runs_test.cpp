@@ -36,6 +36,34 @@ TEST_CASE_FIXTURE(ApiFixture, "a run is accepted, stored and started") {
   CHECK(experiment.string("last_run_created_at") == "2026-03-01T10:00:00.010000Z");
 }
 
+TEST_CASE_FIXTURE(ApiFixture, "plugins are asked for, and the run says that they are not here") {
+  json::object body = run_body();
+  body["plugins_input"] = json::object{{"mlflow", {{"experiment_name", "e"}}}};
+  const Reply made = post("/runs", body);
+  REQUIRE_MESSAGE(made.status == 200, made.text);
+  const json::value kept = get("/runs/" + made.string("run_id")).body;
+  CHECK(kept.at("plugins_input") == body.at("plugins_input"));
+  CHECK(kept.at("plugins_output").at("mlflow").at("state") == "PLUGIN_FAILED");
+  CHECK(kept.at("service_account") == "pipeline-runner");
+  const auto status_of = [&](json::object plugins) {
+    body["plugins_input"] = std::move(plugins);
+    return post("/runs", body).status;
+  };
+  json::object many, deep{{"x", 1}};
+  for (int i = 0; i < 17; ++i) many[fmt::format("p{}", i)] = json::object();
+  CHECK(status_of(many) == 400);
+  many.erase("p16");
+  CHECK(status_of(many) == 200);
+  for (int i = 0; i < 9; ++i) deep = json::object{{"x", std::move(deep)}};
+  CHECK(status_of({{"p", deep}}) == 200);
+  CHECK(status_of({{"p", {{"x", deep}}}}) == 400);
+  CHECK(status_of({{"p", "text"}}) == 400);
+  CHECK(status_of({{"p", {{"x", std::string(65'537, 'x')}}}}) == 400);
+  json::object large;
+  for (int i = 0; i < 5; ++i) large[fmt::format("p{}", i)] = json::object{{"x", std::string(60'000, 'x')}};
+  CHECK(status_of(large) == 400);
+}
+
 TEST_CASE_FIXTURE(ApiFixture, "what is wrong with a run is named, and nothing stays") {
   struct Case {
     const char* what;
@@ -188,8 +216,9 @@ TEST_CASE_FIXTURE(ApiFixture, "tasks of a run, in both forms, and their logs") {
                    .type = "RUNTIME",
                    .state = "PENDING",
                    .create_time = clock.now()};
-  train.inputs = parse_json(R"({"parameters":{"lr":{"value":0.5,"source":"TASK_OUTPUT_INPUT","producer":"prepare"}}})")
-                     .as_object();
+  train.inputs =
+      parse_json(R"({"parameters":{"lr":{"value":0.5,"type":"TASK_OUTPUT_INPUT","producer":{"task_name":"prepare"}}}})")
+          .as_object();
   wait(store.upsert_tasks({root, train}));
   train.state = "CACHED";
   train.pod_name = "pod-1";
@@ -226,6 +255,7 @@ TEST_CASE_FIXTURE(ApiFixture, "tasks of a run, in both forms, and their logs") {
   CHECK(task.body == list.array("tasks")[0]);
   CHECK(task.string("state") == "CACHED");
   CHECK(task.body.at("inputs").at("parameters").at(0).at("producer").at("task_name") == "prepare");
+  CHECK(task.body.at("inputs").at("parameters").at(0).at("type") == "TASK_OUTPUT_INPUT");
   CHECK(task.body.at("inputs").at("parameters").at(0).at("value") == 0.5);
   CHECK(task.body.at("outputs").at("artifacts").at(0).at("artifacts").at(0).at("type") == "Model");
   CHECK(get("/runs/" + id + "/tasks/none").status == 404);

@@ -1,6 +1,7 @@
+#include "pipelines/api/uploads.h"
+
 #include "pipelines/api/messages.h"
 #include "pipelines/api/package.h"
-#include "pipelines/api/routes.h"
 
 namespace penstock::pipelines::api {
 
@@ -45,7 +46,9 @@ std::string name_query(const Request& request, const std::string& file_name, siz
   return name;
 }
 
-Async<Response> upload(const ApiContext& context, Request& request) {
+}  // namespace
+
+Async<UploadedPipeline> upload_pipeline(const ApiContext& context, Request& request) {
   Pipeline pipeline;
   pipeline.tags = tags_query(request);
   const Upload upload = co_await read_upload(context, request);
@@ -59,12 +62,12 @@ Async<Response> upload(const ApiContext& context, Request& request) {
   version.code_source_url = request.query_or("code_source_url", "");
   version.spec_hash = upload.spec->hash;
   version.tags = pipeline.tags;
-  const auto made =
+  auto made =
       co_await context.store.create_pipeline_and_version(std::move(pipeline), std::move(version), upload.spec->text);
-  co_return http::json_response(pipeline_fields().write(made.first));
+  co_return UploadedPipeline{std::move(made.first), std::move(made.second), upload.spec};
 }
 
-Async<Response> upload_version(const ApiContext& context, Request& request) {
+Async<UploadedPipeline> upload_version(const ApiContext& context, Request& request) {
   PipelineVersion version;
   version.pipeline_id = request.query_or("pipelineid", request.query_or("pipeline_id", ""));
   if (version.pipeline_id.empty()) {
@@ -72,7 +75,7 @@ Async<Response> upload_version(const ApiContext& context, Request& request) {
                 "pipelineid");
   }
   version.tags = tags_query(request);
-  co_await context.store.get_pipeline(version.pipeline_id);
+  Pipeline pipeline = co_await context.store.get_pipeline(version.pipeline_id);
   const Upload upload = co_await read_upload(context, request);
   version.name = name_query(request, upload.file_name, 127);
   version.display_name = request.query_or("display_name", version.name);
@@ -80,14 +83,26 @@ Async<Response> upload_version(const ApiContext& context, Request& request) {
   version.code_source_url = request.query_or("code_source_url", "");
   version.spec_hash = upload.spec->hash;
   version = co_await context.store.create_version(std::move(version), upload.spec->text);
-  co_return json_text(version_text(version, upload.spec->text));
+  co_return UploadedPipeline{std::move(pipeline), std::move(version), upload.spec};
+}
+
+namespace {
+
+Async<Response> post_pipeline(const ApiContext& context, Request& request) {
+  const UploadedPipeline made = co_await upload_pipeline(context, request);
+  co_return http::json_response(pipeline_fields().write(made.pipeline));
+}
+
+Async<Response> post_version(const ApiContext& context, Request& request) {
+  const UploadedPipeline made = co_await upload_version(context, request);
+  co_return json_text(version_text(made.version, made.spec->text));
 }
 
 }  // namespace
 
 void add_upload_routes(Routes& routes) {
-  routes.add(Method::Post, "/pipelines/upload", upload);
-  routes.add(Method::Post, "/pipelines/upload_version", upload_version);
+  routes.add(Method::Post, "/pipelines/upload", post_pipeline);
+  routes.add(Method::Post, "/pipelines/upload_version", post_version);
 }
 
 }  // namespace penstock::pipelines::api

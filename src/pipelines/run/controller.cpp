@@ -508,6 +508,7 @@ Async<> RunController::commit(RunPtr run, std::shared_ptr<Batch> batch) {
     store::write_events(c, run->run.run_id, first_seq, run->unsaved);
     if (batch->rows) batch->rows->write(c, run->run, first_seq + count, now);
   };
+  if (batch->rows && !batch->rows->metrics_files().empty()) co_await read_metrics(run, batch);
   while (!run->forgotten) {
     std::string failure;
     try {

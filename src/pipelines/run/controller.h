@@ -86,6 +86,7 @@ class RunController : public RunControl {
   void post(const RunPtr& run, engine::Event event);
   Async<> drive(RunPtr run);
   Async<> commit(RunPtr run, std::shared_ptr<Batch> batch);
+  Async<> read_metrics(RunPtr run, std::shared_ptr<Batch> batch);
   // `replayed`: from the log, after a restart.
   void take_in(ActiveRun& run, engine::Event& event, Batch& batch, bool replayed);
   void replay(ActiveRun& run, const store::EventLog& log);

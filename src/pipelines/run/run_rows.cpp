@@ -100,6 +100,10 @@ void link_artifacts(const std::string& run_id, const engine::TaskRecord& record,
         link.task_id = record.task_id;
         link.direction = input ? metadata::Direction::Input : metadata::Direction::Output;
         link.key = key;
+        if (const auto* object = member.if_object()) {
+          link.type = get_string(*object, "source");
+          link.producer = get_string(*object, "producer");
+        }
         links.push_back(std::move(link));
       }
     }
@@ -114,6 +118,15 @@ void link_artifacts(const std::string& run_id, const engine::TaskRecord& record,
   }
 }
 
+constexpr std::string_view kMetricsArtifact = "mlpipeline-metrics";
+
+// The SDKs write a name's underscores as dashes, or leave them.
+bool is_metrics(std::string_view name) {
+  return name.size() == kMetricsArtifact.size() &&
+         std::equal(name.begin(), name.end(), kMetricsArtifact.begin(),
+                    [](char a, char b) { return a == b || (a == '_' && b == '-'); });
+}
+
 Time change_time(const engine::TaskRecord& record) {
   return std::max({record.create_time, record.start_time, record.end_time});
 }
@@ -122,6 +135,14 @@ Time change_time(const engine::TaskRecord& record) {
 
 void RunRows::add(const std::string& run_id, std::shared_ptr<const engine::TaskRecord> record) {
   link_artifacts(run_id, *record, links_);
+  const bool ended = record->state == TaskState::Succeeded || record->state == TaskState::Cached;
+  if (ended && record->outputs && record->type == engine::TaskType::Runtime) {
+    for (const auto& [name, list] : record->outputs->artifacts) {
+      if (!is_metrics(name) || !list.is_array()) continue;
+      for (const auto& artifact : list.get_array())
+        metrics_files_.push_back({record->path, string_at(artifact, {"uri"})});
+    }
+  }
   const auto [at, fresh] = task_at_.try_emplace(record->task_id, tasks_.size());
   if (fresh) tasks_.emplace_back();
   auto& task = tasks_[at->second];
@@ -164,6 +185,7 @@ void RunRows::write(db::Connection& c, const Run& run, int64_t events, Time now)
     }
   }
   store::write_tasks(c, records);
+  if (!metrics_.empty()) store::put_metrics(c, run.run_id, metrics_);
   for (const auto& artifact : artifacts_) metadata::put_artifact(c, artifact);
   for (const auto& link : links_) metadata::put_link(c, link);
   for (const auto& cached : cached_) {

@@ -33,6 +33,13 @@ class RunRows {
     if (pods.empty() || pods.back().second != uid) pods.emplace_back(name, uid);
   }
   void add_cached(std::string fingerprint, std::string task_id, engine::Outputs outputs);
+  // Files in which tasks have left numbers for the whole run, as v1 pipelines do; they are to be read before write().
+  struct MetricsFile {
+    std::string scope_path;  // of the task
+    std::string uri;
+  };
+  const std::vector<MetricsFile>& metrics_files() const { return metrics_files_; }
+  void set_metrics(std::vector<RunMetric> metrics) { metrics_ = std::move(metrics); }
   void begin() { begins_ = true; }
   void cancel() { cancels_ = true; }
   void finish(engine::RunFinished finished) { finished_ = std::move(finished); }
@@ -65,6 +72,8 @@ class RunRows {
   std::vector<metadata::Artifact> artifacts_;
   std::vector<metadata::Link> links_;
   std::vector<Cached> cached_;
+  std::vector<MetricsFile> metrics_files_;
+  std::vector<RunMetric> metrics_;
   // Name and uid, one of each attempt, by task id.
   std::map<std::string, std::vector<std::pair<std::string, std::string>>> pods_;
   bool begins_ = false, cancels_ = false;

@@ -1,6 +1,8 @@
 // The controller's hands: launching tasks as pods, and taking in how they ended.
 #include "base/utf8.h"
+#include "pipelines/argo/manifest.h"
 #include "pipelines/run/controller.h"
+#include "pipelines/run/metrics_file.h"
 #include "pipelines/run/task_files.h"
 
 namespace penstock::pipelines {
@@ -545,6 +547,20 @@ void RunController::keep_custom_paths(const engine::LaunchSpec& spec, engine::Ou
       keep_artifact(folder, inside, *target);
     }
   }
+}
+
+Async<> RunController::read_metrics(RunPtr run, std::shared_ptr<Batch> batch) {
+  const std::string workflow = argo::workflow_name(run->run);
+  const auto read = [&] {
+    const objects::Store objects(options_.objects);
+    std::vector<RunMetric> all;
+    for (const auto& file : batch->rows->metrics_files()) {
+      auto metrics = read_metrics_file(objects, file.uri, argo::node_id(workflow, file.scope_path));
+      std::ranges::move(metrics, std::back_inserter(all));
+    }
+    return all;
+  };
+  batch->rows->set_metrics(co_await pool_.run(read));
 }
 
 Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, kube::Object pod) {

@@ -234,12 +234,61 @@ Async<PipelineVersion> Store::create_version(PipelineVersion version, std::strin
   co_await database_.write([&](db::Connection& c) {
     load_pipeline(c, version.pipeline_id);
     insert_version(c, version, spec);
+    // As v1 has it: a new version becomes the default.
+    c.execute("UPDATE pipelines SET default_version_id = '' WHERE pipeline_id = ? AND default_version_id <> ''",
+              version.pipeline_id);
   });
   co_return version;
 }
 
 Async<PipelineVersion> Store::get_version(std::string pipeline_id, std::string version_id) {
   co_return co_await database_.read([&](db::Connection& c) { return load_version(c, pipeline_id, version_id); });
+}
+
+Async<> Store::set_default_version(std::string pipeline_id, std::string version_id) {
+  co_await database_.write([&](db::Connection& c) {
+    load_pipeline(c, pipeline_id);
+    load_version(c, pipeline_id, version_id);
+    c.execute("UPDATE pipelines SET default_version_id = ? WHERE pipeline_id = ?", version_id, pipeline_id);
+  });
+}
+
+Async<std::map<std::string, PipelineVersion>> Store::default_versions(std::vector<std::string> pipeline_ids) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    std::map<std::string, PipelineVersion> versions;
+    for (const std::string& id : pipeline_ids) {
+      db::Rows rows =
+          c.query(fmt::format("SELECT {} FROM pipeline_versions t JOIN pipelines p ON p.pipeline_id = t.pipeline_id "
+                              "WHERE t.pipeline_id = ? ORDER BY t.pipeline_version_id = p.default_version_id DESC, "
+                              "t.created_at DESC, t.seq DESC LIMIT 1",
+                              store::kVersionColumns),
+                  id);
+      if (rows.next()) versions.emplace(id, store::read_version(rows));
+    }
+    return versions;
+  });
+}
+
+Async<std::map<std::string, std::string>> Store::names_of(std::vector<std::string> ids) {
+  constexpr std::string_view kNames[] = {
+      "SELECT display_name FROM experiments WHERE experiment_id = ?",
+      "SELECT name FROM pipeline_versions WHERE pipeline_version_id = ?",
+      "SELECT name FROM pipelines WHERE pipeline_id = ?",
+      "SELECT display_name FROM recurring_runs WHERE recurring_run_id = ?",
+  };
+  co_return co_await database_.read([&](db::Connection& c) {
+    std::map<std::string, std::string> names;
+    for (const std::string& id : ids) {
+      if (names.contains(id)) continue;
+      for (const std::string_view query : kNames) {
+        db::Rows rows = c.query(query, id);
+        if (!rows.next()) continue;
+        names.emplace(id, rows.string(0));
+        break;
+      }
+    }
+    return names;
+  });
 }
 
 Async<PipelineVersion> Store::latest_version(std::string pipeline_id) {

@@ -89,6 +89,12 @@ TEST_CASE_FIXTURE(BenchFixture, "speed with many runs" * doctest::skip()) {
   const double stored = create(more, 256, [&](int i) { return store_run(i); });
   std::printf("runs a second through the store: %.0f\n", stored);
 
+  database.write_now([](db::Connection& c) {
+    c.execute(
+        "INSERT INTO run_metrics (run_seq, name, node_id, value, format, newest) SELECT seq, 'accuracy', 'n', "
+        "(seq * 7919 % 1000) / 1000.0, 1, 1 FROM runs WHERE seq % 3 > 0");
+  });
+
   const std::string filters[] = {
       "",
       filter_of({{"NOT_EQUALS", "storage_state", "ARCHIVED"}}),
@@ -104,7 +110,8 @@ TEST_CASE_FIXTURE(BenchFixture, "speed with many runs" * doctest::skip()) {
       filter_of({{"GREATER_THAN", "created_at", "2026-03-02T10:00:00Z"}, {"NOT_EQUALS", "storage_state", "ARCHIVED"}}),
   };
   for (const std::string& filter : filters) {
-    for (const char* sort : {"created_at desc", "name", "finished_at desc", "state", "description desc", "run_id"}) {
+    for (const char* sort : {"created_at desc", "name", "finished_at desc", "state", "description desc", "run_id",
+                             "metric:accuracy desc", "metric:accuracy", "metric:none"}) {
       measure(sort, filter, true);
     }
     measure("created_at desc", filter, false);

@@ -193,6 +193,42 @@ ALTER TABLE run_bodies ADD COLUMN disable_caching INTEGER NOT NULL DEFAULT 0;
 ALTER TABLE recurring_runs ADD COLUMN disable_caching INTEGER NOT NULL DEFAULT 0;
 )sql";
 
+// Of one name in one run, `newest` is the value that was reported last: what lists are sorted by.
+constexpr char kMetrics[] = R"sql(
+CREATE TABLE run_metrics (
+  run_seq INTEGER NOT NULL,
+  name TEXT NOT NULL,
+  node_id TEXT NOT NULL,
+  value REAL NOT NULL,
+  format INTEGER NOT NULL,
+  newest INTEGER NOT NULL,
+  PRIMARY KEY (run_seq, name, node_id)
+) WITHOUT ROWID;
+CREATE INDEX run_metrics_value ON run_metrics (name, value, run_seq) WHERE newest = 1;
+)sql";
+
+constexpr char kReports[] = R"sql(
+ALTER TABLE pipelines ADD COLUMN default_version_id TEXT NOT NULL DEFAULT '';
+ALTER TABLE tasks ADD COLUMN reported INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX tasks_reported ON tasks (fingerprint) WHERE reported = 1;
+CREATE INDEX cached_tasks_fingerprint ON cached_tasks (fingerprint, created_at);
+CREATE TABLE cache_entries (
+  seq INTEGER PRIMARY KEY,
+  id TEXT NOT NULL UNIQUE,
+  namespace TEXT NOT NULL,
+  pipeline_name TEXT NOT NULL,
+  run_id TEXT NOT NULL,
+  mlmd_execution_id TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  finished_at INTEGER NOT NULL,
+  fingerprint TEXT NOT NULL
+);
+CREATE INDEX cache_entries_fingerprint ON cache_entries (fingerprint, created_at);
+CREATE INDEX cache_entries_created_at ON cache_entries (created_at);
+ALTER TABLE run_bodies ADD COLUMN plugins_input TEXT NOT NULL DEFAULT '';
+ALTER TABLE recurring_runs ADD COLUMN plugins_input TEXT NOT NULL DEFAULT '';
+)sql";
+
 }  // namespace
 
 const db::Migrations& Store::migrations() {
@@ -202,7 +238,7 @@ const db::Migrations& Store::migrations() {
        kRecurringRuns, kAttemptsAndCaching,
        "CREATE TABLE run_notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL, run_id TEXT NOT NULL, "
        "state TEXT NOT NULL, at INTEGER NOT NULL);",
-       "ALTER TABLE tasks ADD COLUMN not_applied TEXT NOT NULL DEFAULT '';"}};
+       "ALTER TABLE tasks ADD COLUMN not_applied TEXT NOT NULL DEFAULT '';", kMetrics, kReports}};
   return kMigrations;
 }
 

@@ -69,7 +69,8 @@ const ListModel& run_model() {
                                             {"namespace", "namespace"},
                                             {"experiment_id", "experiment_id", ColumnKind::Text, true},
                                             {"recurring_run_id", "recurring_run_id"}},
-                                .version_query = "SELECT version FROM run_list_version"};
+                                .version_query = "SELECT version FROM run_list_version",
+                                .side_values = db::SideValues{"metric:", "run_metrics", "run_seq", "v.newest = 1"}};
   return kModel;
 }
 
@@ -109,6 +110,23 @@ const ListModel& task_model() {
                                             {"parent_task_id", "parent_task_id", ColumnKind::Text, true},
                                             {"scope_path", "scope_path"}},
                                 .default_sort = "position"};
+  return kModel;
+}
+
+const ListModel& cache_entry_model() {
+  static const ListModel kModel{.name = "CacheEntry",
+                                .table = "cache_entries",
+                                .key = "seq",
+                                .columns = {{"id", "id"},
+                                            {"namespace", "namespace"},
+                                            {"pipelineName", "pipeline_name"},
+                                            {"pipeline_name", "pipeline_name"},
+                                            {"runId", "run_id"},
+                                            {"run_id", "run_id"},
+                                            {"mlmdExecutionID", "mlmd_execution_id"},
+                                            {"created_at", "created_at", ColumnKind::Time},
+                                            {"finished_at", "finished_at", ColumnKind::Time},
+                                            {"fingerprint", "fingerprint"}}};
   return kModel;
 }
 

@@ -11,5 +11,6 @@ const db::ListModel& version_model();
 const db::ListModel& run_model();
 const db::ListModel& recurring_run_model();
 const db::ListModel& task_model();
+const db::ListModel& cache_entry_model();
 
 }  // namespace penstock::pipelines::store

@@ -26,6 +26,9 @@ Async<Page<T>> read_page(db::Database& database, db::List list, std::string_view
   });
 }
 
+// A run's key in its table. NotFound.
+int64_t run_seq(db::Connection& connection, std::string_view run_id);
+
 // Throws NotFound when there is no such experiment and FailedPrecondition when it is archived.
 void check_takes_runs(db::Connection& connection, std::string_view experiment_id);
 

@@ -52,6 +52,7 @@ struct Pipeline {
   Time created_at{};
   std::string name_space;
   Tags tags;
+  std::string default_version_id;  // that v1 clients have chosen; empty: the newest
 };
 
 struct PipelineVersion {
@@ -96,6 +97,7 @@ struct Run {
   std::string spec_hash;
   std::string pipeline_name;  // the spec's pipelineInfo.name
   RuntimeConfig runtime_config;
+  json::object plugins_input;
   std::string service_account;
   std::string recurring_run_id;
   Time created_at{};
@@ -104,6 +106,27 @@ struct Run {
   RunState state = RunState::Pending;
   Status error;
   std::vector<StateChange> state_history;
+};
+
+// A number that a run's task has reported, as the v1 API knows it. The numbers of the formats are KFP's.
+enum class MetricFormat { Unspecified, Raw, Percentage };
+struct RunMetric {
+  std::string name;
+  std::string node_id;  // of the run's workflow manifest (../argo/manifest.h)
+  double number_value = 0;
+  MetricFormat format = MetricFormat::Unspecified;
+};
+
+// An entry of the v1 cache store: a client says that its task has this fingerprint.
+struct CacheEntry {
+  std::string id;
+  std::string name_space;
+  std::string pipeline_name;
+  std::string run_id;
+  std::string mlmd_execution_id;
+  Time created_at{};
+  Time finished_at{};
+  std::string fingerprint;
 };
 
 // A run that is made again and again.
@@ -117,6 +140,7 @@ struct RecurringRun {
   PipelineVersionReference pipeline_version_reference;
   std::string spec_hash;  // empty with a reference
   RuntimeConfig runtime_config;
+  json::object plugins_input;
   std::string service_account;
   int64_t max_concurrency = 1;
   Trigger trigger;
@@ -143,8 +167,8 @@ struct TaskRecord {
   Time create_time{};
   Time start_time{};
   Time end_time{};
-  // As the engine gives them. inputs: {"parameters": {name: {"value", "source", "producer"}}, "artifacts": {name:
-  // {"artifacts": […], "source", "producer"}}}; outputs: {"parameters": {name: value}, "artifacts": {name: […]}}. An
+  // inputs: {"parameters": {name: {"value", "type" (IOType), "producer": {"task_name"}}}, "artifacts": {name:
+  // {"artifacts": […], "type", "producer"}}}; outputs: {"parameters": {name: value}, "artifacts": {name: […]}}. An
   // artifact is {"id" (of metadata's table), "name", "uri", "type", "metadata"}.
   json::object inputs;
   json::object outputs;
@@ -158,6 +182,7 @@ struct TaskRecord {
   int32_t iteration_index = -1;  // -1: not an iteration
   int32_t iteration_count = -1;  // -1: not a loop
   std::string fingerprint;       // of the cache; empty when caching is off
+  bool reported = false;         // by a client, not one that the engine carries out
   // Kept by the store. When written: the changes since the last write; one to `state` when there is none.
   std::vector<StateChange> state_history;
 };

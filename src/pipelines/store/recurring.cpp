@@ -21,14 +21,14 @@ void insert(db::Connection& c, const RecurringRun& run) {
       "INSERT INTO recurring_runs (recurring_run_id, experiment_id, namespace, display_name, description, pipeline_id, "
       "pipeline_version_id, spec_hash, parameters, pipeline_root, service_account, max_concurrency, cron, "
       "interval_second, start_time, end_time, enabled, no_catchup, created_at, updated_at, last_fire, fires, "
-      "error_code, error_message, disable_caching) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, '', ?)",
+      "error_code, error_message, disable_caching, plugins_input) "
+      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, 0, 0, 0, '', ?, ?)",
       run.recurring_run_id, run.experiment_id, run.name_space, run.display_name, run.description, reference.pipeline_id,
       reference.pipeline_version_id, run.spec_hash, to_text(run.runtime_config.parameters),
       run.runtime_config.pipeline_root, run.service_account, run.max_concurrency, run.trigger.cron,
       static_cast<int64_t>(run.trigger.interval.count()), to_micros(run.trigger.start), to_micros(run.trigger.end),
       run.enabled ? 1 : 0, run.no_catchup ? 1 : 0, to_micros(run.created_at), to_micros(run.updated_at),
-      run.runtime_config.disable_caching ? 1 : 0);
+      run.runtime_config.disable_caching ? 1 : 0, run.plugins_input.empty() ? "" : to_text(run.plugins_input));
 }
 
 }  // namespace

@@ -103,6 +103,7 @@ Pipeline read_pipeline(db::Rows& rows) {
   out.description = rows.string(4);
   out.created_at = time_at(rows, 5);
   out.tags = read_tags(rows.text(6));
+  out.default_version_id = rows.string(7);
   return out;
 }
 
@@ -144,6 +145,7 @@ Run read_run(db::Rows& rows) {
   out.error = {static_cast<int32_t>(rows.integer(18)), rows.string(19)};
   out.state_history = read_history(rows.text(20));
   out.runtime_config.disable_caching = rows.integer(21) != 0;
+  out.plugins_input = read_object(rows.text(22));
   if (!out.error.empty() && !out.state_history.empty()) out.state_history.back().error = out.error;
   return out;
 }
@@ -173,6 +175,7 @@ RecurringRun read_recurring_run(db::Rows& rows) {
   out.fires = rows.integer(21);
   out.error = {static_cast<int32_t>(rows.integer(22)), rows.string(23)};
   out.runtime_config.disable_caching = rows.integer(24) != 0;
+  out.plugins_input = read_object(rows.text(25));
   return out;
 }
 
@@ -222,6 +225,7 @@ TaskRecord read_task(db::Rows& rows) {
   out.earlier_pods = read_pods(rows.text(23), out.pod_uid);
   out.cache_note = rows.string(24);
   out.not_applied = rows.string(25);
+  out.reported = rows.integer(26) != 0;
   if (!out.error.empty() && !out.state_history.empty()) out.state_history.back().error = out.error;
   return out;
 }

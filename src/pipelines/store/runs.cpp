@@ -17,12 +17,6 @@ std::string ordered_uuid(Time at) {
   return id;
 }
 
-int64_t run_seq(db::Connection& c, std::string_view run_id) {
-  db::Rows rows = c.query("SELECT seq FROM runs WHERE run_id = ?", run_id);
-  if (!rows.next()) throw not_found("Run {} not found", run_id);
-  return rows.integer(0);
-}
-
 void insert_run(db::Connection& c, const Run& run) {
   c.execute(
       "INSERT INTO runs (run_id, experiment_id, namespace, display_name, description, storage_state, state, "
@@ -33,12 +27,12 @@ void insert_run(db::Connection& c, const Run& run) {
   const PipelineVersionReference& reference = run.pipeline_version_reference;
   c.execute(
       "INSERT INTO run_bodies (seq, pipeline_id, pipeline_version_id, spec_hash, pipeline_name, parameters, "
-      "pipeline_root, service_account, error_code, error_message, state_history, disable_caching) "
-      "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
+      "pipeline_root, service_account, error_code, error_message, state_history, disable_caching, "
+      "plugins_input) VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?)",
       c.last_insert_id(), reference.pipeline_id, reference.pipeline_version_id, run.spec_hash, run.pipeline_name,
       to_text(run.runtime_config.parameters), run.runtime_config.pipeline_root, run.service_account, run.error.code,
       run.error.message, store::history_entry(run.created_at, to_string(run.state)),
-      run.runtime_config.disable_caching ? 1 : 0);
+      run.runtime_config.disable_caching ? 1 : 0, run.plugins_input.empty() ? "" : to_text(run.plugins_input));
 }
 
 void set_storage_state(db::Connection& c, std::string_view run_id, StorageState state) {
@@ -57,6 +51,12 @@ Run load_run(db::Connection& c, std::string_view run_id) {
 }  // namespace
 
 namespace store {
+
+int64_t run_seq(db::Connection& c, std::string_view run_id) {
+  db::Rows rows = c.query("SELECT seq FROM runs WHERE run_id = ?", run_id);
+  if (!rows.next()) throw not_found("Run {} not found", run_id);
+  return rows.integer(0);
+}
 
 void set_run_state(db::Connection& c, std::string_view run_id, RunState state, const Status& error, Time at) {
   const int64_t seq = run_seq(c, run_id);
@@ -114,8 +114,9 @@ Async<Run> Store::get_run(std::string run_id) {
   co_return co_await database_.read([&](db::Connection& c) { return load_run(c, run_id); });
 }
 
-Async<Page<Run>> Store::list_runs(std::string experiment_id, db::ListRequest request) {
+Async<Page<Run>> Store::list_runs(std::string experiment_id, db::ListRequest request, std::string recurring_run_id) {
   db::List list(store::run_model(), request);
+  if (!recurring_run_id.empty()) list.only("recurring_run_id", std::move(recurring_run_id));
   if (!experiment_id.empty()) list.only("experiment_id", std::move(experiment_id));
   co_return co_await database_.read([&](db::Connection& c) {
     Page<Run> page;
@@ -133,6 +134,7 @@ void store::delete_run(db::Connection& c, std::string_view run_id) {
   const int64_t seq = run_seq(c, run_id);
   c.execute("DELETE FROM runs WHERE seq = ?", seq);
   c.execute("DELETE FROM run_bodies WHERE seq = ?", seq);
+  c.execute("DELETE FROM run_metrics WHERE run_seq = ?", seq);
   delete_events(c, run_id);
   delete_tasks(c, run_id);
   drop_unused_spec(c, run.spec_hash);

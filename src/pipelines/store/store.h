@@ -5,6 +5,7 @@
 // from any loop. Names of what is missing or double are in the errors: NotFound, AlreadyExists, FailedPrecondition.
 #pragma once
 
+#include <functional>
 #include <map>
 #include <optional>
 #include <span>
@@ -54,6 +55,13 @@ void delete_events(db::Connection& connection, std::string_view run_id);
 // record's end_time, start_time or create_time as its time, whichever is set last.
 void write_tasks(db::Connection& connection, std::span<const TaskRecord> tasks);
 void delete_tasks(db::Connection& connection, std::string_view run_id);
+TaskRecord load_task(db::Connection& connection, std::string_view run_id, std::string_view task_id);  // NotFound
+// Writes a task that a client reports, and reads it back with what the store keeps of it.
+TaskRecord put_reported_task(db::Connection& connection, TaskRecord task);
+
+// Keeps a run's metrics; of one whose node has reported that name before, the earlier value stays. Returns for each
+// whether it was stored. NotFound without the run.
+std::vector<bool> put_metrics(db::Connection& connection, std::string_view run_id, std::span<const RunMetric> metrics);
 
 void put_cached(db::Connection& connection, std::string_view pipeline_name, std::string_view fingerprint,
                 const CachedTask& task, Time at);
@@ -77,6 +85,7 @@ class Store {
   Store(db::Database& database, const Clock& clock);
   static const db::Migrations& migrations();
   db::Database& database() { return database_; }
+  Time now() const { return clock_.now(); }
 
   // --- experiments ---
   // Fills in id, time and state. AlreadyExists when (namespace, display_name) is taken.
@@ -103,9 +112,16 @@ class Store {
   Async<PipelineVersion> create_version(PipelineVersion version, std::string spec);
   Async<PipelineVersion> get_version(std::string pipeline_id, std::string version_id);  // pipeline_id may be empty
   Async<PipelineVersion> latest_version(std::string pipeline_id);
+  // What v1 clients take when they name no version: until a newer one is made.
+  Async<> set_default_version(std::string pipeline_id, std::string version_id);
+  // By pipeline; the newest where none was set. Pipelines without versions are not in it.
+  Async<std::map<std::string, PipelineVersion>> default_versions(std::vector<std::string> pipeline_ids);
   Async<Page<PipelineVersion>> list_versions(std::string pipeline_id, db::ListRequest request);
   Async<PipelineVersion> update_version(PipelineVersion version);
   Async<> delete_version(std::string pipeline_id, std::string version_id);
+
+  // The names of those of `ids` that are experiments, recurring runs, pipelines or versions.
+  Async<std::map<std::string, std::string>> names_of(std::vector<std::string> ids);
 
   // --- specs ---
   Async<std::string> get_spec(std::string hash);  // its JSON text
@@ -118,8 +134,8 @@ class Store {
   // archived.
   Async<Run> create_run(Run run, std::string spec);
   Async<Run> get_run(std::string run_id);
-  // `experiment_id` may be empty: all.
-  Async<Page<Run>> list_runs(std::string experiment_id, db::ListRequest request);
+  // `experiment_id` and `recurring_run_id` may be empty: all.
+  Async<Page<Run>> list_runs(std::string experiment_id, db::ListRequest request, std::string recurring_run_id = {});
   Async<> delete_run(std::string run_id);  // with its tasks and events
   // Archives runs that ended before; returns how many.
   Async<int64_t> archive_runs(Time ended_before, int64_t most);
@@ -129,6 +145,11 @@ class Store {
   Async<> set_run_state(std::string run_id, RunState state, Status error, Time at);
   // Every run that is not in a final state, oldest first: what a start has to take up again.
   Async<std::vector<Run>> active_runs();
+
+  // --- metrics of runs ---
+  // Of each metric, whether it was stored: false when its node has reported that name before. NotFound without the run.
+  Async<std::vector<bool>> report_metrics(std::string run_id, std::vector<RunMetric> metrics);
+  Async<std::map<std::string, std::vector<RunMetric>>> metrics_of(std::vector<std::string> run_ids);  // by run
 
   // --- recurring runs ---
   // Commits it, synced. Fills in id, times and experiment; stores the spec as create_run does.
@@ -160,6 +181,18 @@ class Store {
   // The ids of the children of each of `parents`, in order.
   Async<std::map<std::string, std::vector<std::string>>> child_tasks(std::string run_id,
                                                                      std::vector<std::string> parents);
+  // --- tasks that clients report ---
+  // Fills in what is missing: id, time, position. NotFound for the run and for the parent.
+  Async<TaskRecord> create_task(TaskRecord task);
+  // `change` gets each task as it is now, on the writer's thread, and may throw: then none of them changes. NotFound,
+  // and FailedPrecondition for a task that the engine carries out.
+  Async<std::vector<TaskRecord>> change_tasks(std::string run_id, std::vector<std::string> task_ids,
+                                              std::function<void(TaskRecord&)> change);
+  // The newest successful task with this fingerprint, of any pipeline. NotFound.
+  Async<TaskRecord> find_by_fingerprint(std::string fingerprint);
+  Async<CacheEntry> create_cache_entry(CacheEntry entry);
+  Async<Page<CacheEntry>> list_cache_entries(db::ListRequest request);
+
   Async<std::optional<CachedTask>> find_cached(std::string pipeline_name, std::string fingerprint);
   Async<> put_cached(std::string pipeline_name, std::string fingerprint, CachedTask task);  // Relaxed
 
