@@ -57,8 +57,26 @@ class BaseComponent:
         return task_module.PipelineTask(self.spec_for(arguments), arguments, pipeline, self.task_name, self.lenient)
 
     def _call_outside(self, args, kwargs):
-        raise errors.InvalidControlFlowException(
-            f'{self.name} was called outside a pipeline; call it in a function decorated with @dsl.pipeline')
+        """Runs it on this machine when kfp.local.init() was called."""
+        import sys
+        config = sys.modules.get('kfp.local.config')
+        if config is None or config.LocalExecutionConfig.instance is None:
+            raise errors.OutsidePipelineError(self._outside_message())
+        from kfp.local import runs
+        return runs.run(self, self.bind(args, kwargs))
+
+    def _outside_message(self):
+        return (f'{self.name} was called outside a pipeline; call it in a function decorated with @dsl.pipeline, or call '
+                'kfp.local.init(…) first to run it on this machine')
+
+    def execute(self, **kwargs):
+        """Runs the component on this machine; kfp.local.init() must have been called."""
+        return self._call_outside((), kwargs)
+
+    @property
+    def required_inputs(self):
+        """The names of the inputs that have no default."""
+        return {name for name, spec in self.component_spec.inputs.items() if spec.required}
 
     def bind(self, args, kwargs):
         """The arguments by input name. Raises ArgumentError for missing and unknown ones."""
@@ -97,10 +115,9 @@ class PythonComponent(BaseComponent):
         self.__name__ = python_func.__name__
         self.__wrapped__ = python_func
 
-    def _call_outside(self, args, kwargs):
-        raise errors.InvalidControlFlowException(
-            f'{self.name} was called outside a pipeline; to run the function itself call '
-            f'{self.python_func.__name__}.python_func(…)')
+    def _outside_message(self):
+        return (super()._outside_message() + '; to call the function itself use '
+                f'{self.python_func.__name__}.python_func(…)')
 
 
 class ContainerComponent(BaseComponent):

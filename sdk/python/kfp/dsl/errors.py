@@ -27,6 +27,10 @@ class InvalidControlFlowException(PipelineError):
     """If, Elif, Else, ParallelFor or ExitHandler stand where they cannot."""
 
 
+class OutsidePipelineError(InvalidControlFlowException, RuntimeError):
+    """A component was called where there is no pipeline, and kfp.local was not set up."""
+
+
 class ArgumentError(PipelineError, TypeError):
     """A component was called with missing, unknown or doubled arguments."""
 
