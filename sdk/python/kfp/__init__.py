@@ -7,16 +7,19 @@ Importing this package loads nothing but this file. `kfp.dsl`, `kfp.compiler`,
 __version__ = '2.17.0+penstock'
 
 _SUBMODULES = frozenset((
-    'cli', 'client', 'compiler', 'components', 'dsl', 'kubernetes', 'local',
-    'onprem', 'v2',
+    'auth', 'aws', 'azure', 'cli', 'client', 'compiler', 'components', 'dsl', 'gcp',
+    'kubeflow_client', 'kubernetes', 'local', 'onprem', 'registry', 'v2',
 ))
 _ATTRIBUTES = {
     'Client': ('kfp.client', 'Client'),
     'run_pipeline_func_on_cluster': ('kfp.client', 'run_pipeline_func_on_cluster'),
+    'LocalClient': ('kfp.local.v1', 'LocalClient'),
+    'run_pipeline_func_locally': ('kfp.local.v1', 'run_pipeline_func_locally'),
 }
 
 # Read by code written for the upstream package; type checks are always on.
 TYPE_CHECK = True
+COMPILING_FOR_V2 = True
 
 __all__ = ['Client', 'compiler', 'components', 'dsl', 'kubernetes']
 

@@ -5,6 +5,7 @@ from typing import List
 
 import pytest
 
+from conftest import compiled
 from kfp import dsl
 from kfp.dsl import errors
 
@@ -236,16 +237,63 @@ def test_what_v1_had():
         def c():
             pass
 
-    def volume():
-        dsl.VolumeOp(name='x')  # here
-
-    def method():
+    def resource():
         @dsl.pipeline
         def p():
-            number().add_volume(None)  # here
+            dsl.ResourceOp(name='x', k8s_resource={'kind': 'Job'})  # here
+
+    def snapshot():
+        @dsl.pipeline
+        def p():
+            dsl.VolumeSnapshotOp(name='x')  # here
+
+    def claim():
+        @dsl.pipeline
+        def p():
+            dsl.VolumeOp(name='x')  # here
+
+    def host_path():
+        @dsl.pipeline
+        def p():
+            task = number()
+            task.add_volume({'name': 'v', 'hostPath': {'path': '/'}})
+            task.add_volume_mount({'name': 'v', 'mountPath': '/v'})  # here
+
+    def unknown_volume():
+        @dsl.pipeline
+        def p():
+            number().add_volume_mount({'name': 'v', 'mountPath': '/v'})  # here
+        compiled(p)
+
+    def port():
+        @dsl.pipeline
+        def p():
+            number().add_port(80)  # here
+
+    def odd_resource():
+        @dsl.pipeline
+        def p():
+            number().container.add_resource_limit('hugepages', 1)  # here
+
+    def pod_affinity():
+        @dsl.pipeline
+        def p():
+            number().add_affinity({'podAffinity': {'x': 1}})  # here
+
+    def sidecar():
+        @dsl.pipeline
+        def p():
+            number().add_sidecar({'name': 'x'})  # here
     fails_at_marker(recursion, NotImplementedError, 'cannot call itself')
-    fails_at_marker(volume, NotImplementedError, 'CreatePVC')
-    fails_at_marker(method, NotImplementedError, 'kfp.kubernetes.mount_pvc')
+    fails_at_marker(resource, NotImplementedError, 'a Job', 'kubectl')
+    fails_at_marker(snapshot, NotImplementedError, 'kubectl')
+    fails_at_marker(claim, TypeError, 'resource_name')
+    fails_at_marker(host_path, NotImplementedError, "'v'", 'a volume claim')
+    fails_at_marker(unknown_volume, ValueError, "'v'", 'add_volume()')
+    fails_at_marker(port, NotImplementedError, 'no ports')
+    fails_at_marker(odd_resource, NotImplementedError, 'hugepages')
+    fails_at_marker(pod_affinity, NotImplementedError, 'node_affinity only')
+    fails_at_marker(sidecar, ValueError, 'a name and an image')
 
 
 def test_values_of_settings():

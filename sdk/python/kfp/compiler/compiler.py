@@ -47,12 +47,14 @@ class Compiler:
         pipeline_name, pipeline_display_name: instead of the pipeline's own.
         pipeline_parameters: a dict of new defaults for the pipeline's inputs.
         kubernetes_manifest_format: write a PipelineVersion object of Kubernetes (False).
-        type_check, pipeline_conf: accepted for v1 and ignored.
+        pipeline_conf: a v1 PipelineConf, put into the tasks and settings.
+        type_check: accepted for v1 and ignored: types are always checked.
 
         Raises PipelineError for mistakes in the pipeline, ValueError for the path.
         """
         package_path = os.fspath(package_path)
-        document, platform = compile_to_ir(pipeline_func, pipeline_name, pipeline_display_name, pipeline_parameters)
+        document, platform = compile_to_ir(pipeline_func, pipeline_name, pipeline_display_name, pipeline_parameters,
+                                           pipeline_conf)
         if kubernetes_manifest_format or kubernetes_manifest_options:
             options = kubernetes_manifest_options or KubernetesManifestOptions()
             write_package(_manifests(document, platform, options), package_path)
@@ -60,12 +62,13 @@ class Compiler:
         write_package([document] + ([platform] if platform else []), package_path)
 
 
-def compile_to_ir(pipeline_func, name=None, display_name=None, parameters=None):
-    """(PipelineSpec, PlatformSpec) of a pipeline, component or plain function, as dicts."""
+def compile_to_ir(pipeline_func, name=None, display_name=None, parameters=None, conf=None):
+    """(PipelineSpec, PlatformSpec) of a pipeline, component or plain function, as dicts. conf: a v1 PipelineConf."""
     if not isinstance(pipeline_func, components.BaseComponent):
         if not callable(pipeline_func):
             raise ValueError(f'compile() takes a pipeline or a component, and got {pipeline_func!r}')
         pipeline_func = components.GraphComponent.from_function(pipeline_func)
+    pipeline_func = _with_conf(pipeline_func, conf)
     spec = pipeline_func.component_spec
     if spec.loaded is not None:
         import copy
@@ -83,6 +86,22 @@ def compile_to_ir(pipeline_func, name=None, display_name=None, parameters=None):
     if parameters:
         _override_defaults(document, parameters)
     return document, platform
+
+
+def _with_conf(pipeline_func, conf):
+    """The pipeline with the settings of v1's PipelineConf in it; built anew, so that they are put in once."""
+    graph = pipeline_func.component_spec.graph
+    if graph is None or (conf is None and graph.conf is None):
+        return pipeline_func
+    built = components.GraphComponent.from_function(
+        pipeline_func.pipeline_func, pipeline_func.name, pipeline_func.description, pipeline_func.pipeline_root,
+        pipeline_func.display_name, pipeline_func.pipeline_config)
+    graph = built.component_spec.graph
+    for settings in (graph.conf, conf):
+        if settings is not None:
+            settings.apply(graph)
+            built.pipeline_config = settings.pipeline_config(built.pipeline_config)
+    return built
 
 
 def _override_defaults(document, parameters):

@@ -1,7 +1,7 @@
 """From the tasks of a pipeline to dags: who gives what to whom, through which scopes."""
 
 from kfp.compiler import refs
-from kfp.dsl import channels, context, errors, groups, kinds, structures
+from kfp.dsl import channels, context, errors, groups, kinds, structures, v1_task
 from kfp.dsl import task as task_module
 
 
@@ -54,6 +54,7 @@ class Graph:
             inputs[name] = self.value(value, group, task, inputs, kinds.Kind(kinds.STRING))
         for channel in channels.find([task.env, task.resources]):
             self._add_channel_input(channel, group, task, inputs)
+        v1_task.check_mounts(task)
         task.platform_ir = self._platform(task.platform, group, task)
         self.scopes[group].nodes[task] = inputs
         # Every scope between a branch and its tasks carries the values of the condition.
@@ -151,6 +152,9 @@ class Graph:
             node, key = self._inner_producer(channel.channel)
             return self._export_up(channel, node, key, around, user)
         node, key = self._inner_producer(channel)
+        while isinstance(node.parent, groups.SubGraph) and node.parent not in around:
+            self.scopes[node.parent].exports[channel.ir_name] = (channel.kind, [(node.name, key)])
+            node, key = node.parent, channel.ir_name
         if node.parent in around:
             return node, key
         self._refuse(channel, node, around, user)

@@ -4,7 +4,8 @@ import os as _os
 
 _HOME = {
     'load_component': 'load', 'load_component_from_text': 'load', 'load_component_from_file': 'load',
-    'load_component_from_url': 'load', 'ComponentStore': 'load',
+    'load_component_from_url': 'load', 'load_component_from_spec': 'load', 'ComponentStore': 'store',
+    'create_component_from_airflow_op': 'functions', 'default_base_image_or_builder': 'functions',
     'func_to_container_op': 'functions', 'create_component_from_func': 'functions',
     'create_component_from_func_v2': 'functions', 'func_to_component_text': 'functions',
     'func_to_component_file': 'functions', 'create_graph_component_from_pipeline_func': 'functions',

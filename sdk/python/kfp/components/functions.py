@@ -6,9 +6,13 @@ import inspect
 from kfp.components import program
 from kfp.dsl import annotations, channels, component_classes, errors, kinds, python_source, signature, structures
 
-V1_IMAGE = 'python:3.11'
+# The image of functions that name none; may be set to another.
+default_base_image_or_builder = 'python:3.11'
 
 _RUN_PROGRAM = 'program_path=$(mktemp)\nprintf "%s" "$0" > "$program_path"\npython3 -u "$program_path" "$@"\n'
+
+
+InputPath = annotations.InputPath
 
 
 class InputTextFile(annotations.InputPath):
@@ -56,7 +60,7 @@ class FunctionComponent(component_classes.PythonComponent):
                 named_outputs[key] = spec
         spec = structures.ComponentSpec(channels.sanitize(name or func.__name__), path_inputs, named_outputs, description or text)
         super().__init__(spec, func)
-        self._image = image or V1_IMAGE
+        self._image = image or _default_image()
         self._packages = list(packages or [])
         self._program = program.build(func, inputs, dict(self._paths.values()), self._returned, None, extra_code)
         spec.container = self._container({})
@@ -112,6 +116,13 @@ class FunctionComponent(component_classes.PythonComponent):
             args.append('----output-paths')
             args += ["{{$.outputs.parameters['%s'].output_file}}" % key for key in self._returned]
         return structures.Container(self._image, _install(self._packages) + ['sh', '-ec', _RUN_PROGRAM, self._program], args)
+
+
+def _default_image():
+    """What the author set, here or at kfp.components."""
+    import kfp.components
+    found = vars(kfp.components).get('default_base_image_or_builder', default_base_image_or_builder)
+    return found() if callable(found) else found
 
 
 def _install(packages):
@@ -179,10 +190,11 @@ _V1_TYPES = {kinds.STRING: 'String', kinds.INTEGER: 'Integer', kinds.DOUBLE: 'Fl
              kinds.LIST: 'JsonArray', kinds.STRUCT: 'JsonObject'}
 
 
-def func_to_component_text(func, base_image=None, extra_code='', packages_to_install=None, **_):
+def func_to_component_text(func, extra_code='', base_image=None, packages_to_install=None, modules_to_capture=None,
+                           use_code_pickling=False, annotations=None):
     """The component of a function as component.yaml text (v1)."""
     import yaml
-    made = func_to_container_op(func, base_image=base_image, extra_code=extra_code, packages_to_install=packages_to_install)
+    made = func_to_container_op(func, None, base_image, extra_code, packages_to_install, modules_to_capture, use_code_pickling)
     document = {'name': (func.__name__.replace('_', ' ')).capitalize()}
     if made.description:
         document['description'] = made.description
@@ -198,7 +210,7 @@ def func_to_component_text(func, base_image=None, extra_code='', packages_to_ins
                 import json
                 entry['default'] = value.default if isinstance(value.default, str) else json.dumps(value.default)
         document.setdefault('inputs', []).append(entry)
-        is_path = isinstance(value.annotation, annotations.InputPath)
+        is_path = isinstance(value.annotation, InputPath)
         words = ['--' + made._arguments[key], {'inputPath' if is_path else 'inputValue': key}]
         arguments += [{'if': {'cond': {'isPresent': key}, 'then': words}}] if value.optional else words
     for key, value in spec.outputs.items():
@@ -221,17 +233,38 @@ def _type_text(spec):
     return _V1_TYPES.get(spec.kind.parameter, 'String')
 
 
-def func_to_component_file(func, output_component_file, base_image=None, extra_code='', packages_to_install=None, **_):
-    """Writes the component of a function to a component.yaml file (v1)."""
+def func_to_component_file(func, output_component_file, base_image=None, extra_code='', packages_to_install=None,
+                           modules_to_capture=None, use_code_pickling=False, annotations=None):
+    """Writes the component of a function to a component.yaml file (v1); see func_to_component_text."""
+    text = func_to_component_text(func, extra_code, base_image, packages_to_install, modules_to_capture, use_code_pickling)
     with open(output_component_file, 'w') as file:
-        file.write(func_to_component_text(func, base_image, extra_code, packages_to_install))
+        file.write(text)
 
 
-def create_graph_component_from_pipeline_func(pipeline_func, *_, **__):
-    """The pipeline as a component: call it inside another pipeline."""
-    if isinstance(pipeline_func, component_classes.BaseComponent):
-        return pipeline_func
-    return component_classes.GraphComponent.from_function(pipeline_func)
+def create_graph_component_from_pipeline_func(pipeline_func, output_component_file=None, embed_component_specs=False,
+                                              annotations=None):
+    """The pipeline as a component: call it inside another pipeline.
+
+    Args:
+        pipeline_func: a pipeline function, or what @dsl.pipeline made.
+        output_component_file: also compile it to this file, which load_component reads.
+        embed_component_specs: accepted for v1: they always are.
+        annotations: accepted for v1 and ignored.
+    """
+    made = pipeline_func
+    if not isinstance(pipeline_func, component_classes.BaseComponent):
+        made = component_classes.GraphComponent.from_function(pipeline_func)
+    if output_component_file:
+        from kfp.compiler import Compiler
+        Compiler().compile(made, output_component_file)
+    return made
+
+
+def create_component_from_airflow_op(op_class, base_image='apache/airflow:master-python3.6-ci', variable_output_names=None,
+                                     xcom_output_names=None, modules_to_capture=None):
+    """Not offered. Raises UnsupportedV1Error: call the operator in a function of your own."""
+    raise errors.UnsupportedV1Error('create_component_from_airflow_op is not offered; call the operator in a @dsl.component with '
+                                    'packages_to_install=["apache-airflow"]')
 
 
 __all__ = [name for name, value in list(globals().items()) if inspect.isfunction(value) and not name.startswith('_')]

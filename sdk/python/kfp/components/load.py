@@ -1,21 +1,40 @@
 """Components from files: component.yaml of v1, and pipelines and components in IR."""
 
+from __future__ import annotations
+
 import json
 
 from kfp.dsl import component_classes, errors, kinds, placeholders, structures
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def load_component_from_text(text):
+
+def load_component_from_text(text: str | bytes) -> component_classes.YamlComponent | component_classes.GraphComponent:
     """The component that `text` (YAML or JSON) describes.
 
     Takes a v1 component.yaml and compiled pipelines or components.
-    Raises ValueProblem when it is neither.
+
+    Args:
+        text: the whole file.
+
+    Returns:
+        The component; call it in a pipeline.
+
+    Raises:
+        ValueProblem: when it is neither.
     """
     import yaml
     try:
         documents = [document for document in yaml.load_all(text, getattr(yaml, 'CSafeLoader', yaml.SafeLoader)) if document]
     except yaml.YAMLError as error:
         raise errors.ValueProblem(f'the component is no YAML: {error}') from error
+    return _from_documents(documents, None)
+
+
+def _from_documents(documents: list[Any], base: str | None) -> component_classes.YamlComponent | component_classes.GraphComponent:
+    """base: the file or URL that relative references in it start from."""
     if not documents or not isinstance(documents[0], dict):
         raise errors.ValueProblem('the component file is empty')
     document = documents[0]
@@ -23,20 +42,46 @@ def load_component_from_text(text):
         document = document['pipelineSpec']
     if 'root' in document and 'pipelineInfo' in document:
         return _from_ir(document, documents[1] if len(documents) > 1 else {})
+    if 'graph' in (document.get('implementation') or {}):
+        from kfp.components import graph_file
+        return graph_file.from_document(document, base)
     if 'implementation' in document:
         return _from_v1(document)
     raise errors.ValueProblem('the file is neither a component.yaml (it has no `implementation`) nor a compiled pipeline '
                               '(it has no `root`)')
 
 
-def load_component_from_file(file_path):
-    """The component in a file. Raises OSError when it cannot be read."""
-    with open(file_path, 'rb') as file:
+def load_component_from_file(file_path: Any = None, filename: Any = None
+                             ) -> component_classes.YamlComponent | component_classes.GraphComponent:
+    """The component in a file.
+
+    Args:
+        file_path: a component.yaml, or a compiled pipeline or component.
+        filename: the same under its v1 name.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueProblem: it holds no component.
+    """
+    with open(file_path if file_path is not None else filename, 'rb') as file:
         return load_component_from_text(file.read().decode('utf-8'))
 
 
-def load_component_from_url(url, auth=None):
-    """The component at an http(s) or file URL. auth: (user, password), or None."""
+def load_component_from_url(url: str, auth: Any = None) -> component_classes.YamlComponent | component_classes.GraphComponent:
+    """The component at an http(s) or file URL.
+
+    Args:
+        url: where it is.
+        auth: (user, password), or None.
+
+    Raises:
+        OSError: it cannot be fetched.
+        ValueProblem: it holds no component.
+    """
+    return load_component_from_text(_fetch(url, auth))
+
+
+def _fetch(url: str, auth: Any) -> str:
     import urllib.request
     request = urllib.request.Request(url)
     if auth is not None:
@@ -45,43 +90,35 @@ def load_component_from_url(url, auth=None):
         token = base64.b64encode(f'{user}:{password}'.encode()).decode()
         request.add_header('Authorization', 'Basic ' + token)
     with urllib.request.urlopen(request) as reply:
-        return load_component_from_text(reply.read().decode('utf-8'))
+        text: str = reply.read().decode('utf-8')
+        return text
 
 
-def load_component(filename=None, url=None, text=None, component_spec=None):
-    """v1: the component in a file, at a URL or in a text."""
-    if filename:
+def load_component_from_spec(component_spec: dict[str, Any]) -> component_classes.YamlComponent | component_classes.GraphComponent:
+    """The component that a dict describes, as component.yaml would.
+
+    Args:
+        component_spec: what reading a component.yaml gives, or an object with to_dict().
+    """
+    document = component_spec if isinstance(component_spec, dict) else component_spec.to_dict()
+    return _from_documents([document], None)
+
+
+def load_component(filename: Any = None, url: str | None = None, text: str | None = None, component_spec: Any = None
+                   ) -> component_classes.YamlComponent | component_classes.GraphComponent:
+    """v1: the component in a file, at a URL, in a text or in a dict.
+
+    Raises:
+        ValueProblem: not exactly one of them is given, or it holds no component.
+    """
+    given = [value for value in (filename, url, text, component_spec) if value is not None]
+    if len(given) != 1:
+        raise errors.ValueProblem('load_component() needs one of filename, url, text and component_spec')
+    if filename is not None:
         return load_component_from_file(filename)
-    if url:
+    if url is not None:
         return load_component_from_url(url)
-    if text:
-        return load_component_from_text(text)
-    raise errors.ValueProblem('load_component() needs a filename, a url or a text')
-
-
-class ComponentStore:
-    """v1: finds component.yaml files by name in folders and under URL prefixes."""
-
-    def __init__(self, local_search_paths=None, url_search_prefixes=None, auth=None):
-        self.local_search_paths = local_search_paths or ['.']
-        self.url_search_prefixes = url_search_prefixes or []
-        self._auth = auth
-
-    def load_component(self, name, digest=None, tag=None):
-        import os
-        for folder in self.local_search_paths:
-            path = os.path.join(folder, name, 'component.yaml')
-            if os.path.exists(path):
-                return load_component_from_file(path)
-        for prefix in self.url_search_prefixes:
-            try:
-                return load_component_from_url(f'{prefix.rstrip("/")}/{name}/component.yaml', self._auth)
-            except OSError:
-                continue
-        raise RuntimeError(f'no component {name!r} in {self.local_search_paths + self.url_search_prefixes}')
-
-    load_component_from_url = staticmethod(load_component_from_url)
-    load_component_from_file = staticmethod(load_component_from_file)
+    return load_component_from_text(text) if text is not None else load_component_from_spec(component_spec)
 
 
 def _from_ir(document, platform):
@@ -142,7 +179,7 @@ def _from_v1(document):
     container = (document['implementation'] or {}).get('container')
     name = document.get('name') or 'component'
     if container is None:
-        raise errors.UnsupportedV1Error(f'the component {name!r} is a graph; write it as a pipeline')
+        raise errors.ValueProblem(f'the component {name!r} has neither implementation.container nor implementation.graph')
     reader = _V1Reader(name, document)
     command = reader.line(container.get('command'))
     args = reader.line(container.get('args'))

@@ -26,32 +26,34 @@ _RUNTIME = {
     'PIPELINE_TASK_EXECUTOR_OUTPUT_PATH_PLACEHOLDER': 'constants',
     'PIPELINE_TASK_EXECUTOR_INPUT_PLACEHOLDER': 'constants',
     'PIPELINE_ROOT_PLACEHOLDER': 'constants',
-    'WORKSPACE_PATH_PLACEHOLDER': 'constants',
+    'WORKSPACE_PATH_PLACEHOLDER': 'constants', 'run_notebook': 'runtime',
     'RUN_ID_PLACEHOLDER': 'constants', 'EXECUTION_ID_PLACEHOLDER': 'constants',
 }
 
 _AUTHORING = {
     'component': 'decorators', 'container_component': 'decorators',
-    'pipeline': 'decorators', 'notebook_component': 'decorators',
-    'python_component': 'v1', 'graph_component': 'v1', 'get_pipeline_conf': 'v1',
-    'PipelineConf': 'v1', 'ContainerOp': 'container_op', 'VolumeOp': 'v1',
-    'ResourceOp': 'v1', 'VolumeSnapshotOp': 'v1', 'PipelineVolume': 'v1',
-    'Sidecar': 'v1', 'UserContainer': 'v1', 'InputArgumentPath': 'container_op',
-    'VOLUME_MODE_RWO': 'v1', 'VOLUME_MODE_RWM': 'v1', 'VOLUME_MODE_ROM': 'v1',
+    'pipeline': 'decorators', 'notebook_component': 'notebook',
+    'python_component': 'v1', 'graph_component': 'v1', 'UserContainer': 'v1', 'Sidecar': 'v1',
+    'PipelineExecutionMode': 'v1', 'ROOT_PARAMETER_NAME': 'v1', 'match_serialized_pipelineparam': 'v1',
+    'get_pipeline_conf': 'v1_conf', 'PipelineConf': 'v1_conf',
+    'ContainerOp': 'container_op', 'InputArgumentPath': 'container_op',
+    'VolumeOp': 'v1_volumes', 'ResourceOp': 'v1_volumes', 'VolumeSnapshotOp': 'v1_volumes',
+    'PipelineVolume': 'v1_volumes', 'kubernetes_resource_delete_op': 'v1_volumes',
+    'VOLUME_MODE_RWO': 'v1_volumes', 'VOLUME_MODE_RWM': 'v1_volumes', 'VOLUME_MODE_ROM': 'v1_volumes',
     'If': 'groups', 'Elif': 'groups', 'Else': 'groups', 'Condition': 'groups',
-    'ParallelFor': 'groups', 'ExitHandler': 'groups', 'OneOf': 'channels',
+    'ParallelFor': 'groups', 'ExitHandler': 'groups', 'SubGraph': 'groups', 'OneOf': 'channels',
     'Collected': 'channels', 'PipelineParam': 'channels', 'importer': 'importer_task',
     'ContainerSpec': 'placeholders', 'IfPresentPlaceholder': 'placeholders',
     'ConcatPlaceholder': 'placeholders', 'PipelineTask': 'task',
     'PipelineConfig': 'pipeline_config', 'WorkspaceConfig': 'pipeline_config',
     'KubernetesWorkspaceConfig': 'pipeline_config',
     'TaskConfigField': 'pipeline_config', 'TaskConfigPassthrough': 'pipeline_config',
-    'Pipeline': 'context', 'PipelineError': 'errors',
+    'Pipeline': 'context', 'OpsGroup': 'context', 'BaseOp': 'task', 'PipelineError': 'errors',
     'InconsistentTypeException': 'errors', 'InvalidTopologyException': 'errors',
     'InvalidControlFlowException': 'errors',
 }
 
-_SUBMODULES = frozenset(('types', 'errors', 'structures', 'base_component', 'v1'))
+_SUBMODULES = frozenset(('types', 'errors', 'structures', 'base_component', 'v1', 'extensions', 'pipeline_task'))
 
 _IN_TASK = _os.environ.get('_KFP_RUNTIME') == 'true'
 if _IN_TASK:

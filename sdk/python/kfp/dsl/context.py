@@ -38,6 +38,9 @@ class Group:
             group = group.parent
 
 
+OpsGroup = Group  # the v1 name
+
+
 class Pipeline:
     """The tasks and groups of one pipeline; `with Pipeline(…)` makes it the current one."""
 
@@ -48,6 +51,7 @@ class Pipeline:
         self.tasks = {}
         self.inputs = {}
         self.outputs = {}
+        self.conf = None  # a v1 PipelineConf
         self._last_number = 0
 
     def next_number(self):

@@ -33,12 +33,24 @@ def component(func=None, *, base_image=None, target_image=None, packages_to_inst
             install_kfp_package=install_kfp_package, kfp_package_path=kfp_package_path,
             pip_trusted_hosts=pip_trusted_hosts, use_venv=use_venv, additional_funcs=additional_funcs,
             embedded_artifact_path=embedded_artifact_path, task_config_passthroughs=task_config_passthroughs)
+    return make_component(
+        func, base_image=base_image, target_image=target_image, packages_to_install=packages_to_install,
+        pip_index_urls=pip_index_urls, output_component_file=output_component_file, install_kfp_package=install_kfp_package,
+        kfp_package_path=kfp_package_path, pip_trusted_hosts=pip_trusted_hosts, use_venv=use_venv,
+        additional_funcs=additional_funcs, embedded_artifact_path=embedded_artifact_path,
+        task_config_passthroughs=task_config_passthroughs)
+
+
+def make_component(func, *, base_image=None, target_image=None, packages_to_install=None, pip_index_urls=None,
+                   output_component_file=None, install_kfp_package=True, kfp_package_path=None, pip_trusted_hosts=None,
+                   use_venv=False, additional_funcs=None, embedded_artifact_path=None, task_config_passthroughs=None, helper=''):
+    """The component of a function; the arguments are those of `component`. helper: program text put before the function."""
     inputs, outputs, description = signature.interface(func)
     if target_image:
         container = structures.Container(target_image, ['python3', '-m', 'kfp.dsl.executor_main'],
                                          python_source.component_arguments(func.__name__))
     else:
-        program = python_source.component_program(func, additional_funcs, embedded_artifact_path)
+        program = python_source.component_program(func, additional_funcs, embedded_artifact_path, helper)
         command = python_source.component_command(
             program, packages_to_install, pip_index_urls, pip_trusted_hosts, install_kfp_package,
             kfp_package_path, use_venv)
@@ -118,11 +130,4 @@ def pipeline(func=None, name=None, description=None, pipeline_root=None, display
     return made
 
 
-def notebook_component(*_, **__):
-    """Not offered. Raises UnsupportedV1Error."""
-    raise errors.UnsupportedV1Error(
-        'dsl.notebook_component is not offered; run the notebook in a @dsl.component with '
-        'packages_to_install=["nbclient", "ipykernel"]')
-
-
-__all__ = ['component', 'container_component', 'pipeline', 'notebook_component', 'context', 'kinds']
+__all__ = ['component', 'container_component', 'pipeline', 'make_component', 'context', 'kinds']

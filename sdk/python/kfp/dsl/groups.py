@@ -232,6 +232,24 @@ class ParallelFor(_ControlFlow):
         return json.dumps(list(self.items), sort_keys=True)
 
 
+class SubGraph(_ControlFlow):
+    """v1: a block of tasks. Tasks outside may take the outputs of those inside.
+
+    parallelism: how many of its tasks v1 ran at a time. IR limits only loops, so it has
+    no effect, and a warning says so.
+    """
+    prefix = 'sub-graph'
+
+    def __init__(self, parallelism=None):
+        super().__init__()
+        if parallelism is not None:
+            if not isinstance(parallelism, int) or parallelism < 1:
+                raise errors.ValueProblem(f'parallelism is a number of tasks, at least 1, and got {parallelism!r}')
+            import warnings
+            warnings.warn('dsl.SubGraph(parallelism=…) has no counterpart in a v2 pipeline and no effect', stacklevel=2)
+        self.parallelism = parallelism
+
+
 class ExitHandler(_ControlFlow):
     """Runs `exit_task` when the tasks inside have ended, also when they failed.
 

@@ -51,11 +51,11 @@ def function_source(func):
     return '\n'.join(text.splitlines()[definition.lineno - 1:]) + '\n'
 
 
-def component_program(func, additional_funcs=None, embedded_path=None):
-    """The program that the executor loads: imports, helpers and the function."""
+def component_program(func, additional_funcs=None, embedded_path=None, helper=''):
+    """The program that the executor loads: imports, embedded files, helpers and the function."""
     helpers = ''.join(function_source(helper) + '\n\n' for helper in additional_funcs or ())
     embedded = _embed(embedded_path, func) if embedded_path else ''
-    return _HEADER + embedded + helpers + function_source(func) + '\n'
+    return _HEADER + embedded + helper + helpers + function_source(func) + '\n'
 
 
 def _embed(path, func):

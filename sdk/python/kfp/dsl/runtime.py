@@ -11,3 +11,11 @@ component = _unchanged
 container_component = _unchanged
 pipeline = _unchanged
 notebook_component = _unchanged
+
+
+def run_notebook(**kwargs):
+    """Executes the notebook of a dsl.notebook_component with these values as its parameters.
+
+    Raises RuntimeError outside the step of such a component.
+    """
+    raise RuntimeError('dsl.run_notebook() works only in the step of a @dsl.notebook_component')

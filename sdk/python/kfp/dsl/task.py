@@ -3,7 +3,7 @@
 import os
 import re
 
-from kfp.dsl import channels, errors, groups, kinds, structures
+from kfp.dsl import channels, errors, groups, kinds, structures, v1_task
 
 _MEMORY_UNITS = {'E': 10**18, 'Ei': 2**60, 'P': 10**15, 'Pi': 2**50, 'T': 10**12, 'Ti': 2**40,
                  'G': 10**9, 'Gi': 2**30, 'M': 10**6, 'Mi': 2**20, 'K': 10**3, 'Ki': 2**10,
@@ -50,7 +50,7 @@ class Outputs:
         return structures.find_name(self._found, name) is not None
 
 
-class PipelineTask:
+class PipelineTask(v1_task.V1Methods):
     """One call of a component. Its set_… methods return the task, so they chain."""
 
     def __init__(self, spec, arguments, pipeline, name=None, lenient=False):
@@ -280,8 +280,8 @@ class PipelineTask:
         of seconds); backoff_factor: how it grows (2.0); backoff_max_duration: its limit (1 h).
         `policy` is accepted for v1 and has no meaning in IR: every failure is retried.
         """
-        if backoff_duration in _V1_RETRY_POLICIES:
-            backoff_duration = None
+        if backoff_duration in _V1_RETRY_POLICIES:  # v1's order: the policy comes second
+            backoff_duration, backoff_factor, backoff_max_duration = backoff_factor, backoff_max_duration, policy
         if not isinstance(num_retries, int) or num_retries < 0:
             raise errors.ValueProblem(f'set_retry() needs a number of retries, and got {num_retries!r}')
         self.retry = {
@@ -301,90 +301,27 @@ class PipelineTask:
         self.strategy = 'ALL_UPSTREAM_TASKS_COMPLETED'
         return self
 
-    def set_debug_pause(self, before=False, after=False, on_error=False):
-        """Accepted and ignored: it concerns pods of one backend only."""
+    def set_debug_pause(self, before=False, after=True, on_error=False):
+        """Keeps the pod for a look inside, where Argo runs it. Elsewhere only its variables are set.
+
+        before: pause before the program starts. after: pause when it has ended; with
+        on_error only when it has failed. Raises ValueProblem when nothing would pause.
+        """
+        if not before and not after:
+            raise errors.ValueProblem('set_debug_pause() needs before or after: otherwise nothing pauses'
+                                      if not on_error else 'set_debug_pause(on_error=True) is a pause after the end and needs after')
+        if before:
+            self.set_env_variable('ARGO_DEBUG_PAUSE_BEFORE', 'true')
+        if after:
+            self.set_env_variable('ARGO_DEBUG_PAUSE_ON_ERROR' if on_error else 'ARGO_DEBUG_PAUSE_AFTER', 'true')
+        elif on_error:
+            raise errors.ValueProblem('set_debug_pause(on_error=True) is a pause after the end and needs after')
         return self
 
     def _needs_container(self, what):
         if self.spec.container is None:
             raise errors.ValueProblem(f'{self.name!r} is not one container, so it cannot have {what}; '
                                       'set it on the tasks inside')
-
-    # The v1 spellings
-
-    @property
-    def container(self):
-        return self
-
-    @property
-    def execution_options(self):
-        return _ExecutionOptions(self)
-
-    def apply(self, modifier):
-        """Gives the task to a function that changes it (v1)."""
-        return modifier(self) or self
-
-    def add_env_variable(self, variable):
-        """Sets an environment variable from an object or dict with name and value (v1)."""
-        get = variable.get if isinstance(variable, dict) else lambda key: getattr(variable, key, None)
-        if get('value') is None:
-            raise errors.UnsupportedV1Error('add_env_variable() takes a name and a value; for a secret or config map use '
-                                            'kfp.kubernetes.use_secret_as_env or use_config_map_as_env')
-        return self.set_env_variable(get('name'), get('value'))
-
-    def set_image_pull_policy(self, policy):
-        self.platform['imagePullPolicy'] = policy
-        return self
-
-    def add_pod_label(self, name, value):
-        self.platform.setdefault('podMetadata', {}).setdefault('labels', {})[name] = value
-        return self
-
-    def add_pod_annotation(self, name, value):
-        self.platform.setdefault('podMetadata', {}).setdefault('annotations', {})[name] = value
-        return self
-
-    def set_timeout(self, seconds):
-        """Ends the task when it runs longer."""
-        self.platform['activeDeadlineSeconds'] = str(int(seconds))
-        return self
-
-    def __getattr__(self, name):
-        if name in _NOT_IN_IR:
-            raise errors.UnsupportedV1Error(f'{name} cannot be expressed in a v2 pipeline; {_NOT_IN_IR[name]}')
-        raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
-
-
-_VOLUMES = 'use kfp.kubernetes.mount_pvc, use_secret_as_volume or empty_dir_mount'
-_NOT_IN_IR = {
-    'add_volume': _VOLUMES, 'add_volume_mount': _VOLUMES, 'add_pvolumes': _VOLUMES, 'pvolume': _VOLUMES,
-    'pvolumes': _VOLUMES, 'add_toleration': 'use kfp.kubernetes.add_toleration(task, …)',
-    'add_affinity': 'use kfp.kubernetes.add_node_affinity(task, …)',
-    'add_env_from': 'use kfp.kubernetes.use_secret_as_env or use_config_map_as_env',
-    'add_sidecar': 'run the sidecar\'s work in its own task', 'add_init_container': 'do its work in an earlier task',
-    'set_security_context': 'use kfp.kubernetes.set_security_context(task, …)',
-    'add_resource_limit': 'use set_cpu_limit, set_memory_limit or set_accelerator_limit',
-    'add_resource_request': 'use set_cpu_request or set_memory_request',
-    'add_port': 'tasks have no ports', 'set_ephemeral_storage_limit': 'use kfp.kubernetes.add_ephemeral_volume',
-    'set_ephemeral_storage_request': 'use kfp.kubernetes.add_ephemeral_volume',
-}
-
-
-class _ExecutionOptions:
-    """v1: `task.execution_options.caching_strategy.max_cache_staleness = 'P0D'`."""
-
-    def __init__(self, task):
-        self.__dict__['_task'] = task
-
-    @property
-    def caching_strategy(self):
-        return self
-
-    def __setattr__(self, name, value):
-        if name == 'max_cache_staleness':
-            self._task.set_caching_options(value not in ('P0D', 'P0', 'PT0S'))
-        else:
-            raise AttributeError(name)
 
 
 def _as_v1(value, wanted, name, task_name):
@@ -442,3 +379,6 @@ def _duration(value):
     if not match:
         raise errors.ValueProblem(f'a duration is a number with s, m, h or d, such as "30s", and got {value!r}')
     return f'{int(match.group(1)) * _SECONDS[match.group(2) or "s"]}s'
+
+
+BaseOp = PipelineTask  # the v1 name

@@ -80,13 +80,17 @@ def CreatePVC(access_modes, size, pvc_name=None, pvc_name_suffix=None, storage_c
     given = {'access_modes': access_modes, 'size': size, 'pvc_name': pvc_name, 'pvc_name_suffix': pvc_name_suffix,
              'storage_class_name': storage_class_name, 'volume_name': volume_name, 'annotations': annotations,
              'data_source': data_source}
-    make = _component('createpvc', 'argostub/createpvc', {
+    return claim_component()(**{name: value for name, value in given.items() if value is not None})
+
+
+def claim_component():
+    """The component that makes a volume claim."""
+    return _component('createpvc', 'argostub/createpvc', {
         'access_modes': _input(kinds.LIST), 'size': _input(kinds.STRING),
         'pvc_name': _input(kinds.STRING, True), 'pvc_name_suffix': _input(kinds.STRING, True),
         'storage_class_name': _input(kinds.STRING, True, ''), 'volume_name': _input(kinds.STRING, True),
         'annotations': _input(kinds.STRUCT, True), 'data_source': _input(kinds.STRUCT, True),
     }, {'name': structures.OutputSpec(kinds.Kind(kinds.STRING))})
-    return make(**{name: value for name, value in given.items() if value is not None})
 
 
 def DeletePVC(pvc_name):
