@@ -38,22 +38,29 @@ class Results(Schedules):
             names = (entry.display_name, entry.task_id, entry.pod_name)
             if task is not None and task not in names:
                 continue
-            node = entry.pod_name or next((child.pod_name for child in entry.child_tasks or [] if child.pod_name), None)
-            if not node:
-                continue
-            try:
-                text = self._rest.send('GET', _LOG.format(id_part(run_id), id_part(node))).decode('utf-8', 'replace')
-            except ApiError as error:
-                if error.status != 404:
-                    raise
-                continue
-            name = entry.display_name or node
-            logs[name] = logs.get(name, '') + text
+            text = self._log_of(run_id, entry)
+            if text is not None:
+                name = entry.display_name or entry.task_id
+                logs[name] = logs.get(name, '') + text
         if task is None:
             return logs
         if not logs:
             raise ValueError(f'the run {run_id} has no task {task!r} with a log')
         return ''.join(logs.values())
+
+    def _log_of(self, run_id: str, task: Record) -> str | None:
+        """A task's log: by its own id (Penstock), else by its pod (Kubeflow Pipelines); None when it has none."""
+        if not task.pod_name and not any(child.pod_name for child in task.child_tasks or []):
+            return None
+        for node in [task.task_id, task.pod_name] + [child.pod_name for child in task.child_tasks or []]:
+            if not node:
+                continue
+            try:
+                return self._rest.send('GET', _LOG.format(id_part(run_id), id_part(node))).decode('utf-8', 'replace')
+            except ApiError as error:
+                if error.status != 404:
+                    raise
+        return None
 
     def follow_run_logs(self, run_id: str, task: str | None = None) -> Iterator[tuple[str, str]]:
         """The lines of a run's logs as they are written, until the run has ended (Penstock).

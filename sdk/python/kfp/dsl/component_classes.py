@@ -111,6 +111,10 @@ class PythonComponent(BaseComponent):
     def __init__(self, spec, python_func):
         super().__init__(spec, errors.function_location(python_func))
         self.python_func = python_func
+        # What `kfp component build` makes an image of.
+        self.target_image = None
+        self.base_image = None
+        self.packages_to_install = []
         self.__doc__ = python_func.__doc__
         self.__name__ = python_func.__name__
         self.__wrapped__ = python_func

@@ -61,6 +61,8 @@ def make_component(func, *, base_image=None, target_image=None, packages_to_inst
         from kfp.dsl import pipeline_config
         spec.passthroughs = [pipeline_config.passthrough_to_ir(item) for item in task_config_passthroughs]
     made = components.PythonComponent(spec, func)
+    made.target_image, made.base_image = target_image, base_image or python_source.DEFAULT_IMAGE
+    made.packages_to_install = list(packages_to_install or [])
     if output_component_file:
         from kfp.compiler import Compiler
         Compiler().compile(made, output_component_file)
