@@ -61,7 +61,7 @@ def _components(folder: str, pattern: str) -> list[tuple[str, str, Any]]:
     import glob
     import runpy
     from kfp.dsl import component_classes
-    found = []
+    found: list[tuple[str, str, Any]] = []
     sys.path.insert(0, folder)
     for path in sorted(glob.glob(os.path.join(glob.escape(folder), pattern), recursive=True)):
         for value in runpy.run_path(path).values():

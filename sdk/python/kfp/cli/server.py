@@ -84,7 +84,7 @@ def _values(texts: list[str]) -> dict[str, str]:
     for text in texts:
         if '=' not in text:
             raise ValueError(f'{text!r} is not of the form name=value')
-    return dict(text.split('=', 1) for text in texts)  # type: ignore[misc]
+    return dict(text.split('=', 1) for text in texts)
 
 
 # Pipelines

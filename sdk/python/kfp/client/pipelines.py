@@ -11,10 +11,10 @@ from kfp.client.rest import Record
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any, Callable
+    from typing import Any, Callable, TypeAlias
 
     from kfp.dsl.component_classes import BaseComponent
-    PipelineFunc = BaseComponent | Callable[..., Any]
+    PipelineFunc: TypeAlias = BaseComponent | Callable[..., Any]
 
 
 class Pipelines(Connection):
@@ -144,7 +144,14 @@ class Pipelines(Connection):
         return self._call('DELETE', f'/pipelines/{id_part(pipeline_id)}', {'cascade': 'true' if cascade else None})
 
     def get_pipeline_version(self, pipeline_id: str, pipeline_version_id: str) -> Record:
-        """A version, with its pipeline_spec. Raises ApiError when there is none of these ids."""
+        """A version, with its pipeline_spec.
+
+        Args:
+            pipeline_id, pipeline_version_id: whose, and which.
+
+        Raises:
+            ApiError: there is none of these ids.
+        """
         return self._call('GET', f'/pipelines/{id_part(pipeline_id)}/versions/{id_part(pipeline_version_id)}')
 
     def list_pipeline_versions(self, pipeline_id: str, page_token: str = '', page_size: int = 10, sort_by: str = '',

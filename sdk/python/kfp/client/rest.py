@@ -232,7 +232,8 @@ def _is_local(host: str) -> bool:
 
 def _refused(error: urllib.error.HTTPError, request: str) -> ApiError:
     body = error.read().decode('utf-8', 'replace')
-    code, message, details = None, body.strip() or error.reason, []
+    code, message = None, body.strip() or error.reason
+    details: list[Any] = []
     try:
         parsed = json.loads(body)
         if isinstance(parsed, dict):

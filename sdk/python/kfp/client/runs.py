@@ -24,7 +24,16 @@ _PATIENCE = 30.0
 
 
 class RunPipelineResult:
-    """A run that was started. run_id: its id; run_info: it as a Record."""
+    """A run that was started.
+
+    Args:
+        client: whose server it is on.
+        run_info: the run as a Record.
+
+    Attributes:
+        run_id: its id.
+        run_info: the run as it was answered.
+    """
 
     def __init__(self, client: Runs, run_info: Record):
         self._client = client

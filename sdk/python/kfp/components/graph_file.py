@@ -14,8 +14,11 @@ if TYPE_CHECKING:
 def from_document(document: dict[str, Any], base: str | None) -> component_classes.GraphComponent:
     """The pipeline that the graph describes.
 
-    base: the file or URL that relative URLs of components start from.
-    Raises ValueProblem for what is wrong in the file.
+    Args:
+        base: the file or URL that relative URLs of components start from.
+
+    Raises:
+        ValueProblem: for what is wrong in the file.
     """
     return _Reader(document, base).component()
 
@@ -54,8 +57,8 @@ class _Reader:
             channel = pipeline.outputs[key] = self.value(self.values[entry['name']], f'the output {entry["name"]!r}')
             outputs[key] = structures.OutputSpec(channel.kind, entry.get('description'))
         graph.__name__, graph.__doc__ = structures.python_name(self.name), self.document.get('description')
-        spec = structures.ComponentSpec(pipeline.name, inputs, outputs, self.document.get('description'), graph=pipeline)
-        made = component_classes.GraphComponent(spec, graph)
+        whole = structures.ComponentSpec(pipeline.name, inputs, outputs, self.document.get('description'), graph=pipeline)
+        made = component_classes.GraphComponent(whole, graph)
         made.lenient = True
         return made
 

@@ -8,10 +8,14 @@ from kfp.dsl import component_classes, errors, kinds, placeholders, structures
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, Callable
+
+    from kfp.dsl.component_classes import GraphComponent, YamlComponent
+    from kfp.dsl.kinds import Kind
+    from kfp.dsl.structures import Container, InputSpec
 
 
-def load_component_from_text(text: str | bytes) -> component_classes.YamlComponent | component_classes.GraphComponent:
+def load_component_from_text(text: str | bytes) -> YamlComponent | GraphComponent:
     """The component that `text` (YAML or JSON) describes.
 
     Takes a v1 component.yaml and compiled pipelines or components.
@@ -33,7 +37,8 @@ def load_component_from_text(text: str | bytes) -> component_classes.YamlCompone
     return _from_documents(documents, None)
 
 
-def _from_documents(documents: list[Any], base: str | None) -> component_classes.YamlComponent | component_classes.GraphComponent:
+def _from_documents(documents: list[Any],
+                    base: str | None) -> YamlComponent | GraphComponent:
     """base: the file or URL that relative references in it start from."""
     if not documents or not isinstance(documents[0], dict):
         raise errors.ValueProblem('the component file is empty')
@@ -51,8 +56,8 @@ def _from_documents(documents: list[Any], base: str | None) -> component_classes
                               '(it has no `root`)')
 
 
-def load_component_from_file(file_path: Any = None, filename: Any = None
-                             ) -> component_classes.YamlComponent | component_classes.GraphComponent:
+def load_component_from_file(file_path: Any = None,
+                             filename: Any = None) -> YamlComponent | GraphComponent:
     """The component in a file.
 
     Args:
@@ -67,7 +72,7 @@ def load_component_from_file(file_path: Any = None, filename: Any = None
         return load_component_from_text(file.read().decode('utf-8'))
 
 
-def load_component_from_url(url: str, auth: Any = None) -> component_classes.YamlComponent | component_classes.GraphComponent:
+def load_component_from_url(url: str, auth: Any = None) -> YamlComponent | GraphComponent:
     """The component at an http(s) or file URL.
 
     Args:
@@ -94,7 +99,7 @@ def _fetch(url: str, auth: Any) -> str:
         return text
 
 
-def load_component_from_spec(component_spec: dict[str, Any]) -> component_classes.YamlComponent | component_classes.GraphComponent:
+def load_component_from_spec(component_spec: dict[str, Any]) -> YamlComponent | GraphComponent:
     """The component that a dict describes, as component.yaml would.
 
     Args:
@@ -104,9 +109,15 @@ def load_component_from_spec(component_spec: dict[str, Any]) -> component_classe
     return _from_documents([document], None)
 
 
-def load_component(filename: Any = None, url: str | None = None, text: str | None = None, component_spec: Any = None
-                   ) -> component_classes.YamlComponent | component_classes.GraphComponent:
+def load_component(filename: Any = None, url: str | None = None, text: str | None = None,
+                   component_spec: Any = None) -> YamlComponent | GraphComponent:
     """v1: the component in a file, at a URL, in a text or in a dict.
+
+    Args:
+        filename: a file, or
+        url: an address, or
+        text: the text itself, or
+        component_spec: a dict.
 
     Raises:
         ValueProblem: not exactly one of them is given, or it holds no component.
@@ -121,7 +132,7 @@ def load_component(filename: Any = None, url: str | None = None, text: str | Non
     return load_component_from_text(text) if text is not None else load_component_from_spec(component_spec)
 
 
-def _from_ir(document, platform):
+def _from_ir(document: dict[str, Any], platform: dict[str, Any]) -> YamlComponent:
     """A compiled pipeline, or the only component of one that was compiled alone."""
     root = document['root']
     inputs = _interface(root.get('inputDefinitions'), _input_from_ir)
@@ -138,7 +149,7 @@ def _from_ir(document, platform):
     return component_classes.YamlComponent(spec)
 
 
-def _single_container(document):
+def _single_container(document: dict[str, Any]) -> Container | None:
     """The Container of a file made of one component, else None."""
     tasks = document['root'].get('dag', {}).get('tasks', {})
     executors = (document.get('deploymentSpec') or {}).get('executors', {})
@@ -159,7 +170,7 @@ def _single_container(document):
     return structures.Container(container['image'], container.get('command'), container.get('args'), env)
 
 
-def _interface(definitions, make):
+def _interface(definitions: dict[str, Any] | None, make: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
     found = {}
     for section in ('parameters', 'artifacts'):
         for name, entry in ((definitions or {}).get(section) or {}).items():
@@ -167,7 +178,7 @@ def _interface(definitions, make):
     return found
 
 
-def _input_from_ir(entry):
+def _input_from_ir(entry: dict[str, Any]) -> InputSpec:
     return structures.InputSpec(kinds.from_ir(entry), entry.get('defaultValue', structures.NO_DEFAULT),
                                 entry.get('description'), entry.get('literals'), bool(entry.get('isOptional')))
 
@@ -175,7 +186,7 @@ def _input_from_ir(entry):
 # component.yaml
 
 
-def _from_v1(document):
+def _from_v1(document: dict[str, Any]) -> YamlComponent:
     container = (document['implementation'] or {}).get('container')
     name = document.get('name') or 'component'
     if container is None:
@@ -198,7 +209,7 @@ def _from_v1(document):
 class _V1Reader:
     """The inputs, outputs and command line of a component.yaml."""
 
-    def __init__(self, name, document):
+    def __init__(self, name: str, document: dict[str, Any]):
         self.component = name
         self.inputs, self.outputs, self.aliases = {}, {}, {}
         self._input_names, self._output_names = {}, {}
@@ -213,14 +224,14 @@ class _V1Reader:
             self._output_names[entry['name']] = key
             self.outputs[key] = structures.OutputSpec(self._kind(entry, False), entry.get('description'))
 
-    def _kind(self, entry, is_value):
+    def _kind(self, entry: dict[str, Any], is_value: bool) -> Kind:
         type_ = entry.get('type')
         kind = kinds.parameter_kind(type_) or (kinds.artifact_kind(type_) if isinstance(type_, str) else None)
         if kind is None:
             kind = kinds.Kind(kinds.STRING) if is_value else kinds.artifact_kind('Artifact')
         return kind
 
-    def _input(self, entry):
+    def _input(self, entry: dict[str, Any]) -> InputSpec:
         kind = self._kind(entry, entry['name'] in self._values)
         default = entry.get('default', structures.NO_DEFAULT)
         if kind.is_artifact and default is not None:
@@ -231,21 +242,21 @@ class _V1Reader:
             default = str(default)
         return structures.InputSpec(kind, default, entry.get('description'), optional=bool(entry.get('optional')))
 
-    def _known(self, table, name, what):
+    def _known(self, table: dict[str, str], name: str, what: str) -> str:
         if name not in table:
             raise errors.ValueProblem(f'the component {self.component!r} uses the {what} {name!r} and declares none of that name')
         return table[name]
 
-    def output_place(self, name):
+    def output_place(self, name: str) -> str:
         key = self._known(self._output_names, name, 'output')
         if self.outputs[key].kind.is_artifact:
             return "{{$.outputs.artifacts['%s'].path}}" % key
         return "{{$.outputs.parameters['%s'].output_file}}" % key
 
-    def line(self, items):
+    def line(self, items: Any) -> list[str]:
         return [placeholders.to_text(self.element(item)) for item in items or []]
 
-    def element(self, item):
+    def element(self, item: Any) -> Any:
         """A text or placeholder for one element of a command line."""
         if not isinstance(item, dict):
             return item if isinstance(item, str) else json.dumps(item)
@@ -271,7 +282,7 @@ class _V1Reader:
             return self._if(value)
         raise errors.ValueProblem(f'the component {self.component!r} has the unknown placeholder {what!r}')
 
-    def _if(self, value):
+    def _if(self, value: Any) -> Any:
         condition = value['cond']
         if isinstance(condition, dict) and 'isPresent' in condition:
             key = self._known(self._input_names, condition['isPresent'], 'input')
@@ -284,13 +295,13 @@ class _V1Reader:
         raise errors.UnsupportedV1Error(f'the component {self.component!r} has the condition {condition!r}; '
                                         'only isPresent can be expressed')
 
-    def _several(self, items):
+    def _several(self, items: Any) -> Any:
         if isinstance(items, list):
             return [self.element(item) for item in items]
         return self.element(items)
 
 
-def _names_under(value, key):
+def _names_under(value: Any, key: str) -> set[str]:
     """The values of `key` anywhere in a nested value."""
     found = set()
     if isinstance(value, dict):

@@ -9,7 +9,7 @@ from kfp.components import load
 
 TYPE_CHECKING = False
 if TYPE_CHECKING:
-    from typing import Any
+    from typing import Any, List
 
     from kfp.dsl.component_classes import BaseComponent
 
@@ -86,7 +86,7 @@ class ComponentStore:
                 found.add(os.path.relpath(os.path.dirname(path), folder).replace(os.sep, '/'))
         return sorted(found)
 
-    def search(self, name: str) -> list[str]:
+    def search(self, name: str) -> List[str]:
         """The names of components in the folders that have `name` in them."""
         return [found for found in self.list() if name in found]
 

@@ -51,7 +51,11 @@ class PipelineConf:
         return self
 
     def set_default_pod_node_selector(self, label_name: str, value: str) -> PipelineConf:
-        """On nodes with this label, unless a task asks for others."""
+        """On nodes with this label, unless a task asks for others.
+
+        Args:
+            label_name, value: the label.
+        """
         self.default_pod_node_selector[label_name] = value
         return self
 

@@ -100,13 +100,21 @@ class V1Methods:
         return kubernetes.set_image_pull_policy(self, policy)
 
     def add_pod_label(self: Any, name: str, value: str) -> PipelineTask:
-        """Sets a label of the task's pod."""
+        """Sets a label of the task's pod.
+
+        Args:
+            name, value: the label.
+        """
         self.platform.setdefault('podMetadata', {}).setdefault('labels', {})[name] = value
         task: PipelineTask = self
         return task
 
     def add_pod_annotation(self: Any, name: str, value: str) -> PipelineTask:
-        """Sets an annotation of the task's pod."""
+        """Sets an annotation of the task's pod.
+
+        Args:
+            name, value: the annotation.
+        """
         self.platform.setdefault('podMetadata', {}).setdefault('annotations', {})[name] = value
         task: PipelineTask = self
         return task
@@ -146,7 +154,15 @@ class V1Methods:
             name: field(security_context, name) for name in ('run_as_user', 'run_as_group', 'run_as_non_root')})
 
     def add_resource_limit(self: Any, resource_name: str, value: Any) -> PipelineTask:
-        """Sets a limit: 'cpu', 'memory', or the name of an accelerator such as 'nvidia.com/gpu'."""
+        """Sets a limit.
+
+        Args:
+            resource_name: 'cpu', 'memory', or the name of an accelerator such as 'nvidia.com/gpu'.
+            value: how much.
+
+        Raises:
+            UnsupportedV1Error: another resource.
+        """
         task: PipelineTask = self
         if resource_name in _RESOURCES:
             return task.set_cpu_limit(value) if resource_name == 'cpu' else task.set_memory_limit(value)
@@ -156,7 +172,15 @@ class V1Methods:
                                         'accelerators')
 
     def add_resource_request(self: Any, resource_name: str, value: Any) -> PipelineTask:
-        """Sets a request: 'cpu' or 'memory'."""
+        """Sets a request.
+
+        Args:
+            resource_name: 'cpu' or 'memory'.
+            value: how much.
+
+        Raises:
+            UnsupportedV1Error: another resource.
+        """
         task: PipelineTask = self
         if resource_name in _RESOURCES:
             return task.set_cpu_request(value) if resource_name == 'cpu' else task.set_memory_request(value)
@@ -198,10 +222,11 @@ class V1Methods:
         """Runs a container beside the task's own. sidecar: a Sidecar, an object or a dict."""
         return _add_container(self, sidecar, True)
 
-    def __getattr__(self, name: str) -> Any:
-        if name in NOT_IN_IR:
-            raise errors.UnsupportedV1Error(f'{name} cannot be expressed in a v2 pipeline; {NOT_IN_IR[name]}')
-        raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
+    if not TYPE_CHECKING:  # a checker knows of no such attributes
+        def __getattr__(self, name):
+            if name in NOT_IN_IR:
+                raise errors.UnsupportedV1Error(f'{name} cannot be expressed in a v2 pipeline; {NOT_IN_IR[name]}')
+            raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
 
 
 def _add_container(task: Any, container: Any, sidecar: bool) -> PipelineTask:
@@ -255,6 +280,8 @@ def check_mounts(task: Any) -> None:
 
 class _ExecutionOptions:
     """v1: `task.execution_options.caching_strategy.max_cache_staleness`."""
+
+    _task: Any
 
     def __init__(self, task: Any):
         self.__dict__['_task'] = task

@@ -43,6 +43,7 @@ class VolumeOp(task_module.PipelineTask):
     """A task that makes a volume claim; `.volume` is the claim, for pvolumes.
 
     Args:
+        given: set_owner_reference and action are accepted and ignored; others cannot be expressed.
         name: the task's name.
         resource_name: the claim's name, after the run's name when generate_unique_name.
         size: such as '5Gi'.

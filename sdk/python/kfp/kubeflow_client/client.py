@@ -116,7 +116,15 @@ class PipelinesClient:
         return Pipeline(self._client.get_pipeline(self._pipeline_id(name)).to_dict())
 
     def get_pipeline_version(self, name: str, version: str) -> PipelineVersion:
-        """A version of a pipeline by both their names. Raises ValueError when there is none."""
+        """A version of a pipeline by both their names.
+
+        Args:
+            name: the pipeline's.
+            version: the version's.
+
+        Raises:
+            ValueError: there is none.
+        """
         pipeline_id = self._pipeline_id(name)
         page = self._client.list_pipeline_versions(pipeline_id, page_size=100, filter=equals('display_name', version))
         if not page.pipeline_versions:
@@ -124,11 +132,25 @@ class PipelinesClient:
         return PipelineVersion(page.pipeline_versions[0].to_dict())
 
     def list_pipelines(self, *, page_token: str = '', page_size: int = 10) -> ListPipelinesResponse:
-        """A page of pipelines; page_token is the next_page_token of the page before."""
+        """A page of pipelines.
+
+        Args:
+            page_token: the next_page_token of the page before; '' for the first.
+            page_size: how many at most.
+        """
         return ListPipelinesResponse(self._client.list_pipelines(page_token, page_size).to_dict())
 
     def list_pipeline_versions(self, name: str, *, page_token: str = '', page_size: int = 10) -> ListPipelineVersionsResponse:
-        """A page of the versions of a pipeline. Raises ValueError when there is none of the name."""
+        """A page of the versions of a pipeline.
+
+        Args:
+            name: the pipeline's.
+            page_token: the next_page_token of the page before; '' for the first.
+            page_size: how many at most.
+
+        Raises:
+            ValueError: there is none of the name.
+        """
         return ListPipelineVersionsResponse(
             self._client.list_pipeline_versions(self._pipeline_id(name), page_token, page_size).to_dict())
 
@@ -263,7 +285,12 @@ class PipelinesClient:
     # Experiments
 
     def create_experiment(self, name: str, *, description: str | None = None) -> Experiment:
-        """The experiment of that name; makes it when there is none."""
+        """The experiment of that name; makes it when there is none.
+
+        Args:
+            name: what to call it.
+            description: kept with it.
+        """
         return Experiment(self._client.create_experiment(name, description).to_dict())
 
     def get_experiment(self, name: str) -> Experiment:
@@ -271,7 +298,12 @@ class PipelinesClient:
         return Experiment(self._client.get_experiment(experiment_name=name).to_dict())
 
     def list_experiments(self, *, page_token: str = '', page_size: int = 10) -> ListExperimentsResponse:
-        """A page of experiments; page_token is the next_page_token of the page before."""
+        """A page of experiments.
+
+        Args:
+            page_token: the next_page_token of the page before; '' for the first.
+            page_size: how many at most.
+        """
         return ListExperimentsResponse(self._client.list_experiments(page_token, page_size).to_dict())
 
     def delete_experiment(self, name: str) -> None:

@@ -99,7 +99,7 @@ class _Run:
     def _submit(self) -> str:
         converted = packages.convert_parameters(self.document, self.parameters)
         spec = {'pipeline_spec': self.document, 'platform_spec': self.platform} if self.platform else self.document
-        body = {'display_name': self.component.name, 'pipeline_spec': spec, 'runtime_config': {'parameters': converted}}
+        body: dict[str, Any] = {'display_name': self.component.name, 'pipeline_spec': spec, 'runtime_config': {'parameters': converted}}
         if not self.config.enable_caching:
             body['runtime_config']['disable_caching'] = True
         for executor in self.document['deploymentSpec']['executors'].values():
@@ -242,7 +242,7 @@ def _compile(component: component_classes.BaseComponent,
 
 def _class_of(kind: kinds.Kind) -> type:
     """An artifact class with the kind's schema."""
-    known = artifacts.BY_TITLE.get(kind.title)
+    known = artifacts.BY_TITLE.get(kind.title or '')
     if known is not None:
         return known
     return type('Imported', (artifacts.Artifact,), {'schema_title': kind.title, 'schema_version': kind.version})

@@ -29,7 +29,7 @@ class LocalTask(PipelineTask):
         self._values = outputs
 
     @property
-    def outputs(self) -> dict[str, Any]:  # type: ignore[override]
+    def outputs(self) -> dict[str, Any]:
         """The outputs by name: parameters as Python values, artifacts as objects with a local `path`."""
         return self._values
 

@@ -75,7 +75,7 @@ class LocalClient:
         self.pipeline_root = os.path.abspath(pipeline_root or './local_outputs')
 
     def create_run_from_pipeline_func(self, pipeline_func: Callable[..., Any], arguments: dict[str, Any] | None = None,
-                                      execution_mode: ExecutionMode | None = None) -> RunPipelineResult:
+                                      execution_mode: Any = None) -> RunPipelineResult:
         """Runs a pipeline to its end.
 
         Args:

@@ -121,7 +121,15 @@ class RegistryClient:
         return True
 
     def get_version(self, package_name: str, version: str) -> dict[str, Any]:
-        """A version's record. Raises ValueError when there is none."""
+        """A version's record.
+
+        Args:
+            package_name: which package.
+            version: which version.
+
+        Raises:
+            ValueError: there is none.
+        """
         return self._version(package_name, version)
 
     def list_versions(self, package_name: str) -> list[dict[str, Any]]:
@@ -130,7 +138,12 @@ class RegistryClient:
         return self._all(lambda token: self._client.list_pipeline_versions(pipeline_id, token, 100), 'pipeline_versions')
 
     def delete_version(self, package_name: str, version: str) -> bool:
-        """Deletes a version. False when there was none."""
+        """Deletes a version. False when there was none.
+
+        Args:
+            package_name: which package.
+            version: which version.
+        """
         pipeline_id = self._id(package_name)
         found = self._find(pipeline_id, version)
         if found is None:
@@ -139,19 +152,45 @@ class RegistryClient:
         return True
 
     def create_tag(self, package_name: str, version: str, tag: str) -> dict[str, Any]:
-        """Names a version. Raises ValueError when the tag is there already, or the version is not."""
+        """Names a version.
+
+        Args:
+            package_name: which package.
+            version: which version.
+            tag: the name.
+
+        Raises:
+            ValueError: the tag is there already, or the version is not.
+        """
         if any(entry['tag'] == tag for entry in self.list_tags(package_name)):
             raise ValueError(f'the package {package_name!r} has the tag {tag!r} already; update_tag moves it')
         return self.update_tag(package_name, version, tag)
 
     def update_tag(self, package_name: str, version: str, tag: str) -> dict[str, Any]:
-        """Names a version; the name is taken from the version that had it. Raises ValueError when there is no such version."""
+        """Names a version; the name is taken from the version that had it.
+
+        Args:
+            package_name: which package.
+            version: which version.
+            tag: the name.
+
+        Raises:
+            ValueError: there is no such version.
+        """
         self._version(package_name, version)
         self._tag(self._id(package_name), version, tag)
         return self.get_tag(package_name, tag)
 
     def get_tag(self, package_name: str, tag: str) -> dict[str, Any]:
-        """{'tag': …, 'version': …}. Raises ValueError when there is none."""
+        """A tag: {'tag': …, 'version': …}.
+
+        Args:
+            package_name: which package.
+            tag: the name.
+
+        Raises:
+            ValueError: there is none.
+        """
         return {'tag': tag, 'version': self._tagged(package_name, tag)['display_name']}
 
     def list_tags(self, package_name: str) -> list[dict[str, Any]]:
@@ -161,7 +200,15 @@ class RegistryClient:
                 for name in sorted(version.get('tags') or {}) if name.startswith(_TAG)]
 
     def delete_tag(self, package_name: str, tag: str) -> dict[str, Any]:
-        """Takes a name away. Raises ValueError when there is none."""
+        """Takes a name away; returns it as get_tag does.
+
+        Args:
+            package_name: which package.
+            tag: the name.
+
+        Raises:
+            ValueError: there is none.
+        """
         entry = self.get_tag(package_name, tag)
         self._set_tags(self._tagged(package_name, tag), {_TAG + tag: None})
         return entry

@@ -70,7 +70,12 @@ class LocalPath(BaseType):
 
 
 def check_types(checked_type: Any, expected_type: Any) -> bool:
-    """Whether a value of one type may be given to an input of another; types are names, classes or dicts."""
+    """Whether a value of one type may be given to an input of another.
+
+    Args:
+        checked_type: the value's type: a name, a class or a dict.
+        expected_type: the input's.
+    """
     wanted, given = kinds.parameter_kind(expected_type), kinds.parameter_kind(checked_type)
     if wanted is None or given is None:
         return checked_type is None or expected_type is None or checked_type == expected_type
@@ -78,7 +83,16 @@ def check_types(checked_type: Any, expected_type: Any) -> bool:
 
 
 def verify_type_compatibility(given_type: Any, expected_type: Any, error_message_prefix: str = '') -> bool:
-    """True when the types fit, as check_types says. Raises InconsistentTypeException when they don't."""
+    """True when the types fit, as check_types says.
+
+    Args:
+        given_type: the value's type.
+        expected_type: the input's.
+        error_message_prefix: begins the error's message.
+
+    Raises:
+        InconsistentTypeException: they don't fit.
+    """
     if not check_types(given_type, expected_type):
         raise InconsistentTypeException(f'{error_message_prefix}{given_type!r} was given where {expected_type!r} is wanted')
     return True
