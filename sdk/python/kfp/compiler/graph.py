@@ -98,7 +98,11 @@ class Graph:
     def _platform(self, value: Any, group: Group, task: PipelineTask) -> Any:
         """The task's platform settings with channels resolved."""
         if isinstance(value, refs.PlatformValue):
-            return value.to_ir(self.value(value.value, group, task, {}, None))
+            reference = self.value(value.value, group, task, {}, None)
+            producer = refs.producer(reference)
+            if producer:
+                self.scopes[group].depends.setdefault(task, set()).add(producer)
+            return value.to_ir(reference)
         if isinstance(value, dict):
             found: dict[str, Any] = {}
             for key, item in value.items():
