@@ -62,7 +62,47 @@ def component_program(func: Callable[..., Any], additional_funcs: list[Callable[
     """The program that the executor loads: imports, embedded files, helpers and the function."""
     helpers = ''.join(function_source(helper) + '\n\n' for helper in additional_funcs or ())
     embedded = _embed(embedded_path, func) if embedded_path else ''
-    return _HEADER + embedded + helper + helpers + function_source(func) + '\n'
+    return _HEADER + embedded + helper + model_sources(func) + helpers + function_source(func) + '\n'
+
+
+def model_sources(func: Callable[..., Any]) -> str:
+    """Program text of the pydantic models in a function's signature, and of the author's classes that these are made of.
+
+    A model from an installed package is imported from there.
+    """
+    imports: dict[str, None] = {}
+    classes: dict[str, str] = {}
+
+    def add(cls: Any) -> None:
+        if cls.__name__ in classes:
+            return
+        if cls.__module__ != func.__module__:
+            imports[f'from {cls.__module__} import {cls.__qualname__}'] = None
+            return
+        text = textwrap.dedent(inspect.getsource(cls))
+        names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        for name in sorted(names):
+            used = func.__globals__.get(name)
+            home = getattr(used, '__module__', None) or ''
+            if isinstance(used, type) and home == func.__module__ and used is not cls:
+                add(used)
+            elif home.startswith('pydantic'):
+                imports[f'from pydantic import {name}'] = None
+            elif home in ('enum', 'datetime', 'uuid', 'decimal'):
+                imports[f'from {home} import {name}'] = None
+        classes[cls.__name__] = text
+    for annotation in getattr(func, '__annotations__', {}).values():
+        for part in [annotation, *(getattr(annotation, '__args__', None) or ()), *_field_types(annotation)]:
+            if isinstance(part, str):
+                part = func.__globals__.get(part)
+            if isinstance(part, type) and hasattr(part, 'model_validate'):
+                add(part)
+    return ''.join(f'{line}\n' for line in imports) + '\n'.join(['', *classes.values(), ''] if classes else [])
+
+
+def _field_types(annotation: Any) -> list[Any]:
+    """The types of a NamedTuple's fields."""
+    return list(getattr(annotation, '__annotations__', {}).values()) if hasattr(annotation, '_fields') else []
 
 
 def _embed(path: str, func: Callable[..., Any]) -> str:

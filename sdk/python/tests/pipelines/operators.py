@@ -56,4 +56,4 @@ def pipeline(n: int = 3, f: float = 0.5, b: bool = False, s: str = 'x', items: L
             say(text=f'{item}')
     with dsl.ParallelFor([{'k': 1, 'v': 'a'}, {'k': 2, 'v': 'b'}]) as row:
         with dsl.If(row.k == 2):
-            say(text=f'{row.k}')
+            say()
