@@ -101,6 +101,7 @@ def test_variables_nodes_and_resources():
         op.add_node_selector_constraint('pool', 'big').set_image_pull_policy('Always').set_timeout(60)
         op.add_pod_label('team', 'one').add_pod_annotation('why', 'not')
         op.set_retry(2, 'Always', '30s', 3.0, '5m')
+        dsl.ContainerOp('again', 'alpine', ['true']).set_retry(1, None, '10s')
     document, _ = compiled(p)
     container = document['deploymentSpec']['executors']['exec-op']['container']
     assert container['env'] == [{'name': 'PLAIN', 'value': '1'}]
@@ -108,6 +109,7 @@ def test_variables_nodes_and_resources():
     assert container['resources']['accelerator']['resourceType'] == 'nvidia.com/gpu'
     assert document['root']['dag']['tasks']['op']['retryPolicy'] == {
         'maxRetryCount': 2, 'backoffDuration': '30s', 'backoffFactor': 3.0, 'backoffMaxDuration': '300s'}
+    assert document['root']['dag']['tasks']['again']['retryPolicy']['backoffDuration'] == '10s'
     found = settings(p)
     assert found['secretAsEnv'][0]['keyToEnv'] == [{'secretKey': 'k', 'envVar': 'WORD'}]
     assert found['fieldPathAsEnv'] == [{'name': 'NODE', 'fieldPath': 'spec.nodeName'}]
@@ -126,11 +128,12 @@ def test_containers_beside_a_task():
     def p():
         op = dsl.ContainerOp('op', 'alpine', ['true'], init_containers=[dsl.UserContainer('before', 'busybox', command='true')],
                              sidecars=[dsl.Sidecar('beside', 'nginx', args=['-v'], env=[{'name': 'A', 'value': 1}])])
-        op.add_init_container({'name': 'third', 'image': 'x'})
+        op.add_init_container(dsl.UserContainer('third', 'x').set_env_variable('B', '2').set_memory_limit('1G').add_resource_request('cpu', 1))
     assert settings(p)['initContainers'] == [
         {'name': 'before', 'image': 'busybox', 'command': ['true']},
         {'name': 'beside', 'image': 'nginx', 'args': ['-v'], 'env': [{'name': 'A', 'value': '1'}], 'restartPolicy': 'Always'},
-        {'name': 'third', 'image': 'x'}]
+        {'name': 'third', 'image': 'x', 'env': [{'name': 'B', 'value': '2'}],
+         'resources': {'limits': {'memory': '1G'}, 'requests': {'cpu': '1'}}}]
 
 
 def test_files_that_a_container_reads_and_writes():

@@ -31,9 +31,12 @@ class ServiceAccountTokenVolumeCredentials(TokenCredentialsBase):
         return read_token_from_file(self._path)
 
 
-def read_token_from_file(path: str) -> str:
-    """The token in a file, without white space around it. Raises OSError when it cannot be read."""
-    with open(path) as file:
+def read_token_from_file(path: str | None = None) -> str:
+    """The token in a file, without white space around it. Raises OSError when it cannot be read.
+
+    path: the file; the usual place when None.
+    """
+    with open(path or KF_PIPELINES_SA_TOKEN_PATH) as file:
         return file.read().strip()
 
 

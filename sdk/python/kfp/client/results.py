@@ -143,9 +143,9 @@ class Results(Schedules):
             folder: where to. What several tasks of one name made goes to <task>-2, <task>-3, …
 
         Returns:
-            The paths.
+            The paths. What has no file, such as metrics, and what lies elsewhere are left out.
         """
-        paths = []
+        paths: list[str] = []
         for task, output, artifact in self._run_artifacts(run_id):
             if not (artifact.uri or '').startswith(('minio://', 's3://')):
                 continue
@@ -154,7 +154,11 @@ class Results(Schedules):
             while os.path.lexists(path):
                 count += 1
                 path = os.path.join(os.fspath(folder), f'{_plain(task)}-{count}', _plain(output))
-            paths.append(self.download_artifact(artifact, path))
+            try:
+                paths.append(self.download_artifact(artifact, path))
+            except ApiError as error:
+                if error.status != 404:
+                    raise
         return paths
 
     def _download(self, source: str, place: str, target: str) -> None:

@@ -61,6 +61,11 @@ class Channel:
     op_name = task_name  # the v1 name
 
     @property
+    def task(self) -> Any:
+        """The task that gives it; None for a pipeline's input."""
+        return self.producer
+
+    @property
     def channel_type(self) -> str | None:
         """The type as upstream spells it: 'STRING', 'system.Model@0.0.1', …"""
         if self.kind.is_artifact:

@@ -65,6 +65,7 @@ class _Branch(_ControlFlow):
 
     def _check(self, condition: Any) -> Comparison:
         if isinstance(condition, channels.Comparison):
+            condition.to_cel()  # what cannot be compared is told here, at the author's line
             return condition
         if isinstance(condition, channels.Channel) and condition.kind.parameter in (kinds.BOOLEAN, None):
             return channels.Comparison('==', condition, True)

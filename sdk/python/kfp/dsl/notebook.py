@@ -19,7 +19,7 @@ DEFAULT_PACKAGES = ('nbclient>=0.10,<1', 'ipykernel>=6,<7', 'jupyter_client>=7,<
 
 # Program text that gives the step dsl.run_notebook. NOTEBOOK is the path inside the embedded files.
 _HELPER = '''
-def __kfp_parameter_cell(notebook, values):
+def _kfp_parameter_cell(notebook, values):
     """Puts the values into a cell after the one tagged `parameters`, else first."""
     import json
     from nbformat.v4 import new_code_cell
@@ -33,7 +33,7 @@ def __kfp_parameter_cell(notebook, values):
     notebook.cells.insert(place, cell)
 
 
-def __kfp_show(output):
+def _kfp_show(output):
     """Prints what a cell gives, at the moment in which it does."""
     import sys
     if output.output_type == 'stream':
@@ -59,14 +59,14 @@ def __kfp_run_notebook(**values):
         def process_message(self, message, cell, cell_index):
             output = super().process_message(message, cell, cell_index)
             if output is not None:
-                __kfp_show_(output)
+                _kfp_show(output)
             return output
     if 'python3' not in KernelSpecManager().find_kernel_specs():
         from ipykernel.kernelspec import install
         install(user=True)
     notebook = nbformat.read(os.path.join(__KFP_EMBEDDED_ASSET_DIR, NOTEBOOK), as_version=4)
     if values:
-        __kfp_parameter_cell_(notebook, values)
+        _kfp_parameter_cell(notebook, values)
     sys.stdout.flush()
     try:
         Client(notebook, timeout=None, kernel_name='python3').execute(cwd=__KFP_EMBEDDED_ASSET_DIR)
@@ -74,8 +74,6 @@ def __kfp_run_notebook(**values):
         raise RuntimeError('the notebook %s failed: %s' % (NOTEBOOK, error)) from None
 
 
-# Names with two underscores at the front are changed inside classes.
-__kfp_show_, __kfp_parameter_cell_ = __kfp_show, __kfp_parameter_cell
 dsl.run_notebook = run_notebook = __kfp_run_notebook
 '''
 

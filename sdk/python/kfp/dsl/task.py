@@ -334,7 +334,7 @@ class PipelineTask(v1_task.V1Methods):
             backoff_factor: how it grows (2.0);
             backoff_max_duration: its limit (1 h).
         """
-        if backoff_duration in _V1_RETRY_POLICIES:  # v1's order: the policy comes second
+        if backoff_duration in _V1_RETRY_POLICIES or isinstance(backoff_factor, str):  # v1's order: the policy comes second
             backoff_duration, backoff_factor, backoff_max_duration = backoff_factor, backoff_max_duration, policy
         if not isinstance(num_retries, int) or num_retries < 0:
             raise errors.ValueProblem(f'set_retry() needs a number of retries, and got {num_retries!r}')

@@ -68,6 +68,66 @@ class UserContainer:
         return self
 
 
+    def set_env_variable(self, name: str, value: str) -> UserContainer:
+        """Sets an environment variable.
+
+        Args:
+            name, value: the variable.
+        """
+        return self.add_env_variable({'name': name, 'value': value})
+
+    def add_env_variable(self, env_variable: Any) -> UserContainer:
+        """Sets an environment variable from an object or dict with name and value."""
+        return self._append('env', env_variable)
+
+    def add_volume_mount(self, volume_mount: Any) -> UserContainer:
+        """Mounts a volume of the task: an object or dict with name and mount_path."""
+        return self._append('volume_mounts', volume_mount)
+
+    def add_resource_limit(self, resource_name: str, value: Any) -> UserContainer:
+        """Sets a limit.
+
+        Args:
+            resource_name: such as 'cpu'.
+            value: how much.
+        """
+        return self._resource('limits', resource_name, value)
+
+    def add_resource_request(self, resource_name: str, value: Any) -> UserContainer:
+        """Sets a request.
+
+        Args:
+            resource_name: such as 'cpu'.
+            value: how much.
+        """
+        return self._resource('requests', resource_name, value)
+
+    def set_cpu_limit(self, cpu: Any) -> UserContainer:
+        """At most so many cores."""
+        return self._resource('limits', 'cpu', cpu)
+
+    def set_cpu_request(self, cpu: Any) -> UserContainer:
+        """At least so many cores."""
+        return self._resource('requests', 'cpu', cpu)
+
+    def set_memory_limit(self, memory: Any) -> UserContainer:
+        """At most so much memory."""
+        return self._resource('limits', 'memory', memory)
+
+    def set_memory_request(self, memory: Any) -> UserContainer:
+        """At least so much memory."""
+        return self._resource('requests', 'memory', memory)
+
+    def _append(self, field: str, item: Any) -> UserContainer:
+        vars(self)[field] = list(vars(self).get(field) or []) + [item]
+        return self
+
+    def _resource(self, end: str, name: str, value: Any) -> UserContainer:
+        resources = vars(self).setdefault('resources', {})
+        resources.setdefault(end, {})[name] = str(value)
+        return self
+
+
 class Sidecar(UserContainer):
     """A container that runs beside a task's own; the arguments are those of UserContainer."""
 
