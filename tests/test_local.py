@@ -1,4 +1,5 @@
 """kfp.local: calling components and pipelines runs them on this machine, by the real program."""
+import json
 import os
 import subprocess
 import sys
@@ -19,7 +20,8 @@ def here(tmp_path):
         path.write_text('import os\nfrom typing import *\nfrom kfp import dsl, local\nfrom kfp.dsl import *\n'
                         f'local.init(runner=local.SubprocessRunner(){init})\n' + textwrap.dedent(body))
         done = subprocess.run([sys.executable, str(path)], cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
-                              timeout=120, env={**os.environ, 'PYTHONPATH': SDK, 'PENSTOCK_BINARY': str(BINARY), **(env or {})})
+                              timeout=120, env={**os.environ, 'PYTHONPATH': SDK, 'PENSTOCK_BINARY': str(BINARY), 'XDG_CACHE_HOME': str(tmp_path / 'cache'),
+                                   **(env or {})})
         assert done.returncode == status, done.stdout + done.stderr
         return done
     return run
@@ -88,7 +90,9 @@ def test_artifacts_are_files_below_the_pipeline_root(here, tmp_path):
     assert answers(done)[:4] == ["Dataset True True {'rows': 3} made", '6', '13', 'a b']
     assert "got 5 for the input 'data', which is an artifact" in answers(done)[4]
     assert len(list((tmp_path / 'out').glob('make-*/make/data'))) == 1
-    assert list((tmp_path / 'out/.kfp_cache/objects/mlpipeline/v2').rglob('data')) == []  # nothing is kept twice
+    assert json.loads(next((tmp_path / 'out').glob('make-*/make/executor_output.json')).read_text())['parameterValues'] == {'word': 'made'}
+    assert sorted(path.name.partition('-')[0] for path in (tmp_path / 'out').iterdir()) == ['check', 'check', 'folder', 'make']
+    assert list((tmp_path / 'cache/penstock').rglob('objects/mlpipeline/v2/**/data')) == []  # nothing is kept twice
 
 
 def test_pipelines_with_control_flow(here):
@@ -156,9 +160,13 @@ def test_failures(here, tmp_path):
                 f.write(status.state)
 
         @dsl.pipeline
+        def inner():
+            broken()
+
+        @dsl.pipeline
         def guarded(path: str):
             with dsl.ExitHandler(note(path=path)):
-                broken()
+                inner()
         try:
             broken()
         except RuntimeError as error:
@@ -171,7 +179,7 @@ def test_failures(here, tmp_path):
         ''')
     text = '\n'.join(answers(done))
     assert "Task 'broken' finished with status FAILURE" in text and 'ValueError: out of luck' in text
-    assert "Pipeline 'guarded' finished with status FAILURE. Inner task failed: 'broken'." in text
+    assert "Pipeline 'guarded' finished with status FAILURE. Inner task failed: 'broken' inside 'inner' inside 'exit-handler-1'." in text
     assert answers(done)[-1] == 'FAILED'
     done = here('''
         @dsl.component
@@ -307,6 +315,23 @@ def test_many_iterations_run_at_once(here):
     assert answers(done) == ['SUCCEEDED']
 
 
+def test_two_programs_at_once(here, tmp_path):
+    """Each has a server and a folder of its own; both find the environments of earlier programs."""
+    done = here('''
+        import subprocess, sys
+
+        @dsl.component
+        def answer() -> int:
+            return 42
+        print(answer().output)
+        if len(sys.argv) == 1:
+            print(subprocess.run([sys.executable, __file__, 'inner'], check=True, stdout=subprocess.PIPE, text=True).stdout.splitlines()[-1])
+        print(answer().output)
+        ''')
+    assert answers(done) == ['42', '42', '42']
+    assert sorted(path.name for path in (tmp_path / 'cache/penstock').iterdir()) == ['kfp-local-0', 'kfp-local-1']
+
+
 def test_nothing_outlives_the_program(tmp_path):
     """Killed in the middle of a task, the program leaves neither its server nor the task behind."""
     script = tmp_path / 'long.py'
@@ -320,7 +345,7 @@ def test_nothing_outlives_the_program(tmp_path):
         long()
         '''))
     process = subprocess.Popen([sys.executable, str(script)], stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True,
-                               env=dict(os.environ, PYTHONPATH=SDK, PENSTOCK_BINARY=str(BINARY)))
+                               env=dict(os.environ, PYTHONPATH=SDK, PENSTOCK_BINARY=str(BINARY), XDG_CACHE_HOME=str(tmp_path / 'cache')))
     line = process.stdout.readline()
     assert 'begun' in line
     task = int(line.split()[-1])

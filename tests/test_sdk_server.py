@@ -355,6 +355,7 @@ def test_registry(server, monkeypatch, tmp_path, package):
 
 def test_v1_runs_locally(monkeypatch, tmp_path):
     monkeypatch.setenv('PENSTOCK_BINARY', str(BINARY))
+    monkeypatch.setenv('XDG_CACHE_HOME', str(tmp_path))
     monkeypatch.chdir(tmp_path)
     result = kfp.run_pipeline_func_locally(makes, {'n': '2'}, execution_mode=kfp.LocalClient.ExecutionMode('local'))
     assert result.success and result.outputs == {'Output': 2} and result.wait_for_run_completion() is result

@@ -87,7 +87,8 @@ class BaseComponent:
 
     def _outside_message(self) -> str:
         return (f'{self.name} was called outside a pipeline; call it in a function decorated with @dsl.pipeline, or call '
-                'kfp.local.init(…) first to run it on this machine')
+                'kfp.local.init(…) first to run it on this machine. Local environment not initialized. Please run '
+                "'kfp.local.init()' before executing tasks locally.")
 
     def execute(self, **kwargs: Any) -> PipelineTask:
         """Runs the component on this machine; kfp.local.init() must have been called."""
@@ -145,7 +146,7 @@ class PythonComponent(BaseComponent):
         self.__wrapped__ = python_func
 
     def _outside_message(self) -> str:
-        return (super()._outside_message() + '; to call the function itself use '
+        return (super()._outside_message() + ' To call the function itself use '
                 f'{self.python_func.__name__}.python_func(…)')
 
 

@@ -17,6 +17,13 @@ import threading
 from kfp.client.rest import Rest
 from kfp.local.config import LocalExecutionConfig
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Iterator
+
+# So many programs of one user find the packages of earlier ones at the same time.
+_SLOTS = 8
+
 _lock = threading.Lock()
 _engine: Engine | None = None
 
@@ -32,20 +39,41 @@ class Engine:
         self._temporary: str | None = None
         self._errors = tempfile.TemporaryFile('w+')
         self._process: subprocess.Popen[str] | None = None
-        home = config.cache_root or os.path.join(config.pipeline_root, '.kfp_cache')
-        os.makedirs(home, exist_ok=True)
-        self.data, url = home, self._start(home)
-        if url is None and 'in use' in self.said():
-            # Another program works on this folder: ours has one for its lifetime, without the cache.
-            self._temporary = self.data = tempfile.mkdtemp(prefix='kfp-local-')
-            url = self._start(self.data)
+        self.data, url = '', None
+        for folder in self._folders():
+            self.data, url = folder, self._start(folder)
+            if url is not None or 'in use' not in self.said():
+                break  # otherwise another program works on the folder
         if url is None:
             said = self.said()
             self.close()
             raise RuntimeError(f'kfp.local: penstock did not start: {said or "it said nothing"}')
         self.rest = Rest(url)
 
+    def _folders(self) -> Iterator[str]:
+        """Where to keep the server's data: the cache, else a folder of this user's that no other program uses.
+
+        Environments with packages lie there, so that later programs find them; what runs made does not stay.
+        """
+        if self.config.enable_caching or self.config.cache_root:
+            home = self.config.cache_root or os.path.join(self.config.pipeline_root, '.kfp_cache')
+            os.makedirs(home, exist_ok=True)
+            yield home
+        else:
+            base = os.environ.get('XDG_CACHE_HOME') or os.path.join(os.path.expanduser('~'), '.cache')
+            for number in range(_SLOTS):
+                home = os.path.join(base, 'penstock', f'kfp-local-{number}')
+                try:
+                    os.makedirs(home, mode=0o700, exist_ok=True)
+                except OSError:
+                    break
+                yield home
+        self._temporary = tempfile.mkdtemp(prefix='kfp-local-')
+        yield self._temporary
+
     def _start(self, data: str) -> str | None:
+        self._errors.seek(0)
+        self._errors.truncate()
         command = [binary(), 'up', '--data', data, '--listen', '127.0.0.1:0', '--s3-listen', '127.0.0.1:0', '--log-level', 'error',
                    '--until-input-ends', '--python', sys.executable, *self.config.runner._options()]
         environment = {name: value for name, value in os.environ.items() if not name.startswith('PENSTOCK_')}

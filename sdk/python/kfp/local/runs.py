@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import datetime
+import json
 import logging
 import os
 import shutil
@@ -152,7 +153,7 @@ class _Run:
         places: dict[str, str] = {}
         for task in tasks:
             if task.type in ('RUNTIME', 'IMPORTER'):
-                self._keep_artifacts(task, places)
+                self._keep_outputs(task, places)
         specs = self.component.component_spec.outputs
         found: dict[str, Any] = {}
         root = next((task for task in tasks if task.type == 'ROOT'), None)
@@ -167,15 +168,23 @@ class _Run:
             found[name] = listed if kind is not None and kind.is_list else (listed[0] if listed else None)
         return {name: found[name] for name in [key for key in specs if key in found] + [key for key in found if key not in specs]}
 
-    def _keep_artifacts(self, task: Record, places: dict[str, str]) -> None:
-        for output in (task.to_dict().get('outputs') or {}).get('artifacts', []):
+    def _keep_outputs(self, task: Record, places: dict[str, str]) -> None:
+        """Puts what a task made into a folder of its own, with the file executor_output.json, which tells of it."""
+        outputs = task.to_dict().get('outputs') or {}
+        folder = _free(self.folder, _plain(task.name))
+        os.makedirs(folder)
+        told: dict[str, Any] = {'parameterValues': {entry['parameter_key']: entry.get('value') for entry in outputs.get('parameters', [])}}
+        for output in outputs.get('artifacts', []):
+            listed = told.setdefault('artifacts', {}).setdefault(output['artifact_key'], {'artifacts': []})['artifacts']
             for artifact in output.get('artifacts', []):
-                source = self.engine.file_of(artifact.get('uri') or '')
-                if source is None or artifact['uri'] in places:
-                    continue
-                target = _free(os.path.join(self.folder, _plain(task.name)), _plain(output['artifact_key']))
-                _place(source, target)
-                places[artifact['uri']] = target
+                uri = artifact.get('uri') or ''
+                source = self.engine.file_of(uri)
+                if source is not None and uri not in places:
+                    places[uri] = _free(folder, _plain(output['artifact_key']))
+                    _place(source, places[uri])
+                listed.append({'name': artifact.get('name'), 'uri': places.get(uri, uri), 'metadata': artifact.get('metadata') or {}})
+        with open(os.path.join(folder, 'executor_output.json'), 'w') as file:
+            json.dump(told, file)
 
     def _end(self, run_id: str) -> None:
         """The caller was interrupted: the run ends too."""
@@ -193,11 +202,11 @@ class _Run:
                 _log.warning('the run %s was not removed: %s', run_id, error)
 
     def _fail(self, reply: Record, tasks: list[Record]) -> None:
-        failed = [task.name for task in tasks if task.state == 'FAILED' and task.type in ('RUNTIME', 'IMPORTER')]
+        failed = [_way_to(task) for task in tasks if task.state == 'FAILED' and task.type in ('RUNTIME', 'IMPORTER')]
         if self.is_pipeline:
             message = f'Pipeline {self.component.name!r} finished with status FAILURE.'
             if failed:
-                message += ' Inner task failed: ' + ', '.join(repr(name) for name in dict.fromkeys(failed)) + '.'
+                message += ' Inner task failed: ' + ', '.join(dict.fromkeys(failed)) + '.'
         else:
             message = f'Task {self.component.name!r} finished with status FAILURE'
         reason = reply.error.message if reply.error else None
@@ -283,11 +292,18 @@ def _link(source: str, target: str) -> None:
 
 
 def _free(folder: str, name: str) -> str:
+    """A path in the folder at which there is nothing: the name, else with a number."""
     path, count = os.path.join(folder, name), 1
     while os.path.lexists(path):
         count += 1
-        path = os.path.join(f'{folder}-{count}', name)
+        path = os.path.join(folder, f'{name}-{count}')
     return path
+
+
+def _way_to(task: Record) -> str:
+    """'task' inside 'pipeline', innermost first."""
+    path = (task.scope_path or task.name).split('/')
+    return ' inside '.join(repr(name) for name in reversed(path[1:] or path) if not name.isdigit())
 
 
 def _plain(name: str) -> str:
@@ -300,8 +316,10 @@ def _tell(task: dict[str, Any], told: dict[str, str]) -> None:
     told[task['task_id']] = task['state']
     if task['state'] == 'RUNNING':
         _log.info('Executing task %r', task['name'])
-    elif task['state'] in ('SUCCEEDED', 'FAILED', 'CANCELED', 'CACHED'):
-        _log.info('Task %r finished with status %s', task['name'], 'FAILURE' if task['state'] == 'FAILED' else 'SUCCESS')
+    elif task['state'] == 'FAILED':
+        _log.error('Task %r finished with status FAILURE', task['name'])
+    elif task['state'] in ('SUCCEEDED', 'CACHED'):
+        _log.info('Task %r finished with status SUCCESS', task['name'])
 
 
 def _print_lines(reader: logs.LogReader, named: bool) -> None:
