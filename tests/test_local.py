@@ -293,6 +293,23 @@ def test_wrong_use_is_said(here, tmp_path):
     assert 'PENSTOCK_BINARY' in done.stderr
 
 
+def test_importers_fill_their_metadata_at_every_depth(here, tmp_path):
+    (tmp_path / 'data.csv').write_text('a,b')
+    done = here('''
+        @dsl.component
+        def word() -> str:
+            return 'made'
+
+        @dsl.pipeline
+        def imports(path: str, n: int = 3) -> Dataset:
+            metadata = {'plain': 'x', 'list': ['given', word().output, [f'{n} times']], 'map': {'n': n, 'fixed': True}}
+            return dsl.importer(artifact_uri=path, artifact_class=Dataset, metadata=metadata).output
+        data = imports(path=os.path.abspath('data.csv')).output
+        print(open(data.path).read(), sorted(data.metadata.items()))
+        ''')
+    assert answers(done) == ["a,b [('list', ['given', 'made', ['3 times']]), ('map', {'n': '3', 'fixed': True}), ('plain', 'x')]"]
+
+
 def test_many_iterations_run_at_once(here):
     done = here('''
         @dsl.component
