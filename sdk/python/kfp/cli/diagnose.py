@@ -40,7 +40,8 @@ def facts(arguments: argparse.Namespace) -> dict[str, dict[str, Any]]:
     """What this machine and the server have, by title. No tokens, and no values of variables."""
     import kfp
     return {
-        'python': {'version': platform.python_version(), 'executable': sys.executable, 'kfp': kfp.__version__, 'kfp_folder': os.path.dirname(kfp.__file__)},
+        'python': {'version': platform.python_version(), 'executable': sys.executable, 'kfp': kfp.__version__,
+                   'kfp_folder': os.path.dirname(kfp.__file__)},
         'machine': {'system': platform.platform(), 'cores': os.cpu_count()},
         'programs': {name: _version_of(name, *words) for name, words in (
             ('penstock', ('--version',)), ('docker', ('--version',)), ('podman', ('--version',)), ('kubectl', ('version', '--client')))},
