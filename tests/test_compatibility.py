@@ -4,10 +4,11 @@ import json
 import os
 import re
 import subprocess
+import sys
 
 import pytest
 
-from conftest import ROOT
+from conftest import ROOT, SDK
 
 TEXT = (ROOT / 'docs/compatibility.md').read_text()
 UPSTREAM = os.environ.get('PENSTOCK_UPSTREAM_PYTHON')
@@ -107,3 +108,41 @@ print(json.dumps(names))
         # Attributes of instances are no attributes of their class.
         missing = {name for name in upstream[path] if not hasattr(ours, name)} - {'name'}
         assert missing == set(re.findall(r'`(\w+)`', row[2])), path
+
+
+def find(path, name=None):
+    """The thing at a dotted path, where a class may stand at the end."""
+    head, _, last = path.rpartition('.')
+    thing = getattr(importlib.import_module(head), last) if last[:1].isupper() else importlib.import_module(path)
+    return thing if name is None else getattr(thing, name, None)
+
+
+def refused(task, path, name):
+    """Whether a call of the name is refused with words about v1."""
+    from kfp.dsl import errors
+    arguments = {'graph_component': (refused,), 'kubernetes_resource_delete_op': ('x', 'Job')}.get(name, (None,))
+    try:
+        (getattr(task, name) if path.endswith('ContainerOp') else find(path, name))(*arguments)
+    except errors.UnsupportedV1Error:
+        return True
+    return False
+
+
+def test_first_sdk_names():
+    sys.path.insert(0, SDK)
+    from kfp import dsl
+    rows = table('Python, the first SDK')
+    assert len(rows) > 12
+    accepted = []
+
+    @dsl.pipeline(name='refusing')
+    def pipeline():
+        task = dsl.ContainerOp('x', 'alpine', ['true'])
+        accepted.extend((path, name) for path, _, names, _ in rows for name in re.findall(r'`(\w+)`', names)
+                        if not refused(task, path.strip('`'), name))
+    assert accepted == []
+    for path, there, _, missing in rows:
+        for name in re.findall(r'`(\w+)`', there):
+            assert find(path.strip('`'), name) is not None, (path, name)
+        for name in re.findall(r'`(\w+)`', missing):
+            assert find(path.strip('`'), name) is None, (path, name)

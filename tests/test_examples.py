@@ -1,5 +1,6 @@
 """Every example runs, and its results are right."""
 import json
+import os
 import subprocess
 import sys
 
@@ -113,7 +114,6 @@ def test_run_without_a_server(example, status):
 def test_an_example_is_a_script(server):
     """`python examples/hello.py` pointed at the server, with and without /pipeline."""
     for suffix in ('', '/pipeline'):
-        import os
         out = subprocess.run([sys.executable, str(ROOT / 'examples/hello.py')], check=True, stdout=subprocess.PIPE,
                              text=True, env=dict(os.environ, PYTHONPATH=SDK, KF_PIPELINES_ENDPOINT=server.url + suffix))
         assert 'runs/details/' in out.stdout
@@ -128,3 +128,37 @@ def test_runs_of_one_pipeline_that_start_together(server):
     pods = [pod['name'] for run_id in runs for tasks in server.tasks(run_id).values() for task in tasks
             for pod in task.get('pods', [])]
     assert pods and len(set(pods)) == len(pods)
+
+
+def script(name, tmp_path, *words, **variables):
+    return subprocess.run([sys.executable, str(ROOT / f'examples/{name}.py'), *words], check=True, stdout=subprocess.PIPE, text=True,
+                          cwd=tmp_path, timeout=120, env=dict(os.environ, PYTHONPATH=SDK, HOME=str(tmp_path), **variables)).stdout
+
+
+def test_without_a_server(tmp_path):
+    said = script('without_server', tmp_path, PENSTOCK_BINARY=str(BINARY)).splitlines()
+    assert 'values: [0, 1, 4, 9]' in said and 'rows: 4' in said and 'pipeline: 30' in said
+    path = next(line[len('file: '):] for line in said if line.startswith('file: '))
+    with open(path) as file:
+        assert file.read() == '0\n1\n4\n9\n'
+
+
+def test_results(server, tmp_path):
+    said = script('results', tmp_path, 'made', KF_PIPELINES_ENDPOINT=server.url).splitlines()
+    assert '[measure] round 4: 2.083' in said and 'state: SUCCEEDED' in said and "outputs: {'Output': 2.083}" in said
+    assert (tmp_path / 'made/measure/report').read_text().startswith('# Harmonic')
+
+
+def test_classic_volumes(server):
+    documents = compile_pipeline(ROOT / 'examples/classic_volumes.py')
+    run, tasks = server.run({'pipeline_spec': documents[0], 'platform_spec': documents[1]})
+    assert run['state'] == 'SUCCEEDED', (run, tasks)
+    assert outputs(tasks['read'][0]) == {'text': 'on the volume'}
+    claims = server.get('/api/v1/namespaces/kubeflow/persistentvolumeclaims').json['items']
+    assert not [claim for claim in claims if claim['metadata']['name'].endswith('-shared')]
+
+
+def test_notebook(server):
+    run, tasks = run_example(server, 'notebook', {'years': 3})
+    assert run['state'] == 'SUCCEEDED', run
+    assert outputs(tasks['grow'][0]) == {'Output': 337.5}

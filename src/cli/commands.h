@@ -9,7 +9,9 @@
 
 namespace penstock::cli {
 
-int up(server::Config config);
+// until_input_ends: the server is its parent's own. It stops also when standard input closes, however the parent ended,
+// and the steps that still run end with it.
+int up(server::Config config, bool until_input_ends);
 
 struct RunArguments {
   std::string file;                     // PIPELINE.yaml or SCRIPT.py

@@ -82,7 +82,10 @@ int run_command(int argc, char** argv) {
       ->capture_default_str();
   up->add_flag("--insecure", config.insecure, "listen beyond loopback though nobody has to log in")
       ->envname("PENSTOCK_INSECURE");
-  up->callback([&] { status = cli::up(config); });
+  bool until_input_ends = false;
+  up->add_flag("--until-input-ends", until_input_ends,
+               "stop, and end the steps, when standard input closes: for a program that starts its own server");
+  up->callback([&] { status = cli::up(config, until_input_ends); });
 
   cli::RunArguments arguments;
   std::string format = "table";

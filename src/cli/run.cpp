@@ -324,13 +324,26 @@ int run(RunArguments arguments) {
   return state == "SUCCEEDED" ? 0 : state == "CANCELED" ? 3 : 1;
 }
 
-int up(server::Config config) {
+int up(server::Config config, bool until_input_ends) {
   server::Server server(std::move(config));
   std::printf("penstock %s is ready at %s (data in %s)\n", server::version().c_str(), server.url().c_str(),
               server.config().data.c_str());
   std::fflush(stdout);
+  if (!until_input_ends) {
+    server::wait_for_signal();
+    server.stop(std::chrono::seconds(10));
+    return 0;
+  }
+  // Its read of standard input cannot be interrupted, so the thread is left to the end of the process.
+  std::thread([] {
+    char buffer[256];
+    ssize_t got = 0;
+    while ((got = ::read(0, buffer, sizeof buffer)) > 0 || (got < 0 && errno == EINTR)) {
+    }
+    ::kill(::getpid(), SIGTERM);
+  }).detach();
   server::wait_for_signal();
-  server.stop(std::chrono::seconds(10));
+  server.stop(std::chrono::milliseconds(500), true);
   return 0;
 }
 

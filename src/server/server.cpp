@@ -365,6 +365,8 @@ void Server::stop(std::chrono::milliseconds grace, bool end_tasks) {
         if (process.running) parts.spawner->signal(process.id, SIGKILL);
         parts.spawner->forget(process.id);
       }
+      // What was asked is on its way once the spawner's loop has turned twice: a helper that knows of processes stays.
+      for (int turn = 0; turn < 2; ++turn) co_await parts.spawner->list();
     }
   });
   for (const auto& loop : parts.loops) loop->stop();

@@ -5,6 +5,7 @@ from typing import List
 
 import pytest
 
+from conftest import compiled
 from kfp import dsl
 from kfp.dsl import errors
 
@@ -236,16 +237,63 @@ def test_what_v1_had():
         def c():
             pass
 
-    def volume():
-        dsl.VolumeOp(name='x')  # here
-
-    def method():
+    def resource():
         @dsl.pipeline
         def p():
-            number().add_volume(None)  # here
+            dsl.ResourceOp(name='x', k8s_resource={'kind': 'Job'})  # here
+
+    def snapshot():
+        @dsl.pipeline
+        def p():
+            dsl.VolumeSnapshotOp(name='x')  # here
+
+    def claim():
+        @dsl.pipeline
+        def p():
+            dsl.VolumeOp(name='x')  # here
+
+    def host_path():
+        @dsl.pipeline
+        def p():
+            task = number()
+            task.add_volume({'name': 'v', 'hostPath': {'path': '/'}})
+            task.add_volume_mount({'name': 'v', 'mountPath': '/v'})  # here
+
+    def unknown_volume():
+        @dsl.pipeline
+        def p():
+            number().add_volume_mount({'name': 'v', 'mountPath': '/v'})  # here
+        compiled(p)
+
+    def port():
+        @dsl.pipeline
+        def p():
+            number().add_port(80)  # here
+
+    def odd_resource():
+        @dsl.pipeline
+        def p():
+            number().container.add_resource_limit('hugepages', 1)  # here
+
+    def pod_affinity():
+        @dsl.pipeline
+        def p():
+            number().add_affinity({'podAffinity': {'x': 1}})  # here
+
+    def sidecar():
+        @dsl.pipeline
+        def p():
+            number().add_sidecar({'name': 'x'})  # here
     fails_at_marker(recursion, NotImplementedError, 'cannot call itself')
-    fails_at_marker(volume, NotImplementedError, 'CreatePVC')
-    fails_at_marker(method, NotImplementedError, 'kfp.kubernetes.mount_pvc')
+    fails_at_marker(resource, NotImplementedError, 'a Job', 'kubectl')
+    fails_at_marker(snapshot, NotImplementedError, 'kubectl')
+    fails_at_marker(claim, TypeError, 'resource_name')
+    fails_at_marker(host_path, NotImplementedError, "'v'", 'a volume claim')
+    fails_at_marker(unknown_volume, ValueError, "'v'", 'add_volume()')
+    fails_at_marker(port, NotImplementedError, 'no ports')
+    fails_at_marker(odd_resource, NotImplementedError, 'hugepages')
+    fails_at_marker(pod_affinity, NotImplementedError, 'node_affinity only')
+    fails_at_marker(sidecar, ValueError, 'a name and an image')
 
 
 def test_values_of_settings():
@@ -278,3 +326,193 @@ def test_empty_pipeline():
         p.pipeline_spec
     with pytest.raises(errors.InvalidTopologyException, match='has no tasks'):
         build()
+
+
+def test_mistakes_of_many_kinds():
+    """Each is found when the pipeline is written or compiled, at its own line."""
+    from typing import List
+
+    from kfp import kubernetes
+
+    @dsl.component
+    def numbers() -> List[int]:
+        return [1]
+
+    @dsl.component
+    def word(s: str) -> str:
+        return s
+
+    def with_pipeline(body):
+        def build():
+            compiled(dsl.pipeline(body))
+        build.__wrapped__ = body
+        return build
+
+    def twice_named():
+        @dsl.component  # here
+        def f(x: dsl.Output[dsl.Dataset]) -> __import__('typing').NamedTuple('O', [('x', int)]):
+            pass
+
+    def missing_input():
+        word()  # here
+
+    def unknown_input():
+        word(s='a', t='b')  # here
+
+    def too_many():
+        word('a', 'b')  # here
+
+    def none_for_required():
+        word(s=None)  # here
+
+    def list_for_text():
+        word(s=numbers().output)  # here
+
+    def object_for_text():
+        word(s=object())  # here
+
+    def no_output():
+        word(s='a').outputs['other']  # here
+
+    def python_if():
+        made = word(s='a')
+        if made.output > 'b':  # here
+            pass
+
+    def python_for():
+        for _ in numbers().output:  # here
+            pass
+
+    def constant_condition():
+        with dsl.If(1 == 1):  # here
+            word(s='a')
+
+    def condition_on_list():
+        with dsl.If(numbers().output == 'x'):  # here
+            word(s='a')
+
+    def condition_on_a_text_with_outputs():
+        made = word(s='a')
+        with dsl.If(made.output == f'{made.output}!'):  # here
+            word(s='a')
+
+    def condition_on_nothing():
+        with dsl.If(word(s='a').output == None):  # noqa: E711  # here
+            word(s='a')
+
+    def else_alone():
+        with dsl.Else():  # here
+            word(s='a')
+
+    def elif_after_else():
+        made = word(s='a')
+        with dsl.If(made.output == 'a'):
+            word(s='b')
+        with dsl.Else():
+            word(s='c')
+        with dsl.Elif(made.output == 'd'):  # here
+            word(s='e')
+
+    def loop_over_text():
+        with dsl.ParallelFor(word(s='a').output):  # here
+            word(s='a')
+
+    def loop_over_nothing():
+        with dsl.ParallelFor([]):  # here
+            word(s='a')
+
+    def loop_of_mixed():
+        with dsl.ParallelFor([1, 'a']):  # here
+            word(s='a')
+
+    def odd_parallelism():
+        with dsl.ParallelFor(['a'], parallelism=-1):  # here
+            word(s='a')
+
+    def outside_the_branch():
+        made = word(s='a')
+        with dsl.If(made.output == 'a'):
+            inner = word(s='b')
+        word(s=inner.output)  # here
+
+    def outside_the_loop():
+        with dsl.ParallelFor(['a']) as item:
+            pass
+        word(s=item)  # here
+
+    def exit_task_waits():
+        made = word(s='a')
+        last = word(s=made.output)
+        with dsl.ExitHandler(last):  # here
+            word(s='b')
+
+    def exit_of_nothing():
+        with dsl.ExitHandler('task'):  # here
+            word(s='b')
+
+    def one_of_without_else():
+        made = word(s='a')
+        with dsl.If(made.output == 'a'):
+            inner = word(s='b')
+        dsl.OneOf(inner.output)  # here
+
+    def collected_outside():
+        dsl.Collected('x')  # here
+
+    def after_a_text():
+        word(s='a').after('b')  # here
+
+    def odd_retry():
+        word(s='a').set_retry(-1)  # here
+
+    def odd_duration():
+        word(s='a').set_retry(1, backoff_duration='soon')  # here
+
+    def odd_accelerators():
+        word(s='a').set_accelerator_limit('many')  # here
+
+    def no_pause():
+        word(s='a').set_debug_pause(after=False)  # here
+
+    def pause_on_error_only():
+        word(s='a').set_debug_pause(after=False, on_error=True)  # here
+
+    def odd_policy():
+        kubernetes.set_image_pull_policy(word(s='a'), 'Sometimes')  # here
+
+    def odd_timeout():
+        kubernetes.set_timeout(word(s='a'), -1)  # here
+
+    def claim_of_no_name():
+        kubernetes.CreatePVC(access_modes=['ReadWriteOnce'], size='1Gi')  # here
+
+    def no_artifact_class():
+        dsl.importer(artifact_uri='gs://a', artifact_class=str)  # here
+
+    def importer_of_a_number():
+        dsl.importer(artifact_uri=5, artifact_class=dsl.Dataset)  # here
+
+    def needs_default():
+        word(s=word(s='a').output).ignore_upstream_failure()  # here
+
+    for body, error, part in (
+            (missing_input, TypeError, "misses the input 's'"), (unknown_input, TypeError, "no input 't'"), (too_many, TypeError, 'takes 1'),
+            (none_for_required, ValueError, 'None'), (list_for_text, errors.InconsistentTypeException, 'list'),
+            (object_for_text, ValueError, 'object'), (no_output, KeyError, "no output 'other'"),
+            (python_if, errors.InvalidControlFlowException, 'dsl.If'), (python_for, errors.InvalidControlFlowException, 'ParallelFor'),
+            (constant_condition, errors.InvalidControlFlowException, 'True'),
+            (condition_on_list, errors.InvalidControlFlowException, 'is a list'),
+            (condition_on_a_text_with_outputs, errors.InvalidControlFlowException, 'make the text in a task'),
+            (condition_on_nothing, errors.InvalidControlFlowException, 'None'), (else_alone, errors.InvalidControlFlowException, 'must follow'),
+            (elif_after_else, errors.InvalidControlFlowException, 'must follow'), (loop_over_text, errors.InconsistentTypeException, 'List'),
+            (loop_over_nothing, ValueError, 'at least one'), (loop_of_mixed, errors.InconsistentTypeException, 'one type'),
+            (odd_parallelism, ValueError, '-1'), (outside_the_branch, errors.InvalidTopologyException, 'OneOf'),
+            (outside_the_loop, errors.InvalidTopologyException, 'Collected'), (exit_task_waits, errors.InvalidTopologyException, 'exit task'),
+            (exit_of_nothing, errors.InvalidControlFlowException, "'task'"), (one_of_without_else, errors.InvalidControlFlowException, 'not the output'),
+            (collected_outside, errors.InvalidControlFlowException, "'x'"), (after_a_text, ValueError, "'b'"), (odd_retry, ValueError, '-1'),
+            (odd_duration, ValueError, 'soon'), (odd_accelerators, ValueError, 'many'), (no_pause, ValueError, 'before or after'),
+            (pause_on_error_only, ValueError, 'needs after'), (odd_policy, ValueError, 'Sometimes'), (odd_timeout, ValueError, '-1'),
+            (claim_of_no_name, TypeError, 'pvc_name'), (no_artifact_class, ValueError, 'artifact class'),
+            (importer_of_a_number, ValueError, '5'), (needs_default, ValueError, 'default')):
+        fails_at_marker(with_pipeline(body), error, part)
+    fails_at_marker(twice_named, TypeError, "two outputs named 'x'")

@@ -235,6 +235,7 @@ void HelperTasks::ended(Task& task, int wait_status) {
   pids_.erase(status.id);
   statuses_[status.id] = status;
   on_status_(status);
+  if (forgotten_.erase(status.id) > 0) statuses_.erase(status.id);
 }
 
 // Children of this process that `task` left behind: descendants whose own parents have ended come to the subreaper.
@@ -299,7 +300,12 @@ void HelperTasks::signal(const std::string& id, int number) {
 
 void HelperTasks::forget(const std::string& id) {
   auto found = statuses_.find(id);
-  if (found != statuses_.end() && !found->second.running) statuses_.erase(found);
+  if (found == statuses_.end()) return;
+  if (!found->second.running) {
+    statuses_.erase(found);
+  } else {
+    forgotten_.insert(id);
+  }
 }
 
 void HelperTasks::watch() {

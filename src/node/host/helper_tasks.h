@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <set>
 #include <string>
 #include <unordered_map>
 #include <vector>
@@ -54,6 +55,7 @@ class HelperTasks {
   void configure(const HelperOptions& options);
   void start(ProcessSpec spec);
   void signal(const std::string& id, int number);
+  // One that still runs is forgotten when it ends.
   void forget(const std::string& id);
   // Has the next sandbox made, unless enough are. For a moment in which nobody waits: beside a task that is just
   // starting, it would hold that one up, as mounts are made one at a time.
@@ -111,6 +113,7 @@ class HelperTasks {
   std::unordered_map<int, Task*> outputs_;         // running ones by log_pipe
   std::unordered_map<std::string, int> pids_;      // of running processes
   std::map<std::string, ProcessStatus> statuses_;  // running, and ended but not forgotten
+  std::set<std::string> forgotten_;                // running, to be forgotten at their end
   std::vector<char*> free_stacks_;
   char* plain_stack_ = nullptr;
   int null_ = -1;

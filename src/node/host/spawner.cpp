@@ -98,8 +98,8 @@ class Link : public std::enable_shared_from_this<Link> {
 
   void forget(const std::string& id) {
     auto found = known_.find(id);
-    if (found == known_.end() || found->second.running) return;
-    known_.erase(found);
+    if (found == known_.end()) return;
+    if (!found->second.running) known_.erase(found);
     FrameWriter frame(out_);
     frame.begin(MessageKind::Forget).text(id);
     frame.end();

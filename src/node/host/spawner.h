@@ -80,7 +80,8 @@ class Spawner {
   virtual void start(ProcessSpec spec) = 0;
   // To every process of the tree. Unknown ids and ended processes are ignored.
   virtual void signal(const std::string& id, int signal) = 0;
-  // Drops an ended process's result, once it is recorded. Until then it is reported to every new server.
+  // Drops an ended process's result, once it is recorded. Until then it is reported to every new server. The result of
+  // a process that still runs is dropped when it ends.
   virtual void forget(const std::string& id) = 0;
   // What is known: running, and ended but not forgotten.
   virtual Async<std::vector<ProcessStatus>> list() = 0;

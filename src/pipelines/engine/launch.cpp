@@ -65,6 +65,22 @@ class Filler {
     });
   }
 
+  // The texts of a whole value, at any depth.
+  json::value operator()(const json::value& value) const {
+    if (value.is_string()) return json::value((*this)(to_view(value.get_string())));
+    if (value.is_array()) {
+      json::array list;
+      for (const auto& item : value.get_array()) list.push_back((*this)(item));
+      return list;
+    }
+    if (value.is_object()) {
+      json::object object;
+      for (const auto& [key, member] : value.get_object()) object[(*this)(std::string_view(key))] = (*this)(member);
+      return object;
+    }
+    return value;
+  }
+
  private:
   const Instance& instance_;
   const LaunchSpec& spec_;
@@ -272,10 +288,7 @@ std::shared_ptr<ImportSpec> make_import(const State& state, const Instance& inst
   }
   if (spec->uri.empty()) throw invalid("the importer has no URI to import");
   if (const auto* metadata = ir::object_member(importer, "metadata", "importer")) {
-    for (const auto& [key, value] : *metadata) {
-      const bool text = value.is_string();
-      spec->metadata[fill(key)] = text ? json::value(fill(to_view(value.get_string()))) : value;
-    }
+    spec->metadata = fill(json::value(*metadata)).as_object();
   }
   spec->reimport = ir::bool_member(importer, "reimport", "importer");
   spec->download_to_workspace = ir::bool_member(importer, "downloadToWorkspace", "importer");

@@ -1,32 +1,40 @@
 """Packages on their way to the server: compiling, reading, values of inputs."""
 
+from __future__ import annotations
+
 import contextlib
 import datetime
 import os
 import tempfile
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator
+
 
 @contextlib.contextmanager
-def compiled(pipeline_func, name=None):
+def compiled(pipeline_func: Any, name: str | None = None, pipeline_conf: Any = None) -> Iterator[str]:
     """The path of a package made of a pipeline, while the context lasts."""
     from kfp.compiler import Compiler
     with tempfile.TemporaryDirectory() as folder:
         path = os.path.join(folder, 'pipeline.yaml')
-        Compiler().compile(pipeline_func, path)
+        Compiler().compile(pipeline_func, path, pipeline_conf=pipeline_conf)
         yield path
 
 
-def name_of(pipeline_func):
+def name_of(pipeline_func: Any) -> str:
+    """The name of a pipeline, component or plain function."""
     spec = getattr(pipeline_func, 'component_spec', None)
-    return spec.name if spec is not None else pipeline_func.__name__
+    name: str = spec.name if spec is not None else pipeline_func.__name__
+    return name
 
 
-def run_name(pipeline_name):
+def run_name(pipeline_name: str) -> str:
     """A new run's name."""
     return f'{pipeline_name} {datetime.datetime.now().strftime("%Y-%m-%d %H-%M-%S")}'
 
 
-def read(path):
+def read(path: str | os.PathLike[str]) -> list[dict[str, Any]]:
     """(PipelineSpec, PlatformSpec) in a .yaml, .json, .zip or .tar.gz file."""
     import yaml
     path = os.fspath(path)
@@ -47,7 +55,7 @@ def read(path):
     return [documents[0], documents[1] if len(documents) > 1 else {}]
 
 
-def _unpacked(content, path):
+def _unpacked(content: bytes, path: str) -> bytes:
     import io
     if content[:2] == b'PK':
         import zipfile
@@ -63,11 +71,11 @@ def _unpacked(content, path):
             if not members:
                 raise ValueError(f'{path} is an empty archive')
             chosen = next((member for member in members if member.name == 'pipeline.yaml'), members[0])
-            return archive.extractfile(chosen).read()
+            return archive.extractfile(chosen).read()  # type: ignore[union-attr]
     return content
 
 
-def set_caching(package, enable, cache_key):
+def set_caching(package: list[dict[str, Any]], enable: bool | None, cache_key: str | None) -> None:
     """Switches caching for every task of a package, in inner pipelines too."""
     if enable is None and cache_key is None:
         return
@@ -82,7 +90,7 @@ def set_caching(package, enable, cache_key):
                 task['cachingOptions']['cacheKey'] = cache_key
 
 
-def convert_parameters(document, given):
+def convert_parameters(document: Any, given: dict[str, Any]) -> dict[str, Any]:
     """`given` in the types of the pipeline's inputs; v1 callers give text for all.
 
     Raises ValueError for unknown and for missing inputs, and for text that is no such value.

@@ -1,26 +1,37 @@
 """From the tasks of a pipeline to dags: who gives what to whom, through which scopes."""
 
+from __future__ import annotations
+
 from kfp.compiler import refs
-from kfp.dsl import channels, context, errors, groups, kinds, structures
+from kfp.dsl import channels, context, errors, groups, kinds, structures, v1_task
 from kfp.dsl import task as task_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterator, NoReturn
+
+    from kfp.dsl.channels import Channel, Collected, OneOf
+    from kfp.dsl.context import Group, Pipeline
+    from kfp.dsl.kinds import Kind
+    from kfp.dsl.task import PipelineTask
 
 
 class Scope:
     """What the compiler knows about one group: its inputs and what it gives outwards."""
 
-    def __init__(self, group):
+    def __init__(self, group: Group):
         self.group = group
-        self.inputs = {}   # IR name -> Kind
-        self.given = {}    # IR name -> the reference in the group around it
-        self.exports = {}  # output key -> (Kind, [(subtask, key)])
-        self.nodes = {}    # node -> {input name: reference}
-        self.depends = {}  # node -> set of names
+        self.inputs: dict[str, Kind] = {}   # IR name -> Kind
+        self.given: dict[str, Any] = {}    # IR name -> the reference in the group around it
+        self.exports: dict[str, tuple[Kind, list[tuple[str, str]]]] = {}  # output key -> (Kind, [(subtask, key)])
+        self.nodes: dict[Any, dict[str, Any]] = {}    # node -> {input name: reference}
+        self.depends: dict[Any, set[str]] = {}  # node -> set of names
 
 
 class Graph:
     """Resolves every channel of one pipeline."""
 
-    def __init__(self, pipeline):
+    def __init__(self, pipeline: Pipeline):
         self.pipeline = pipeline
         self.scopes = {}
         for group in self._groups(pipeline.root):
@@ -35,7 +46,7 @@ class Graph:
         for scope in self.scopes.values():
             _check_cycles(scope)
 
-    def _groups(self, group):
+    def _groups(self, group: Group) -> Iterator[Group]:
         yield group
         for child in group.children:
             if isinstance(child, context.Group):
@@ -43,9 +54,9 @@ class Graph:
 
     # Tasks
 
-    def _resolve_task(self, task):
+    def _resolve_task(self, task: PipelineTask) -> None:
         group = task.parent
-        inputs = {}
+        inputs: dict[str, Any] = {}
         for name, value in task.arguments.items():
             if value is None:
                 continue
@@ -54,6 +65,7 @@ class Graph:
             inputs[name] = self.value(value, group, task, inputs, kinds.Kind(kinds.STRING))
         for channel in channels.find([task.env, task.resources]):
             self._add_channel_input(channel, group, task, inputs)
+        v1_task.check_mounts(task)
         task.platform_ir = self._platform(task.platform, group, task)
         self.scopes[group].nodes[task] = inputs
         # Every scope between a branch and its tasks carries the values of the condition.
@@ -63,7 +75,7 @@ class Graph:
                     for channel in comparison.channels():
                         self.resolve(channel, group, outer)
 
-    def value(self, value, group, node, inputs, kind):
+    def value(self, value: Any, group: Group, node: Any, inputs: dict[str, Any], kind: Kind | None) -> dict[str, Any]:
         """The reference for a task's argument: a channel, or a constant with channels in it."""
         if isinstance(value, channels.Channel):
             return self.resolve(value, group, node)
@@ -80,15 +92,19 @@ class Graph:
         except errors.ValueProblem as error:
             raise errors.ValueProblem(error.message, node.location) from error
 
-    def _add_channel_input(self, channel, group, node, inputs):
+    def _add_channel_input(self, channel: Channel, group: Group, node: Any, inputs: dict[str, Any]) -> None:
         inputs[channel.ir_name] = self.resolve(channel, group, node)
 
-    def _platform(self, value, group, task):
+    def _platform(self, value: Any, group: Group, task: PipelineTask) -> Any:
         """The task's platform settings with channels resolved."""
         if isinstance(value, refs.PlatformValue):
-            return value.to_ir(self.value(value.value, group, task, {}, None))
+            reference = self.value(value.value, group, task, {}, None)
+            producer = refs.producer(reference)
+            if producer:
+                self.scopes[group].depends.setdefault(task, set()).add(producer)
+            return value.to_ir(reference)
         if isinstance(value, dict):
-            found = {}
+            found: dict[str, Any] = {}
             for key, item in value.items():
                 item = self._platform(item, group, task)
                 if isinstance(item, refs.Spread):
@@ -102,7 +118,7 @@ class Graph:
 
     # Channels
 
-    def resolve(self, channel, group, user):
+    def resolve(self, channel: Channel, group: Group, user: Any) -> dict[str, Any]:
         """The reference by which a node of `group` gets `channel`."""
         if isinstance(channel, channels.LoopItem):
             self._check_inside(channel, group, user)
@@ -128,7 +144,7 @@ class Graph:
             return refs.task_output(channel.kind, producer.name, key)
         return self._carry(channel, group, user)
 
-    def _carry(self, channel, group, user):
+    def _carry(self, channel: Channel, group: Group, user: Any) -> dict[str, Any]:
         """Makes `channel` an input of `group` and of the groups around it."""
         scope = self.scopes[group]
         name = channel.ir_name
@@ -138,29 +154,32 @@ class Graph:
             scope.given[name] = self.resolve(channel, group.parent, user)
         return refs.component_input(channel)
 
-    def _check_inside(self, channel, group, user):
+    def _check_inside(self, channel: Channel, group: Group, user: Any) -> None:
         if channel.loop not in set(group.ancestors()):
             raise errors.InvalidTopologyException(
                 f'{user.name!r} uses the item of a dsl.ParallelFor outside its block; use dsl.Collected(…) on an output of the loop',
                 user.location)
 
-    def _surface(self, channel, group, user):
+    def _surface(self, channel: Channel, group: Group, user: Any) -> tuple[Any, str]:
         """(node, output key) that gives `channel` in a scope that `group` can see."""
         around = list(group.ancestors())
         if isinstance(channel, channels.Collected):
             node, key = self._inner_producer(channel.channel)
             return self._export_up(channel, node, key, around, user)
         node, key = self._inner_producer(channel)
+        while isinstance(node.parent, groups.SubGraph) and node.parent not in around:
+            self.scopes[node.parent].exports[channel.ir_name] = (channel.kind, [(node.name, key)])
+            node, key = node.parent, channel.ir_name
         if node.parent in around:
             return node, key
         self._refuse(channel, node, around, user)
 
-    def _inner_producer(self, channel):
+    def _inner_producer(self, channel: Channel) -> tuple[Any, str]:
         if isinstance(channel, channels.OneOf):
             self._export_one_of(channel)
         return channel.producer, channel.output_key
 
-    def _export_up(self, channel, node, key, around, user):
+    def _export_up(self, channel: Collected, node: Any, key: str, around: list[Group], user: Any) -> tuple[Any, str]:
         """Hands a Collected output up until a scope around its user."""
         if node.parent in around:
             raise errors.InvalidTopologyException(
@@ -179,7 +198,7 @@ class Graph:
                 f'dsl.Collected({channel.full_name}) is not the output of a task inside a dsl.ParallelFor', user.location)
         return node, key
 
-    def _export_one_of(self, one_of):
+    def _export_one_of(self, one_of: OneOf) -> None:
         branches = one_of.producer
         selectors = []
         for channel in one_of.channels:
@@ -193,7 +212,7 @@ class Graph:
             selectors.append((node.name, key))
         self.scopes[branches].exports[one_of.ir_name] = (one_of.kind, selectors)
 
-    def _refuse(self, channel, node, around, user):
+    def _refuse(self, channel: Channel, node: Any, around: list[Group], user: Any) -> NoReturn:
         group = node.parent
         ways = []
         while group is not None and group not in around:
@@ -214,7 +233,7 @@ class Graph:
 
     # Groups
 
-    def _resolve_group(self, group):
+    def _resolve_group(self, group: Group) -> None:
         if group.parent is None:
             return
         inputs = self.scopes[group.parent].nodes.setdefault(group, {})
@@ -235,10 +254,10 @@ class Graph:
             scope.given.pop(item.ir_name, None)
         inputs.update(scope.given)
 
-    def _root_output(self, name, channel):
+    def _root_output(self, name: str, channel: Channel) -> tuple[Kind, list[tuple[str, str]]]:
         class _Pipeline:
             location = self.pipeline.root.location
-        _Pipeline.name = self.pipeline.name
+            name = self.pipeline.name
         root = self.pipeline.root
         if channel.loop is not None:
             self._check_inside(channel, root, _Pipeline)
@@ -247,14 +266,14 @@ class Graph:
 
     # Order
 
-    def _add_waits(self):
+    def _add_waits(self) -> None:
         for task in self.pipeline.tasks.values():
             for other in task._after:
                 self._wait(task, other)
             if task.exit_handler is not None:
                 self.scopes[task.parent].depends.setdefault(task, set()).add(task.exit_handler.name)
 
-    def _wait(self, node, other):
+    def _wait(self, node: Any, other: Any) -> None:
         """`node` waits for `other`; where scopes differ, the groups around them do."""
         mine = _chain(node)
         theirs = _chain(other)
@@ -268,7 +287,7 @@ class Graph:
                 f'{node.name!r} cannot wait for {other.name!r}, which is around it', node.location)
         self.scopes[shared].depends.setdefault(inner, set()).add(outer.name)
 
-    def _collect_dependencies(self):
+    def _collect_dependencies(self) -> None:
         for group, scope in self.scopes.items():
             for node, inputs in scope.nodes.items():
                 if isinstance(node, context.Group):
@@ -283,7 +302,7 @@ class Graph:
                         names.add(other.name)
 
 
-def _chain(node):
+def _chain(node: Any) -> dict[Any, Any]:
     """{group around the node: the child of it on the way to the node (None: itself)}."""
     found, child, group = {}, node, node.parent
     while group is not None:
@@ -292,11 +311,11 @@ def _chain(node):
     return found
 
 
-def _check_cycles(scope):
+def _check_cycles(scope: Scope) -> None:
     by_name = {node.name: node for node in scope.nodes}
-    state = {}
+    state: dict[Any, str] = {}
 
-    def visit(node, path):
+    def visit(node: Any, path: list[str]) -> None:
         if state.get(node) == 'done':
             return
         if state.get(node) == 'open':
@@ -313,9 +332,9 @@ def _check_cycles(scope):
         visit(node, [])
 
 
-def interface(inputs, exports):
+def interface(inputs: dict[str, Kind], exports: dict[str, tuple[Kind, list[tuple[str, str]]]]) -> dict[str, Any]:
     """inputDefinitions and outputDefinitions of a group's component."""
-    entry = {}
+    entry: dict[str, Any] = {}
     for name, kind in inputs.items():
         section = 'artifacts' if kind.is_artifact else 'parameters'
         entry.setdefault('inputDefinitions', {}).setdefault(section, {})[name] = kind.to_ir()
@@ -325,9 +344,9 @@ def interface(inputs, exports):
     return entry
 
 
-def dag_outputs(exports):
+def dag_outputs(exports: dict[str, tuple[Kind, list[tuple[str, str]]]]) -> dict[str, Any]:
     """dag.outputs for {key: (Kind, selectors)}."""
-    entry = {}
+    entry: dict[str, Any] = {}
     for name, (kind, selectors) in exports.items():
         if kind.is_artifact:
             entry.setdefault('artifacts', {})[name] = {'artifactSelectors': [

@@ -1,9 +1,23 @@
 """From components to PipelineSpec dicts."""
 
+from __future__ import annotations
+
 import copy
 
 from kfp.compiler import graph as graphs
 from kfp.dsl import channels, context, errors, groups, kinds, structures
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kfp.compiler.graph import Graph, Scope
+    from kfp.dsl.component_classes import BaseComponent
+    from kfp.dsl.context import Group, Pipeline
+    from kfp.dsl.groups import ParallelFor
+    from kfp.dsl.pipeline_config import PipelineConfig
+    from kfp.dsl.structures import ComponentSpec
+    from kfp.dsl.task import PipelineTask
 
 SDK_VERSION = 'kfp-2.17.0'
 SCHEMA_VERSION = '2.1.0'
@@ -12,13 +26,13 @@ SCHEMA_VERSION = '2.1.0'
 class Builder:
     """Collects the components and executors of one pipeline under unique names."""
 
-    def __init__(self):
-        self.components = {}
-        self.executors = {}
-        self.platforms = {}
-        self._names = {}
+    def __init__(self) -> None:
+        self.components: dict[str, dict[str, Any]] = {}
+        self.executors: dict[str, dict[str, Any]] = {}
+        self.platforms: dict[str, dict[str, Any]] = {}
+        self._names: dict[str, bool] = {}
 
-    def unique(self, wanted):
+    def unique(self, wanted: str) -> str:
         """`wanted`, or `wanted-2`, … when it is taken."""
         name, count = wanted, 1
         while name in self._names:
@@ -29,10 +43,10 @@ class Builder:
 
     # Pipelines and groups
 
-    def add_dag(self, pipeline):
+    def add_dag(self, pipeline: Pipeline) -> dict[str, Any]:
         """The `dag` of a pipeline; its components are added on the way."""
         graph = graphs.Graph(pipeline)
-        nested = []
+        nested: list[Any] = []
         dag = self._dag(graph, pipeline.root, nested)
         for component, task in nested:
             self._fill_nested(component, task)
@@ -41,7 +55,7 @@ class Builder:
             dag['outputs'] = outputs
         return dag
 
-    def _dag(self, graph, group, nested):
+    def _dag(self, graph: Graph, group: Group, nested: list[Any]) -> dict[str, Any]:
         scope = graph.scopes[group]
         tasks = {}
         for child in group.children:
@@ -51,7 +65,7 @@ class Builder:
                 tasks[child.name] = self._task(scope, child, nested)
         return {'tasks': tasks}
 
-    def _group_task(self, graph, scope, group, nested):
+    def _group_task(self, graph: Graph, scope: Scope, group: Group, nested: list[Any]) -> dict[str, Any]:
         name = self.unique('comp-' + group.name)
         inner = graph.scopes[group]
         component = self.components[name] = {}
@@ -68,7 +82,7 @@ class Builder:
         return entry
 
     @staticmethod
-    def _iterate(entry, loop):
+    def _iterate(entry: dict[str, Any], loop: ParallelFor) -> None:
         item = loop.item.ir_name
         if not isinstance(loop.items, channels.Channel):
             entry['parameterIterator'] = {'itemInput': item, 'items': {'raw': loop.raw_items()}}
@@ -80,9 +94,9 @@ class Builder:
             entry['iteratorPolicy'] = {'parallelismLimit': loop.parallelism}
 
     @staticmethod
-    def _node(scope, node, component, display_name):
-        entry = {'componentRef': {'name': component}, 'taskInfo': {'name': display_name}}
-        inputs = {}
+    def _node(scope: Scope, node: Any, component: Any, display_name: str | None) -> dict[str, Any]:
+        entry: dict[str, Any] = {'componentRef': {'name': component}, 'taskInfo': {'name': display_name}}
+        inputs: dict[str, Any] = {}
         for name, reference in scope.nodes[node].items():
             artifact = 'taskOutputArtifact' in reference or 'componentInputArtifact' in reference
             inputs.setdefault('artifacts' if artifact else 'parameters', {})[name] = reference
@@ -95,7 +109,7 @@ class Builder:
 
     # Tasks
 
-    def _task(self, scope, task, nested):
+    def _task(self, scope: Scope, task: PipelineTask, nested: list[Any]) -> dict[str, Any]:
         name = self.unique('comp-' + task.name)
         component = self.components[name] = {}
         self._fill(component, task, nested)
@@ -112,7 +126,7 @@ class Builder:
         return entry
 
     @staticmethod
-    def _final_status(entry, task):
+    def _final_status(entry: dict[str, Any], task: PipelineTask) -> None:
         for name, spec in task.spec.inputs.items():
             if spec.kind.parameter != kinds.FINAL_STATUS:
                 continue
@@ -124,7 +138,7 @@ class Builder:
             entry.setdefault('inputs', {}).setdefault('parameters', {})[name] = {
                 'taskFinalStatus': {'producerTask': watched[0]}}
 
-    def _fill(self, component, task, nested):
+    def _fill(self, component: Any, task: PipelineTask, nested: list[Any]) -> None:
         spec = task.spec
         component.update(spec.interface_to_ir())
         if spec.graph is not None or spec.loaded is not None:
@@ -140,14 +154,15 @@ class Builder:
         if platform:
             self.platforms[label] = platform
 
-    def _fill_nested(self, component, task):
+    def _fill_nested(self, component: Any, task: PipelineTask) -> None:
         if task.spec.graph is not None:
             component['dag'] = self.add_dag(task.spec.graph)
         else:
+            assert task.spec.loaded is not None
             ir, platform = task.spec.loaded
             self._merge(component, ir, platform)
 
-    def _merge(self, component, ir, platform):
+    def _merge(self, component: Any, ir: dict[str, Any], platform: dict[str, Any]) -> None:
         """Adds a loaded pipeline's components and executors under names of our own."""
         names = {old: self.unique(old) for old in sorted(ir.get('components', {}))}
         labels = {}
@@ -159,7 +174,7 @@ class Builder:
         for old, value in settings.items():
             self.platforms[labels.get(old, old)] = copy.deepcopy(value)
 
-        def renamed(part):
+        def renamed(part: Any) -> dict[str, Any]:
             part = copy.deepcopy(part)
             if 'executorLabel' in part:
                 part['executorLabel'] = labels[part['executorLabel']]
@@ -171,7 +186,8 @@ class Builder:
         component.update(renamed(ir['root']))
 
 
-def _container(task):
+def _container(task: PipelineTask) -> dict[str, Any]:
+    assert task.spec.container is not None
     entry = task.spec.container.to_ir()
     render = channels.placeholder
     if task.image is not None:
@@ -184,7 +200,7 @@ def _container(task):
     return entry
 
 
-def wrap_component(component, name=None):
+def wrap_component(component: BaseComponent, name: str | None = None) -> ComponentSpec:
     """A pipeline of one task for a component that is none."""
     spec = component.component_spec
     pipeline = context.Pipeline(context.pipeline_name(name or spec.name))
@@ -202,15 +218,17 @@ def wrap_component(component, name=None):
     return structures.ComponentSpec(pipeline.name, inputs, spec.outputs, spec.description, graph=pipeline)
 
 
-def pipeline_spec(spec, display_name=None, pipeline_root=None, pipeline_config=None):
+def pipeline_spec(spec: ComponentSpec, display_name: str | None = None, pipeline_root: str | None = None,
+                  pipeline_config: PipelineConfig | None = None) -> tuple[dict[str, Any], dict[str, Any]]:
     """(PipelineSpec, PlatformSpec) dicts of a pipeline's ComponentSpec."""
+    assert spec.graph is not None
     builder = Builder()
     root = {'dag': builder.add_dag(spec.graph)}
     if not root['dag']['tasks']:
         raise errors.InvalidTopologyException(f'the pipeline {spec.name!r} has no tasks', spec.graph.root.location)
     interface = spec.interface_to_ir()
     root.update(interface)
-    document = {
+    document: dict[str, Any] = {
         'pipelineInfo': {'name': spec.name},
         'components': builder.components,
         'deploymentSpec': {'executors': builder.executors},
@@ -224,7 +242,7 @@ def pipeline_spec(spec, display_name=None, pipeline_root=None, pipeline_config=N
         document['pipelineInfo']['description'] = spec.description
     if pipeline_root:
         document['defaultPipelineRoot'] = pipeline_root
-    platform = {}
+    platform: dict[str, Any] = {}
     if builder.platforms:
         platform['deploymentSpec'] = {'executors': builder.platforms}
     if pipeline_config is not None:

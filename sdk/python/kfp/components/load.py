@@ -1,21 +1,45 @@
 """Components from files: component.yaml of v1, and pipelines and components in IR."""
 
+from __future__ import annotations
+
 import json
 
 from kfp.dsl import component_classes, errors, kinds, placeholders, structures
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
-def load_component_from_text(text):
+    from kfp.dsl.component_classes import GraphComponent, YamlComponent
+    from kfp.dsl.kinds import Kind
+    from kfp.dsl.structures import Container, InputSpec
+
+
+def load_component_from_text(text: str | bytes) -> YamlComponent | GraphComponent:
     """The component that `text` (YAML or JSON) describes.
 
     Takes a v1 component.yaml and compiled pipelines or components.
-    Raises ValueProblem when it is neither.
+
+    Args:
+        text: the whole file.
+
+    Returns:
+        The component; call it in a pipeline.
+
+    Raises:
+        ValueProblem: when it is neither.
     """
     import yaml
     try:
         documents = [document for document in yaml.load_all(text, getattr(yaml, 'CSafeLoader', yaml.SafeLoader)) if document]
     except yaml.YAMLError as error:
         raise errors.ValueProblem(f'the component is no YAML: {error}') from error
+    return _from_documents(documents, None)
+
+
+def _from_documents(documents: list[Any],
+                    base: str | None) -> YamlComponent | GraphComponent:
+    """base: the file or URL that relative references in it start from."""
     if not documents or not isinstance(documents[0], dict):
         raise errors.ValueProblem('the component file is empty')
     document = documents[0]
@@ -23,20 +47,46 @@ def load_component_from_text(text):
         document = document['pipelineSpec']
     if 'root' in document and 'pipelineInfo' in document:
         return _from_ir(document, documents[1] if len(documents) > 1 else {})
+    if 'graph' in (document.get('implementation') or {}):
+        from kfp.components import graph_file
+        return graph_file.from_document(document, base)
     if 'implementation' in document:
         return _from_v1(document)
     raise errors.ValueProblem('the file is neither a component.yaml (it has no `implementation`) nor a compiled pipeline '
                               '(it has no `root`)')
 
 
-def load_component_from_file(file_path):
-    """The component in a file. Raises OSError when it cannot be read."""
-    with open(file_path, 'rb') as file:
+def load_component_from_file(file_path: Any = None,
+                             filename: Any = None) -> YamlComponent | GraphComponent:
+    """The component in a file.
+
+    Args:
+        file_path: a component.yaml, or a compiled pipeline or component.
+        filename: the same under its v1 name.
+
+    Raises:
+        OSError: the file cannot be read.
+        ValueProblem: it holds no component.
+    """
+    with open(file_path if file_path is not None else filename, 'rb') as file:
         return load_component_from_text(file.read().decode('utf-8'))
 
 
-def load_component_from_url(url, auth=None):
-    """The component at an http(s) or file URL. auth: (user, password), or None."""
+def load_component_from_url(url: str, auth: Any = None) -> YamlComponent | GraphComponent:
+    """The component at an http(s) or file URL.
+
+    Args:
+        url: where it is.
+        auth: (user, password), or None.
+
+    Raises:
+        OSError: it cannot be fetched.
+        ValueProblem: it holds no component.
+    """
+    return load_component_from_text(_fetch(url, auth))
+
+
+def _fetch(url: str, auth: Any) -> str:
     import urllib.request
     request = urllib.request.Request(url)
     if auth is not None:
@@ -45,46 +95,44 @@ def load_component_from_url(url, auth=None):
         token = base64.b64encode(f'{user}:{password}'.encode()).decode()
         request.add_header('Authorization', 'Basic ' + token)
     with urllib.request.urlopen(request) as reply:
-        return load_component_from_text(reply.read().decode('utf-8'))
+        text: str = reply.read().decode('utf-8')
+        return text
 
 
-def load_component(filename=None, url=None, text=None, component_spec=None):
-    """v1: the component in a file, at a URL or in a text."""
-    if filename:
+def load_component_from_spec(component_spec: dict[str, Any]) -> YamlComponent | GraphComponent:
+    """The component that a dict describes, as component.yaml would.
+
+    Args:
+        component_spec: what reading a component.yaml gives, or an object with to_dict().
+    """
+    document = component_spec if isinstance(component_spec, dict) else component_spec.to_dict()
+    return _from_documents([document], None)
+
+
+def load_component(filename: Any = None, url: str | None = None, text: str | None = None,
+                   component_spec: Any = None) -> YamlComponent | GraphComponent:
+    """v1: the component in a file, at a URL, in a text or in a dict.
+
+    Args:
+        filename: a file, or
+        url: an address, or
+        text: the text itself, or
+        component_spec: a dict.
+
+    Raises:
+        ValueProblem: not exactly one of them is given, or it holds no component.
+    """
+    given = [value for value in (filename, url, text, component_spec) if value is not None]
+    if len(given) != 1:
+        raise errors.ValueProblem('load_component() needs one of filename, url, text and component_spec')
+    if filename is not None:
         return load_component_from_file(filename)
-    if url:
+    if url is not None:
         return load_component_from_url(url)
-    if text:
-        return load_component_from_text(text)
-    raise errors.ValueProblem('load_component() needs a filename, a url or a text')
+    return load_component_from_text(text) if text is not None else load_component_from_spec(component_spec)
 
 
-class ComponentStore:
-    """v1: finds component.yaml files by name in folders and under URL prefixes."""
-
-    def __init__(self, local_search_paths=None, url_search_prefixes=None, auth=None):
-        self.local_search_paths = local_search_paths or ['.']
-        self.url_search_prefixes = url_search_prefixes or []
-        self._auth = auth
-
-    def load_component(self, name, digest=None, tag=None):
-        import os
-        for folder in self.local_search_paths:
-            path = os.path.join(folder, name, 'component.yaml')
-            if os.path.exists(path):
-                return load_component_from_file(path)
-        for prefix in self.url_search_prefixes:
-            try:
-                return load_component_from_url(f'{prefix.rstrip("/")}/{name}/component.yaml', self._auth)
-            except OSError:
-                continue
-        raise RuntimeError(f'no component {name!r} in {self.local_search_paths + self.url_search_prefixes}')
-
-    load_component_from_url = staticmethod(load_component_from_url)
-    load_component_from_file = staticmethod(load_component_from_file)
-
-
-def _from_ir(document, platform):
+def _from_ir(document: dict[str, Any], platform: dict[str, Any]) -> YamlComponent:
     """A compiled pipeline, or the only component of one that was compiled alone."""
     root = document['root']
     inputs = _interface(root.get('inputDefinitions'), _input_from_ir)
@@ -101,7 +149,7 @@ def _from_ir(document, platform):
     return component_classes.YamlComponent(spec)
 
 
-def _single_container(document):
+def _single_container(document: dict[str, Any]) -> Container | None:
     """The Container of a file made of one component, else None."""
     tasks = document['root'].get('dag', {}).get('tasks', {})
     executors = (document.get('deploymentSpec') or {}).get('executors', {})
@@ -122,7 +170,7 @@ def _single_container(document):
     return structures.Container(container['image'], container.get('command'), container.get('args'), env)
 
 
-def _interface(definitions, make):
+def _interface(definitions: dict[str, Any] | None, make: Callable[[dict[str, Any]], Any]) -> dict[str, Any]:
     found = {}
     for section in ('parameters', 'artifacts'):
         for name, entry in ((definitions or {}).get(section) or {}).items():
@@ -130,7 +178,7 @@ def _interface(definitions, make):
     return found
 
 
-def _input_from_ir(entry):
+def _input_from_ir(entry: dict[str, Any]) -> InputSpec:
     return structures.InputSpec(kinds.from_ir(entry), entry.get('defaultValue', structures.NO_DEFAULT),
                                 entry.get('description'), entry.get('literals'), bool(entry.get('isOptional')))
 
@@ -138,11 +186,11 @@ def _input_from_ir(entry):
 # component.yaml
 
 
-def _from_v1(document):
+def _from_v1(document: dict[str, Any]) -> YamlComponent:
     container = (document['implementation'] or {}).get('container')
     name = document.get('name') or 'component'
     if container is None:
-        raise errors.UnsupportedV1Error(f'the component {name!r} is a graph; write it as a pipeline')
+        raise errors.ValueProblem(f'the component {name!r} has neither implementation.container nor implementation.graph')
     reader = _V1Reader(name, document)
     command = reader.line(container.get('command'))
     args = reader.line(container.get('args'))
@@ -161,7 +209,7 @@ def _from_v1(document):
 class _V1Reader:
     """The inputs, outputs and command line of a component.yaml."""
 
-    def __init__(self, name, document):
+    def __init__(self, name: str, document: dict[str, Any]):
         self.component = name
         self.inputs, self.outputs, self.aliases = {}, {}, {}
         self._input_names, self._output_names = {}, {}
@@ -176,14 +224,14 @@ class _V1Reader:
             self._output_names[entry['name']] = key
             self.outputs[key] = structures.OutputSpec(self._kind(entry, False), entry.get('description'))
 
-    def _kind(self, entry, is_value):
+    def _kind(self, entry: dict[str, Any], is_value: bool) -> Kind:
         type_ = entry.get('type')
         kind = kinds.parameter_kind(type_) or (kinds.artifact_kind(type_) if isinstance(type_, str) else None)
         if kind is None:
             kind = kinds.Kind(kinds.STRING) if is_value else kinds.artifact_kind('Artifact')
         return kind
 
-    def _input(self, entry):
+    def _input(self, entry: dict[str, Any]) -> InputSpec:
         kind = self._kind(entry, entry['name'] in self._values)
         default = entry.get('default', structures.NO_DEFAULT)
         if kind.is_artifact and default is not None:
@@ -194,21 +242,21 @@ class _V1Reader:
             default = str(default)
         return structures.InputSpec(kind, default, entry.get('description'), optional=bool(entry.get('optional')))
 
-    def _known(self, table, name, what):
+    def _known(self, table: dict[str, str], name: str, what: str) -> str:
         if name not in table:
             raise errors.ValueProblem(f'the component {self.component!r} uses the {what} {name!r} and declares none of that name')
         return table[name]
 
-    def output_place(self, name):
+    def output_place(self, name: str) -> str:
         key = self._known(self._output_names, name, 'output')
         if self.outputs[key].kind.is_artifact:
             return "{{$.outputs.artifacts['%s'].path}}" % key
         return "{{$.outputs.parameters['%s'].output_file}}" % key
 
-    def line(self, items):
+    def line(self, items: Any) -> list[str]:
         return [placeholders.to_text(self.element(item)) for item in items or []]
 
-    def element(self, item):
+    def element(self, item: Any) -> Any:
         """A text or placeholder for one element of a command line."""
         if not isinstance(item, dict):
             return item if isinstance(item, str) else json.dumps(item)
@@ -234,7 +282,7 @@ class _V1Reader:
             return self._if(value)
         raise errors.ValueProblem(f'the component {self.component!r} has the unknown placeholder {what!r}')
 
-    def _if(self, value):
+    def _if(self, value: Any) -> Any:
         condition = value['cond']
         if isinstance(condition, dict) and 'isPresent' in condition:
             key = self._known(self._input_names, condition['isPresent'], 'input')
@@ -247,13 +295,13 @@ class _V1Reader:
         raise errors.UnsupportedV1Error(f'the component {self.component!r} has the condition {condition!r}; '
                                         'only isPresent can be expressed')
 
-    def _several(self, items):
+    def _several(self, items: Any) -> Any:
         if isinstance(items, list):
             return [self.element(item) for item in items]
         return self.element(items)
 
 
-def _names_under(value, key):
+def _names_under(value: Any, key: str) -> set[str]:
     """The values of `key` anywhere in a nested value."""
     found = set()
     if isinstance(value, dict):

@@ -9,9 +9,18 @@ with Python 3.7 or newer. Its command line is
     ----output-paths <path>…    for the values that the function returns, in order
 """
 
+from __future__ import annotations
+
 import ast
 
-from kfp.dsl import annotations, kinds, python_source
+from kfp.dsl import annotations as marks
+from kfp.dsl import kinds, python_source
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from kfp.dsl.structures import InputSpec, OutputSpec
 
 # Program text that turns the command line's text into a value of each type.
 _READERS = {
@@ -96,28 +105,30 @@ _SEVERAL = '''    outputs = OUTPUTS
 _FILE_MODES = {'InputTextFile': 'r', 'InputBinaryFile': 'rb', 'OutputTextFile': 'w', 'OutputBinaryFile': 'wb'}
 
 
-def build(func, inputs, outputs, returned, arguments, extra_code=''):
+def build(func: Callable[..., Any], inputs: dict[str, InputSpec], outputs: dict[str, OutputSpec],
+          returned: dict[str, OutputSpec], extra_code: str = '') -> str:
     """The program's text.
 
-    inputs, outputs: {argument of the function: InputSpec or OutputSpec of a path}.
-    returned: {name: OutputSpec} of what the function returns.
-    arguments: {argument: annotation}, for the kinds of paths.
+    Args:
+        inputs, outputs: {argument of the function: InputSpec or OutputSpec of a path}.
+        returned: {name: OutputSpec} of what the function returns.
     """
-    helpers, readers = [], []
+    helpers: list[str] = []
+    readers: list[str] = []
     kinds_used = {spec.kind.parameter for name, spec in inputs.items()
-                  if not isinstance(spec.annotation, annotations._PathAnnotation)}
+                  if not isinstance(spec.annotation, marks._PathAnnotation)}
     for text in dict.fromkeys(_READERS[kind] for kind in _READERS if kind in kinds_used):
         helpers.append(text)
     has_path = False
     for name, spec in inputs.items():
-        if isinstance(spec.annotation, annotations.InputPath):
+        if isinstance(spec.annotation, marks.InputPath):
             has_path = True
             readers.append(f'    "--{name}": ({name!r}, {_opened(spec.annotation, "str")}),')
             readers.append(f'    "----text-{name}": ({name!r}, {_opened(spec.annotation, "_step_to_file")}),')
         else:
-            readers.append(f'    "--{name}": ({name!r}, {_READER_NAMES.get(spec.kind.parameter, "str")}),')
-    for name, spec in outputs.items():
-        readers.append(f'    "----out-{name}": ({name!r}, {_opened(spec.annotation, "_step_make_folder")}),')
+            readers.append(f'    "--{name}": ({name!r}, {_READER_NAMES.get(spec.kind.parameter or "", "str")}),')
+    for name, output in outputs.items():
+        readers.append(f'    "----out-{name}": ({name!r}, {_opened(output.annotation, "_step_make_folder")}),')
     if has_path:
         helpers.append(_TO_FILE)
     if outputs or returned:
@@ -141,19 +152,20 @@ def build(func, inputs, outputs, returned, arguments, extra_code=''):
 _MAIN_GAP = '\n'
 
 
-def _opened(annotation, reader):
+def _opened(annotation: Any, reader: str) -> str:
     mode = _FILE_MODES.get(type(annotation).__name__)
     return f'lambda text: open({reader}(text), {mode!r})' if mode else reader
 
 
-def _type_name(spec):
+def _type_name(spec: Any) -> str:
     return str(kinds.Kind(spec.kind.parameter)) if spec.kind.parameter else 'str'
 
 
-def _needed_imports(func):
+def _needed_imports(func: Callable[..., Any]) -> str:
     """Names of `typing` that the function's body uses, which v1 programs had at hand."""
     tree = ast.parse(python_source.function_source(func))
     function = tree.body[0]
+    assert isinstance(function, (ast.FunctionDef, ast.AsyncFunctionDef))
     used = {node.id for statement in function.body for node in ast.walk(statement) if isinstance(node, ast.Name)}
     names = sorted(used & {'NamedTuple', 'List', 'Dict', 'Optional', 'Tuple', 'Any', 'Union'})
     return f'from typing import {", ".join(names)}\n' if names else ''

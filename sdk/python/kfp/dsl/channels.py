@@ -1,16 +1,24 @@
 """Channels: the values that tasks will give to each other when the pipeline runs."""
 
+from __future__ import annotations
+
 import re
 
 from kfp.dsl import errors, kinds
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator
+
+    from kfp.dsl.kinds import Kind
+
 _PATTERN = re.compile(r'\{\{pipelineparam:op=[^;{}]*;name=[^;{}]*;id=(\d+)\}\}')
 
 # Channels by the number in their text form, while their pipeline is being built.
-_texts = []
+_texts: list[Channel] = []
 
 
-def sanitize(name):
+def sanitize(name: Any) -> str:
     """`name` in the letters that IR names are made of: [a-z0-9-]."""
     return re.sub('-+', '-', re.sub('[^-0-9a-z]+', '-', str(name).lower())).strip('-')
 
@@ -18,40 +26,47 @@ def sanitize(name):
 class Channel:
     """A value that exists when the pipeline runs.
 
-    name: the output's, the pipeline input's or the loop item's name.
-    kind: its Kind.
-    producer: the task or group whose output it is; None for a pipeline's input.
-    loop: the ParallelFor group whose item it is; None otherwise.
+    Args:
+        name: the output's, the pipeline input's or the loop item's name.
+        kind: its Kind.
+        producer: the task or group whose output it is; None for a pipeline's input.
+        loop: the ParallelFor group whose item it is; None otherwise.
     """
 
-    def __init__(self, name, kind, producer=None, loop=None):
+    def __init__(self, name: str, kind: Kind, producer: Any = None, loop: Any = None):
         self.name = name
         self.kind = kind
         self.producer = producer
         self.loop = loop
-        self.wanted = None  # the kinds that an untyped pipeline input is used as
-        self._text = None
+        self.wanted: list[Kind] | None = None  # the kinds that an untyped pipeline input is used as
+        self._text: str | None = None
 
     @property
-    def full_name(self):
+    def full_name(self) -> str:
         """The name without prefix: `task-Output`, or an input's own name."""
         if self.producer is not None and self.loop is None:
             return f'{self.producer.name}-{self.name}'
         return self.name
 
     @property
-    def ir_name(self):
+    def ir_name(self) -> str:
         """The name of the input that carries the channel into a group."""
         return 'pipelinechannel--' + self.full_name
 
     @property
-    def task_name(self):
+    def task_name(self) -> str | None:
+        """The name of the task that gives it; None for a pipeline's input."""
         return self.producer.name if self.producer is not None else None
 
     op_name = task_name  # the v1 name
 
     @property
-    def channel_type(self):
+    def task(self) -> Any:
+        """The task that gives it; None for a pipeline's input."""
+        return self.producer
+
+    @property
+    def channel_type(self) -> str | None:
         """The type as upstream spells it: 'STRING', 'system.Model@0.0.1', …"""
         if self.kind.is_artifact:
             return f'{self.kind.title}@{self.kind.version}'
@@ -60,11 +75,11 @@ class Channel:
     param_type = channel_type
 
     @property
-    def output_key(self):
+    def output_key(self) -> str:
         """The key under which the producer gives the channel."""
         return self.name
 
-    def __str__(self):
+    def __str__(self) -> str:
         if self._text is None:
             _texts.append(self)
             self._text = '{{pipelineparam:op=%s;name=%s;id=%d}}' % (
@@ -72,53 +87,62 @@ class Channel:
         return self._text
 
     @property
-    def pattern(self):
+    def pattern(self) -> str:
+        """The text that stands for it in other texts."""
         return str(self)
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'<{type(self).__name__} {self.full_name} ({self.kind})>'
 
-    def __hash__(self):
+    def __hash__(self) -> int:
         return id(self)
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> Comparison:  # type: ignore[override]
         return Comparison('==', self, other)
 
-    def __ne__(self, other):
+    def __ne__(self, other: Any) -> Comparison:  # type: ignore[override]
         return Comparison('!=', self, other)
 
-    def __lt__(self, other):
+    def __lt__(self, other: Any) -> Comparison:
         return Comparison('<', self, other)
 
-    def __le__(self, other):
+    def __le__(self, other: Any) -> Comparison:
         return Comparison('<=', self, other)
 
-    def __gt__(self, other):
+    def __gt__(self, other: Any) -> Comparison:
         return Comparison('>', self, other)
 
-    def __ge__(self, other):
+    def __ge__(self, other: Any) -> Comparison:
         return Comparison('>=', self, other)
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         raise errors.InvalidControlFlowException(
             f'{self.full_name!r} has no value until the pipeline runs, so Python cannot test it; '
             'use `with dsl.If(x == …):`')
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[Any]:
         raise errors.InvalidControlFlowException(
             f'{self.full_name!r} has no value until the pipeline runs, so Python cannot loop over it; '
             'use `with dsl.ParallelFor(x) as item:`')
 
-    def ignore_type(self):
+    def ignore_type(self) -> Channel:
         """This channel without its type, so that any input accepts it (v1)."""
         twin = Channel(self.name, kinds.UNTYPED, self.producer, self.loop)
         return twin
 
 
-def PipelineParam(name, op_name=None, value=None, param_type=None, pattern=None):
+def PipelineParam(name: str, op_name: str | None = None, value: Any = None, param_type: Any = None,
+                  pattern: str | None = None) -> Channel:
     """A reference to a pipeline input by name (v1).
 
-    `op_name` must be None: in IR a task's output is taken from the task itself.
+    Args:
+        name: the input's name.
+        op_name: must be None: in IR a task's output is taken from the task itself.
+        value, pattern: accepted for v1 and ignored.
+        param_type: its type: a name or a class.
+
+    Raises:
+        UnsupportedV1Error: op_name is given.
     """
     if op_name:
         raise errors.UnsupportedV1Error(
@@ -132,17 +156,17 @@ class LoopItem(Channel):
     A field named as an attribute of channels (name, kind, loop, …) needs the brackets.
     """
 
-    def __init__(self, name, kind, loop, fields=None):
+    def __init__(self, name: str, kind: Kind, loop: Any, fields: dict[str, Kind] | None = None):
         super().__init__(name, kind, loop=loop)
         self._fields = fields or {}
-        self._taken = {}
+        self._taken: dict[str, LoopItemField] = {}
 
-    def __getattr__(self, key):
+    def __getattr__(self, key: str) -> LoopItemField:
         if key.startswith('_'):
             raise AttributeError(key)
         return self[key]
 
-    def __getitem__(self, key):
+    def __getitem__(self, key: str) -> LoopItemField:
         if self.kind.is_artifact:
             raise errors.ValueProblem(f'the loop item {self.name!r} is an artifact and has no field {key!r}')
         if self._fields and key not in self._fields:
@@ -155,13 +179,13 @@ class LoopItem(Channel):
 class LoopItemField(Channel):
     """One field of a loop item that is a dict."""
 
-    def __init__(self, item, key, kind):
+    def __init__(self, item: LoopItem, key: str, kind: Kind):
         super().__init__(f'{item.name}-subvar-{key}', kind, loop=item.loop)
         self.item = item
         self.key = key
 
     @property
-    def selector(self):
+    def selector(self) -> str:
         """The CEL expression that takes the field out of the item."""
         return f'parseJson(string_value)["{self.key}"]'
 
@@ -173,7 +197,7 @@ class OneOf(Channel):
     Raises InvalidControlFlowException when a branch is missing.
     """
 
-    def __init__(self, *channels):
+    def __init__(self, *channels: Any):
         if len(channels) == 1 and isinstance(channels[0], (list, tuple)):
             channels = tuple(channels[0])
         if not channels:
@@ -193,14 +217,15 @@ class OneOf(Channel):
         self.channels = channels
 
     @property
-    def output_key(self):
+    def output_key(self) -> str:
+        """The key under which the branches give it."""
         return self.ir_name
 
 
 class Collected(Channel):
     """The outputs of all iterations of the loops around `output`, as a list."""
 
-    def __init__(self, output):
+    def __init__(self, output: Any):
         if isinstance(output, Collected) or not isinstance(output, Channel) or output.producer is None:
             raise errors.InvalidControlFlowException(
                 'dsl.Collected() takes the output of a task inside a dsl.ParallelFor, and got '
@@ -209,26 +234,28 @@ class Collected(Channel):
         self.channel = output
 
     @property
-    def full_name(self):
+    def full_name(self) -> str:
+        """The name of what is collected."""
         return self.channel.full_name
 
     @property
-    def output_key(self):
+    def output_key(self) -> str:
+        """The key under which the inner task gives it."""
         return self.channel.output_key
 
 
 class Comparison:
     """`left operator right`, where at least one side is a channel."""
 
-    def __init__(self, operator, left, right):
+    def __init__(self, operator: str, left: Any, right: Any):
         self.operator = operator
         self.left = left
         self.right = right
 
-    def channels(self):
+    def channels(self) -> list[Channel]:
         return [side for side in (self.left, self.right) if isinstance(side, Channel)]
 
-    def __bool__(self):
+    def __bool__(self) -> bool:
         # Python compares channels itself in `in` tests and keyed lookups: by identity.
         if self.operator in ('==', '!='):
             same = self.left is self.right
@@ -237,7 +264,7 @@ class Comparison:
             'a comparison with the output of a task has no value until the pipeline runs; '
             'use it in `with dsl.If(…):`')
 
-    def to_cel(self):
+    def to_cel(self) -> str:
         left, right = _operand(self.left), _operand(self.right)
         # A comparison of an untyped value with a number compares numbers.
         if isinstance(self.left, Channel) and self.left.kind.untyped:
@@ -250,7 +277,7 @@ class Comparison:
 ConditionOperator = Comparison
 
 
-def _operand(value):
+def _operand(value: Any) -> str:
     if isinstance(value, Channel):
         if value.kind.is_artifact or value.kind.parameter in (kinds.LIST, kinds.STRUCT, kinds.FINAL_STATUS):
             raise errors.InvalidControlFlowException(
@@ -271,7 +298,7 @@ def _operand(value):
         f'a condition compares strings, numbers and booleans, and got {value!r}')
 
 
-def _cast_like(text, other):
+def _cast_like(text: str, other: Any) -> str:
     if isinstance(other, bool) or isinstance(other, Channel):
         return text
     if isinstance(other, int):
@@ -281,11 +308,11 @@ def _cast_like(text, other):
     return text
 
 
-def find(value):
+def find(value: Any) -> list[Channel]:
     """The channels in a text, list or dict, in order, each once."""
-    found = []
+    found: list[Channel] = []
 
-    def visit(part):
+    def visit(part: Any) -> None:
         if isinstance(part, Channel):
             if not any(part is seen for seen in found):
                 found.append(part)
@@ -303,7 +330,7 @@ def find(value):
     return found
 
 
-def replace(value, render):
+def replace(value: Any, render: Callable[[Channel], str]) -> Any:
     """`value` with every channel in it replaced by the text render(channel)."""
     if isinstance(value, Channel):
         return render(value)
@@ -316,6 +343,6 @@ def replace(value, render):
     return value
 
 
-def placeholder(channel):
+def placeholder(channel: Channel) -> str:
     """The text that the backend replaces by the channel's value inside a constant."""
     return "{{$.inputs.parameters['%s']}}" % channel.ir_name

@@ -1,7 +1,20 @@
 """Components: what is called in a pipeline to make a task."""
 
+from __future__ import annotations
+
 from kfp.dsl import channels, context, errors, kinds, structures
 from kfp.dsl import task as task_module
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from kfp.dsl.channels import Channel
+    from kfp.dsl.context import Pipeline
+    from kfp.dsl.kinds import Kind
+    from kfp.dsl.pipeline_config import PipelineConfig
+    from kfp.dsl.structures import ComponentSpec, InputSpec, OutputSpec
+    from kfp.dsl.task import PipelineTask
 
 
 class BaseComponent:
@@ -9,58 +22,84 @@ class BaseComponent:
 
     Attributes: name, description, component_spec, pipeline_spec (a dict in IR) and
     platform_spec.
+
+    Args:
+        spec: its interface and what runs.
+        location: "file:line" where it was written.
     """
 
     # v1 components take text for numbers and the other way round.
     lenient = False
+    __name__: str  # of components made of functions
 
-    def __init__(self, spec, location=None):
+    def __init__(self, spec: ComponentSpec, location: str | None = None):
         self.component_spec = spec
         self.location = location or errors.author_location()
-        self.task_name = None
+        self.task_name: str | None = None
 
     @property
-    def name(self):
+    def name(self) -> str:
+        """The component's name, such as `add-numbers`."""
         return self.component_spec.name
 
     @property
-    def description(self):
+    def description(self) -> str | None:
+        """What its docstring or file says; None when nothing."""
         return self.component_spec.description
 
     @property
-    def pipeline_spec(self):
+    def pipeline_spec(self) -> dict[str, Any]:
         """The component as a pipeline of one task, in IR, as a dict."""
         return self._compiled()[0]
 
     @property
-    def platform_spec(self):
+    def platform_spec(self) -> dict[str, Any]:
         """The platform part of the compiled component, as a dict; {} when empty."""
         return self._compiled()[1]
 
-    def _compiled(self):
+    def _compiled(self) -> tuple[dict[str, Any], dict[str, Any]]:
         from kfp.compiler import compiler
         return compiler.compile_to_ir(self)
 
-    def spec_for(self, arguments):
+    def spec_for(self, arguments: dict[str, Any]) -> ComponentSpec:
         """The spec that a call with these arguments runs."""
         return self.component_spec
 
-    def aliases(self):
+    def aliases(self) -> dict[str, str]:
         """Other names that callers may use, to input names."""
         return {}
 
-    def __call__(self, *args, **kwargs):
+    def __call__(self, *args: Any, **kwargs: Any) -> PipelineTask:
         if context.Pipeline.get_default_pipeline() is None:
             return self._call_outside(args, kwargs)
         pipeline = context.current(self.name)
         arguments = self.bind(args, kwargs)
         return task_module.PipelineTask(self.spec_for(arguments), arguments, pipeline, self.task_name, self.lenient)
 
-    def _call_outside(self, args, kwargs):
-        raise errors.InvalidControlFlowException(
-            f'{self.name} was called outside a pipeline; call it in a function decorated with @dsl.pipeline')
+    def _call_outside(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> PipelineTask:
+        """Runs it on this machine when kfp.local.init() was called."""
+        import sys
+        config = sys.modules.get('kfp.local.config')
+        if config is None or config.LocalExecutionConfig.instance is None:
+            raise errors.OutsidePipelineError(self._outside_message())
+        from kfp.local import runs
+        return runs.run(self, self.bind(args, kwargs))
 
-    def bind(self, args, kwargs):
+    def _outside_message(self) -> str:
+        return (f'{self.name} was called outside a pipeline; call it in a function decorated with @dsl.pipeline, or call '
+                'kfp.local.init(…) first to run it on this machine. Local environment not initialized. Please run '
+                "'kfp.local.init()' before executing tasks locally.")
+
+    def execute(self, **kwargs: Any) -> PipelineTask:
+        """Runs the component on this machine; kfp.local.init() must have been called."""
+        return self._call_outside((), kwargs)
+
+    @property
+    def required_inputs(self) -> set[str]:
+        """The names of the inputs that have no default."""
+        return {name for name, spec in self.component_spec.inputs.items() if spec.required}
+
+    def bind(self, args: tuple[Any, ...], kwargs: dict[str, Any]) -> dict[str, Any]:
         """The arguments by input name. Raises ArgumentError for missing and unknown ones."""
         inputs = self.component_spec.inputs
         names = [name for name, spec in inputs.items()
@@ -83,24 +122,32 @@ class BaseComponent:
         return {name: value for name, value in arguments.items()
                 if not (value is None and inputs[name].optional)}
 
-    def __repr__(self):
+    def __repr__(self) -> str:
         return f'<{type(self).__name__} {self.name}>'
 
 
 class PythonComponent(BaseComponent):
-    """A component whose program is a Python function, kept in `python_func`."""
+    """A component whose program is a Python function, kept in `python_func`.
 
-    def __init__(self, spec, python_func):
+    Args:
+        spec: its interface and what runs.
+        python_func: the function.
+    """
+
+    def __init__(self, spec: ComponentSpec, python_func: Callable[..., Any]):
         super().__init__(spec, errors.function_location(python_func))
         self.python_func = python_func
+        # What `kfp component build` makes an image of.
+        self.target_image: str | None = None
+        self.base_image: str | None = None
+        self.packages_to_install: list[str] = []
         self.__doc__ = python_func.__doc__
         self.__name__ = python_func.__name__
         self.__wrapped__ = python_func
 
-    def _call_outside(self, args, kwargs):
-        raise errors.InvalidControlFlowException(
-            f'{self.name} was called outside a pipeline; to run the function itself call '
-            f'{self.python_func.__name__}.python_func(…)')
+    def _outside_message(self) -> str:
+        return (super()._outside_message() + ' To call the function itself use '
+                f'{self.python_func.__name__}.python_func(…)')
 
 
 class ContainerComponent(BaseComponent):
@@ -108,21 +155,35 @@ class ContainerComponent(BaseComponent):
 
 
 class YamlComponent(BaseComponent):
-    """A component or pipeline that was loaded from a file."""
+    """A component or pipeline that was loaded from a file.
 
-    def __init__(self, spec, aliases=None, lenient=False):
+    Args:
+        spec: its interface and what runs.
+        aliases: the names in the file, to input names.
+        lenient: whether text is taken for numbers, as in v1.
+    """
+
+    def __init__(self, spec: ComponentSpec, aliases: dict[str, str] | None = None, lenient: bool = False):
         super().__init__(spec)
         self._aliases = aliases or {}
         self.lenient = lenient
 
-    def aliases(self):
+    def aliases(self) -> dict[str, str]:
+        """The names in the file, to input names."""
         return self._aliases
 
 
 class GraphComponent(BaseComponent):
-    """A pipeline. Called inside another pipeline it is one task of it."""
+    """A pipeline. Called inside another pipeline it is one task of it.
 
-    def __init__(self, spec, pipeline_func, display_name=None, pipeline_root=None, pipeline_config=None):
+    Args:
+        spec: its interface and its tasks.
+        pipeline_func: the function that made them.
+        display_name, pipeline_root, pipeline_config: as for dsl.pipeline.
+    """
+
+    def __init__(self, spec: ComponentSpec, pipeline_func: Any, display_name: str | None = None,
+                 pipeline_root: str | None = None, pipeline_config: PipelineConfig | None = None):
         super().__init__(spec, errors.function_location(pipeline_func))
         self.pipeline_func = pipeline_func
         self.display_name = display_name
@@ -132,14 +193,20 @@ class GraphComponent(BaseComponent):
         self.__name__ = pipeline_func.__name__
 
     @classmethod
-    def from_function(cls, func, name=None, description=None, pipeline_root=None, display_name=None,
-                      pipeline_config=None):
-        """Runs a pipeline function once, and keeps the tasks that it made."""
+    def from_function(cls, func: Callable[..., Any], name: str | None = None, description: str | None = None,
+                      pipeline_root: str | None = None, display_name: str | None = None,
+                      pipeline_config: PipelineConfig | None = None) -> GraphComponent:
+        """Runs a pipeline function once, and keeps the tasks that it made.
+
+        Args:
+            func: the pipeline function.
+            name, description, pipeline_root, display_name, pipeline_config: as for dsl.pipeline.
+        """
         spec, pipeline = _build(func, name, description)
         return cls(spec, func, display_name, pipeline_root, pipeline_config)
 
 
-def _build(func, name, description):
+def _build(func: Callable[..., Any], name: str | None, description: str | None) -> tuple[ComponentSpec, Pipeline]:
     from kfp.dsl import signature
     location = errors.function_location(func)
     inputs, outputs, text = signature.interface(func, v1=True)
@@ -156,13 +223,13 @@ def _build(func, name, description):
     with pipeline:
         returned = func(**pipeline.inputs)
     for input_name, spec in inputs.items():
-        _decide_kind(input_name, spec, pipeline.inputs[input_name].wanted, location)
+        _decide_kind(input_name, spec, pipeline.inputs[input_name].wanted or [], location)
     pipeline.outputs = _returned_channels(func, returned, outputs, location)
-    spec = structures.ComponentSpec(pipeline_name, inputs, outputs, description or text, graph=pipeline)
-    return spec, pipeline
+    made = structures.ComponentSpec(pipeline_name, inputs, outputs, description or text, graph=pipeline)
+    return made, pipeline
 
 
-def _decide_kind(name, spec, wanted, location):
+def _decide_kind(name: str, spec: InputSpec, wanted: list[Kind], location: str | None) -> None:
     """Gives an untyped input the type of its uses, else of its default, else str."""
     if not spec.kind.untyped:
         return
@@ -181,7 +248,8 @@ def _decide_kind(name, spec, wanted, location):
     spec.default = structures.check_default(name, spec.kind, spec.default, location)
 
 
-def _returned_channels(func, returned, outputs, location):
+def _returned_channels(func: Callable[..., Any], returned: Any, outputs: dict[str, OutputSpec],
+                       location: str | None) -> dict[str, Channel]:
     """{output name: channel} of what a pipeline function returned."""
     if isinstance(returned, task_module.PipelineTask):
         returned = returned.output if outputs else None

@@ -1,7 +1,14 @@
 """Errors in what a pipeline's author wrote, with the file and line where it stands."""
 
+from __future__ import annotations
+
 import os
 import sys
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from types import FrameType
+    from typing import Any
 
 _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 
@@ -9,7 +16,7 @@ _PACKAGE = os.path.dirname(os.path.dirname(os.path.abspath(__file__))) + os.sep
 class PipelineError(Exception):
     """A mistake in a pipeline or component. `location` is "file:line", or None."""
 
-    def __init__(self, message, location=None):
+    def __init__(self, message: str, location: str | None = None):
         self.location = location or author_location()
         self.message = message
         super().__init__(f'{self.location}: {message}' if self.location else message)
@@ -25,6 +32,10 @@ class InvalidTopologyException(PipelineError):
 
 class InvalidControlFlowException(PipelineError):
     """If, Elif, Else, ParallelFor or ExitHandler stand where they cannot."""
+
+
+class OutsidePipelineError(InvalidControlFlowException, RuntimeError):
+    """A component was called where there is no pipeline, and kfp.local was not set up."""
 
 
 class ArgumentError(PipelineError, TypeError):
@@ -49,9 +60,9 @@ class UnsupportedV1Error(PipelineError, NotImplementedError):
     """A v1 feature that the intermediate representation cannot express."""
 
 
-def author_location():
+def author_location() -> str | None:
     """"file:line" of the innermost frame outside this package, or None."""
-    frame = sys._getframe(1)
+    frame: FrameType | None = sys._getframe(1)
     while frame is not None:
         filename = frame.f_code.co_filename
         if not os.path.abspath(filename).startswith(_PACKAGE) and not filename.startswith('<frozen'):
@@ -60,7 +71,7 @@ def author_location():
     return None
 
 
-def function_location(func):
+def function_location(func: Any) -> str | None:
     """"file:line" of a function's definition, or None."""
     code = getattr(func, '__code__', None)
     return f'{code.co_filename}:{code.co_firstlineno}' if code else None

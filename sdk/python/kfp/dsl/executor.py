@@ -213,6 +213,8 @@ class Executor:
             if hasattr(annotation, 'model_validate'):  # a pydantic model
                 return annotation.model_validate(_from_text(value))
         except (TypeError, ValueError) as error:
+            if kind is None:  # the model says what is wrong
+                raise ComponentError(f'input {name!r} of {self.function.__name__}(): {error}') from error
             raise ComponentError(f"input {name!r} of {self.function.__name__}() is a {kind} and got "
                                  f'{value!r}') from error
         return value

@@ -1,25 +1,36 @@
 """Control flow: `with dsl.If(…):`, `dsl.ParallelFor`, `dsl.ExitHandler`."""
 
+from __future__ import annotations
+
 import json
 
 from kfp.dsl import channels, context, errors, kinds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
+
+    from kfp.dsl.channels import Channel, Comparison, LoopItem
+    from kfp.dsl.context import Group, Pipeline
+    from kfp.dsl.kinds import Kind
+    from kfp.dsl.task import PipelineTask
 
 
 class _ControlFlow(context.Group):
     """A group entered by `with`."""
 
-    def __enter__(self):
+    def __enter__(self) -> Any:
         self._pipeline = context.current(f'dsl.{type(self).__name__}')
         self._pipeline.enter(self)
         return self._value()
 
-    def _value(self):
+    def _value(self) -> Any:
         return self
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self._pipeline.leave(self)
 
-    def after(self, *tasks):
+    def after(self, *tasks: Any) -> _ControlFlow:
         """The whole group waits for `tasks` (v1)."""
         for child in self.children:
             child.after(*tasks)
@@ -30,16 +41,16 @@ class Branches(context.Group):
     """The If, Elif and Else that belong together."""
     prefix = 'condition-branches'
 
-    def __init__(self):
+    def __init__(self) -> None:
         super().__init__()
-        self.one_ofs = []
+        self.one_ofs: list[Any] = []
 
-    def add_one_of(self, channel):
+    def add_one_of(self, channel: Channel) -> int:
         self.one_ofs.append(channel)
         return len(self.one_ofs)
 
     @property
-    def complete(self):
+    def complete(self) -> bool:
         return isinstance(self.children[-1], Else)
 
 
@@ -47,13 +58,14 @@ class _Branch(_ControlFlow):
     """A group that runs when `conditions` hold and `negated` do not."""
     prefix = 'condition'
 
-    def __init__(self, condition, name=None):
+    def __init__(self, condition: Any, name: str | None = None):
         super().__init__(name)
-        self.condition = self._check(condition)
-        self.negated = []
+        self.condition: Any = self._check(condition)
+        self.negated: list[Any] = []
 
-    def _check(self, condition):
+    def _check(self, condition: Any) -> Comparison:
         if isinstance(condition, channels.Comparison):
+            condition.to_cel()  # what cannot be compared is told here, at the author's line
             return condition
         if isinstance(condition, channels.Channel) and condition.kind.parameter in (kinds.BOOLEAN, None):
             return channels.Comparison('==', condition, True)
@@ -61,10 +73,12 @@ class _Branch(_ControlFlow):
             f'dsl.{type(self).__name__} takes a comparison with the output of a task or a pipeline input, such '
             f'as `task.output == 3`, and got {condition!r}; for a fixed value use a Python `if`')
 
-    def comparisons(self):
+    def comparisons(self) -> list[Comparison]:
+        """All that decides whether it runs."""
         return self.negated + ([self.condition] if self.condition is not None else [])
 
-    def to_cel(self):
+    def to_cel(self) -> str:
+        """The condition as a CEL expression."""
         parts = [f'!({negated.to_cel()})' for negated in self.negated]
         if self.condition is not None:
             parts.append(self.condition.to_cel())
@@ -84,7 +98,7 @@ class Condition(If):
 
 
 class _Following(_Branch):
-    def __enter__(self):
+    def __enter__(self) -> Any:
         pipeline = context.current(f'dsl.{type(self).__name__}')
         parent = pipeline.current
         previous = next((child for child in reversed(parent.children) if isinstance(child, context.Group)), None)
@@ -101,7 +115,7 @@ class _Following(_Branch):
         return super().__enter__()
 
     @staticmethod
-    def _wrap(pipeline, parent, first):
+    def _wrap(pipeline: Pipeline, parent: Group, first: If) -> Branches:
         """Puts a new Branches group where `first` stood. It takes over its number."""
         branches = Branches()
         branches.number, first.number = first.number, pipeline.next_number()
@@ -110,7 +124,7 @@ class _Following(_Branch):
         branches.add(first)
         return branches
 
-    def __exit__(self, *_):
+    def __exit__(self, *_: Any) -> None:
         self._pipeline.current = self.parent.parent
 
 
@@ -121,13 +135,13 @@ class Elif(_Following):
 class Else(_Following):
     """Runs when no comparison of the If and Elifs before it holds."""
 
-    def __init__(self, name=None):
+    def __init__(self, name: str | None = None):
         context.Group.__init__(self, name)
         self.condition = None
-        self.negated = []
+        self.negated: list[Any] = []
 
 
-def branches_of(one_of_channels):
+def branches_of(one_of_channels: Any) -> Branches:
     """The Branches group whose every branch gives one of the channels.
 
     Raises InvalidControlFlowException when they are not such outputs.
@@ -157,14 +171,15 @@ def branches_of(one_of_channels):
 class ParallelFor(_ControlFlow):
     """Runs its tasks once for each item, in parallel; `as item` gives the item.
 
-    items: a list of texts, numbers or dicts, or a task's output or pipeline input
-        that is a list.
-    name: what the UI shows.
-    parallelism: how many iterations run at a time; None or 0 for all.
+    Args:
+        loop_args: the name of `items` in v1.
+        items: a list of texts, numbers or dicts, or a task's output or pipeline input that is a list.
+        name: what the UI shows.
+        parallelism: how many iterations run at a time; None or 0 for all.
     """
     prefix = 'for-loop'
 
-    def __init__(self, items=None, name=None, parallelism=None, loop_args=None):
+    def __init__(self, items: Any = None, name: Any = None, parallelism: int | None = None, loop_args: Any = None):
         if isinstance(name, int):  # v1: ParallelFor(loop_args, parallelism)
             name, parallelism = None, name
         super().__init__(name)
@@ -180,14 +195,15 @@ class ParallelFor(_ControlFlow):
         else:
             self.item = self._item_of_list(items, pipeline)
 
-    def _value(self):
+    def _value(self) -> Any:
         return self.item
 
     @property
-    def over_artifacts(self):
+    def over_artifacts(self) -> bool:
+        """Whether the items are artifacts."""
         return self.item.kind.is_artifact
 
-    def _item_of_channel(self, items, pipeline):
+    def _item_of_channel(self, items: Any, pipeline: Pipeline) -> LoopItem:
         kind = items.kind
         if kind.is_artifact:
             if not kind.is_list:
@@ -210,7 +226,7 @@ class ParallelFor(_ControlFlow):
             unique = f'{name}-{count}'
         return channels.LoopItem(unique, item_kind, self)
 
-    def _item_of_list(self, items, pipeline):
+    def _item_of_list(self, items: Any, pipeline: Pipeline) -> LoopItem:
         if not isinstance(items, (list, tuple)) or not items:
             raise errors.ValueProblem(f'dsl.ParallelFor needs a list with at least one item, and got {items!r}')
         if channels.find(list(items)):
@@ -228,18 +244,40 @@ class ParallelFor(_ControlFlow):
                     fields[key] = kinds.items_kind(values) or kinds.UNTYPED
         return channels.LoopItem(f'loop-item-param-{pipeline.next_number()}', kind, self, fields)
 
-    def raw_items(self):
+    def raw_items(self) -> str:
+        """The items of a fixed list, as JSON text."""
         return json.dumps(list(self.items), sort_keys=True)
+
+
+class SubGraph(_ControlFlow):
+    """v1: a block of tasks. Tasks outside may take the outputs of those inside.
+
+    Args:
+        parallelism: how many of its tasks v1 ran at a time. IR limits only loops, so it has no effect, and a warning says so.
+    """
+    prefix = 'sub-graph'
+
+    def __init__(self, parallelism: int | None = None):
+        super().__init__()
+        if parallelism is not None:
+            if not isinstance(parallelism, int) or parallelism < 1:
+                raise errors.ValueProblem(f'parallelism is a number of tasks, at least 1, and got {parallelism!r}')
+            import warnings
+            warnings.warn('dsl.SubGraph(parallelism=…) has no counterpart in a v2 pipeline and no effect', stacklevel=2)
+        self.parallelism = parallelism
 
 
 class ExitHandler(_ControlFlow):
     """Runs `exit_task` when the tasks inside have ended, also when they failed.
 
-    exit_task: a task made before, that waits for nothing. name: what the UI shows.
+    Args:
+        exit_op: the name of `exit_task` in v1.
+        exit_task: a task made before, that waits for nothing.
+        name: what the UI shows.
     """
     prefix = 'exit-handler'
 
-    def __init__(self, exit_task=None, name=None, exit_op=None):
+    def __init__(self, exit_task: PipelineTask | None = None, name: str | None = None, exit_op: PipelineTask | None = None):
         super().__init__(name)
         from kfp.dsl import task as task_module
         exit_task = exit_task if exit_task is not None else exit_op
@@ -258,7 +296,7 @@ class ExitHandler(_ControlFlow):
         exit_task.exit_handler = self
 
 
-def want(channel, kind):
+def want(channel: Channel, kind: Kind) -> None:
     """Notes that an untyped pipeline input is used as a `kind` (v1 pipelines)."""
     if channel.wanted is not None:
         channel.wanted.append(kind)

@@ -1,16 +1,26 @@
 """dsl.importer: an artifact that exists already."""
 
+from __future__ import annotations
+
 from kfp.dsl import channels, component_classes, errors, kinds, structures
 
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
-def importer(artifact_uri, artifact_class, reimport=False, metadata=None, download_to_workspace=False):
+    from kfp.dsl.task import PipelineTask
+
+
+def importer(artifact_uri: Any, artifact_class: Any, reimport: bool = False, metadata: dict[str, Any] | None = None,
+             download_to_workspace: bool = False) -> PipelineTask:
     """A task whose output `artifact` is what lies at `artifact_uri`.
 
-    artifact_uri: a URI, a pipeline input or a task's output.
-    artifact_class: its class, such as dsl.Dataset.
-    reimport: make a new artifact even when one with this URI is known (False).
-    metadata: a dict of JSON values; may have pipeline inputs and outputs in it.
-    download_to_workspace: also copy it to the run's workspace (False).
+    Args:
+        artifact_uri: a URI, a pipeline input or a task's output.
+        artifact_class: its class, such as dsl.Dataset.
+        reimport: make a new artifact even when one with this URI is known (False).
+        metadata: a dict of JSON values; may have pipeline inputs and outputs in it.
+        download_to_workspace: also copy it to the run's workspace (False).
     """
     kind = kinds.artifact_kind(artifact_class)
     if kind is None:
@@ -18,7 +28,7 @@ def importer(artifact_uri, artifact_class, reimport=False, metadata=None, downlo
     text = kinds.Kind(kinds.STRING)
     inputs = {'uri': structures.InputSpec(text)}
     arguments = {'uri': artifact_uri}
-    names = {}
+    names: dict[int, str] = {}
     for channel in channels.find(metadata or {}):
         name = 'metadata' if not names else f'metadata-{len(names) + 1}'
         names[id(channel)] = name
@@ -30,7 +40,7 @@ def importer(artifact_uri, artifact_class, reimport=False, metadata=None, downlo
         uri = {'constant': artifact_uri}
     else:
         raise errors.ValueProblem(f'dsl.importer() needs a URI, and got {artifact_uri!r}')
-    entry = {'artifactUri': uri,
+    entry: dict[str, Any] = {'artifactUri': uri,
              'typeSchema': {'schemaTitle': kind.title, 'schemaVersion': kind.version}}
     if metadata:
         entry['metadata'] = structures.ir_value(channels.replace(

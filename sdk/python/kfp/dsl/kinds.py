@@ -1,14 +1,21 @@
 """The types of inputs and outputs, and what may be given to what."""
 
-from kfp.dsl import annotations, artifacts
+from __future__ import annotations
+
+from kfp.dsl import annotations as marks
+from kfp.dsl import artifacts
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any
 
 STRING, INTEGER, DOUBLE = 'STRING', 'NUMBER_INTEGER', 'NUMBER_DOUBLE'
 BOOLEAN, LIST, STRUCT = 'BOOLEAN', 'LIST', 'STRUCT'
 FINAL_STATUS, TASK_CONFIG = 'TASK_FINAL_STATUS', 'TASK_CONFIG'
 
 _CLASSES = {str: STRING, int: INTEGER, float: DOUBLE, bool: BOOLEAN, list: LIST, tuple: LIST,
-            dict: STRUCT, annotations.PipelineTaskFinalStatus: FINAL_STATUS,
-            annotations.TaskConfig: TASK_CONFIG}
+            dict: STRUCT, marks.PipelineTaskFinalStatus: FINAL_STATUS,
+            marks.TaskConfig: TASK_CONFIG}
 
 # Type names of v1 components and of IR, in lower case.
 _NAMES = {
@@ -28,15 +35,17 @@ _ARTIFACTS = {title.split('.')[1].lower(): title for title in artifacts.BY_TITLE
 class Kind:
     """The type of an input or output.
 
-    parameter: 'STRING', 'LIST', …; None for an artifact, and for a parameter whose
-        type its author did not give (`untyped`).
-    title, version: the schema of an artifact; None for a parameter.
-    is_list: a list of such artifacts.
-    item: the Kind of a list's items, or None when not known.
+    Args:
+        parameter: 'STRING', 'LIST', …; None for an artifact, and for a parameter whose type its author did not give
+            (`untyped`).
+        title, version: the schema of an artifact; None for a parameter.
+        is_list: a list of such artifacts.
+        item: the Kind of a list's items, or None when not known.
     """
     __slots__ = ('parameter', 'title', 'version', 'is_list', 'item')
 
-    def __init__(self, parameter=None, title=None, version='0.0.1', is_list=False, item=None):
+    def __init__(self, parameter: str | None = None, title: str | None = None, version: str = '0.0.1', is_list: bool = False,
+                 item: Kind | None = None):
         self.parameter = parameter
         self.title = title
         self.version = version
@@ -44,34 +53,34 @@ class Kind:
         self.item = item
 
     @property
-    def is_artifact(self):
+    def is_artifact(self) -> bool:
         return self.title is not None
 
     @property
-    def untyped(self):
+    def untyped(self) -> bool:
         return self.title is None and self.parameter is None
 
-    def __str__(self):
-        if self.is_artifact:
+    def __str__(self) -> str:
+        if self.title is not None:
             return f'List[{self.title}]' if self.is_list else self.title
-        return _PYTHON.get(self.parameter, 'untyped')
+        return _PYTHON.get(self.parameter or '', 'untyped')
 
-    def __eq__(self, other):
+    def __eq__(self, other: object) -> bool:
         return isinstance(other, Kind) and (self.parameter, self.title, self.is_list) == (
             other.parameter, other.title, other.is_list)
 
-    __hash__ = None
+    __hash__ = None  # type: ignore[assignment]
 
-    def listed(self):
+    def listed(self) -> Kind:
         """The Kind of a list of such values."""
         if self.is_artifact:
             return Kind(title=self.title, version=self.version, is_list=True)
         return Kind(LIST, item=self)
 
-    def to_ir(self):
+    def to_ir(self) -> dict[str, Any]:
         """The entry of an input's or output's definition that states the type."""
         if self.is_artifact:
-            entry = {'artifactType': {'schemaTitle': self.title, 'schemaVersion': self.version}}
+            entry: dict[str, Any] = {'artifactType': {'schemaTitle': self.title, 'schemaVersion': self.version}}
             if self.is_list:
                 entry['isArtifactList'] = True
             return entry
@@ -81,11 +90,11 @@ class Kind:
 UNTYPED = Kind()
 
 
-def is_artifact_class(value):
+def is_artifact_class(value: Any) -> bool:
     return isinstance(value, type) and hasattr(value, 'schema_title') and hasattr(value, 'schema_version')
 
 
-def artifact_kind(cls, is_list=False):
+def artifact_kind(cls: Any, is_list: bool = False) -> Any:
     """The Kind of an artifact class, or of a title such as 'system.Model' or 'Model'."""
     if isinstance(cls, str):
         title = _ARTIFACTS.get(cls.lower()) or (cls if '.' in cls else None)
@@ -98,7 +107,7 @@ def artifact_kind(cls, is_list=False):
     return Kind(title=cls.schema_title, version=cls.schema_version, is_list=is_list)
 
 
-def parameter_kind(annotation):
+def parameter_kind(annotation: Any) -> Kind | None:
     """The Kind of a parameter annotated so, or None when it is no parameter type."""
     if annotation is None:
         return None
@@ -133,19 +142,19 @@ def parameter_kind(annotation):
     return None
 
 
-def _literal():
+def _literal() -> Any:
     import typing
     return getattr(typing, 'Literal', object())
 
 
-def literals(annotation):
+def literals(annotation: Any) -> list[Any] | None:
     """The allowed values of a Literal annotation, or None."""
     if getattr(annotation, '__origin__', None) is _literal():
         return list(annotation.__args__)
     return None
 
 
-def kind_of_value(value):
+def kind_of_value(value: Any) -> Kind | None:
     """The Kind of a constant, or None when it cannot be one."""
     for cls in (bool, int, float, str):
         if isinstance(value, cls):
@@ -157,7 +166,7 @@ def kind_of_value(value):
     return None
 
 
-def items_kind(values):
+def items_kind(values: Any) -> Kind | None:
     """The common Kind of a list's items, or None."""
     names = []
     for value in values:
@@ -171,7 +180,7 @@ def items_kind(values):
     return Kind(DOUBLE) if set(names) == {INTEGER, DOUBLE} else None
 
 
-def accepts(wanted, given):
+def accepts(wanted: Kind, given: Any) -> bool:
     """Whether an input of Kind `wanted` may get a value of Kind `given`."""
     if wanted.is_artifact != given.is_artifact and not (wanted.untyped or given.untyped):
         return False
@@ -184,7 +193,7 @@ def accepts(wanted, given):
     return wanted.parameter == given.parameter or (wanted.parameter == DOUBLE and given.parameter == INTEGER)
 
 
-def from_ir(entry):
+def from_ir(entry: dict[str, Any]) -> Kind:
     """The Kind that an input's or output's definition in IR states."""
     if 'artifactType' in entry:
         schema = entry['artifactType']
@@ -192,10 +201,10 @@ def from_ir(entry):
                     version=schema.get('schemaVersion', '0.0.1'),
                     is_list=bool(entry.get('isArtifactList')))
     legacy = {'INT': INTEGER, 'DOUBLE': DOUBLE, 'STRING': STRING}
-    return Kind(entry.get('parameterType') or legacy.get(entry.get('type'), STRING))
+    return Kind(entry.get('parameterType') or legacy.get(entry.get('type', ''), STRING))
 
 
-def convert_text(text, kind):
+def convert_text(text: str, kind: Kind) -> Any:
     """A value of Kind `kind` from v1-style text. Raises ValueError when it is none."""
     import json
     name = kind.parameter

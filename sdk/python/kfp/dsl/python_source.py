@@ -1,11 +1,17 @@
 """The command lines and the program texts of Python steps."""
 
+from __future__ import annotations
+
 import ast
 import inspect
 import os
 import textwrap
 
 from kfp.dsl import errors
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
 
 # The upstream release that a backend without Penstock's own package installs.
 UPSTREAM_VERSION = '2.17.0'
@@ -27,7 +33,7 @@ _RUN_PROGRAM = ('program_path=$(mktemp -d)\n\n'
 EMBED_WARNING_BYTES = 1 << 20
 
 
-def function_source(func):
+def function_source(func: Callable[..., Any]) -> str:
     """The text of a function's definition, without decorators and at column 0.
 
     Raises SignatureError when Python does not know the text.
@@ -51,14 +57,55 @@ def function_source(func):
     return '\n'.join(text.splitlines()[definition.lineno - 1:]) + '\n'
 
 
-def component_program(func, additional_funcs=None, embedded_path=None):
-    """The program that the executor loads: imports, helpers and the function."""
+def component_program(func: Callable[..., Any], additional_funcs: list[Callable[..., Any]] | None = None,
+                      embedded_path: str | None = None, helper: str = '') -> str:
+    """The program that the executor loads: imports, embedded files, helpers and the function."""
     helpers = ''.join(function_source(helper) + '\n\n' for helper in additional_funcs or ())
     embedded = _embed(embedded_path, func) if embedded_path else ''
-    return _HEADER + embedded + helpers + function_source(func) + '\n'
+    return _HEADER + embedded + helper + model_sources(func) + helpers + function_source(func) + '\n'
 
 
-def _embed(path, func):
+def model_sources(func: Callable[..., Any]) -> str:
+    """Program text of the pydantic models in a function's signature, and of the author's classes that these are made of.
+
+    A model from an installed package is imported from there.
+    """
+    imports: dict[str, None] = {}
+    classes: dict[str, str] = {}
+
+    def add(cls: Any) -> None:
+        if cls.__name__ in classes:
+            return
+        if cls.__module__ != func.__module__:
+            imports[f'from {cls.__module__} import {cls.__qualname__}'] = None
+            return
+        text = textwrap.dedent(inspect.getsource(cls))
+        names = {node.id for node in ast.walk(ast.parse(text)) if isinstance(node, ast.Name)}
+        for name in sorted(names):
+            used = func.__globals__.get(name)
+            home = getattr(used, '__module__', None) or ''
+            if isinstance(used, type) and home == func.__module__ and used is not cls:
+                add(used)
+            elif home.startswith('pydantic'):
+                imports[f'from pydantic import {name}'] = None
+            elif home in ('enum', 'datetime', 'uuid', 'decimal'):
+                imports[f'from {home} import {name}'] = None
+        classes[cls.__name__] = text
+    for annotation in getattr(func, '__annotations__', {}).values():
+        for part in [annotation, *(getattr(annotation, '__args__', None) or ()), *_field_types(annotation)]:
+            if isinstance(part, str):
+                part = func.__globals__.get(part)
+            if isinstance(part, type) and hasattr(part, 'model_validate'):
+                add(part)
+    return ''.join(f'{line}\n' for line in imports) + '\n'.join(['', *classes.values(), ''] if classes else [])
+
+
+def _field_types(annotation: Any) -> list[Any]:
+    """The types of a NamedTuple's fields."""
+    return list(getattr(annotation, '__annotations__', {}).values()) if hasattr(annotation, '_fields') else []
+
+
+def _embed(path: str, func: Callable[..., Any]) -> str:
     """Program text that unpacks the files at `path` when it is loaded."""
     import base64
     import io
@@ -69,7 +116,7 @@ def _embed(path, func):
     buffer = io.BytesIO()
     import gzip
     with gzip.GzipFile(fileobj=buffer, mode='wb', mtime=0) as packed, tarfile.open(fileobj=packed, mode='w') as archive:
-        def plain(info):
+        def plain(info: Any) -> Any:
             info.mtime, info.uid, info.gid, info.uname, info.gname = 0, 0, 0, '', ''
             return info
         if os.path.isdir(path):
@@ -95,7 +142,7 @@ def _embed(path, func):
             f'{single}\n')
 
 
-def pip_install(packages, index_urls=None, trusted_hosts=None):
+def pip_install(packages: list[str], index_urls: list[str] | None = None, trusted_hosts: list[str] | None = None) -> str:
     """One `pip install` command."""
     options = ''
     for number, url in enumerate(index_urls or ()):
@@ -110,12 +157,13 @@ def pip_install(packages, index_urls=None, trusted_hosts=None):
     return f'python3 -m pip install --quiet --no-warn-script-location {options}{quoted}'
 
 
-def _quote(word):
+def _quote(word: str) -> str:
     return f"'{word}'" if "'" not in word else f'"{word}"'
 
 
-def component_command(program, packages=None, index_urls=None, trusted_hosts=None, install_kfp=True,
-                      kfp_package=None, use_venv=False):
+def component_command(program: str, packages: list[str] | None = None, index_urls: list[str] | None = None,
+                      trusted_hosts: list[str] | None = None, install_kfp: bool = True, kfp_package: str | None = None,
+                      use_venv: bool = False) -> list[str]:
     """The whole command of a Python step: what it installs, then the program."""
     packages = list(packages or [])
     # An author who lists kfp pins it; pip must then not be asked for another.
@@ -138,5 +186,5 @@ def component_command(program, packages=None, index_urls=None, trusted_hosts=Non
     return command + ['sh', '-ec', _RUN_PROGRAM, program]
 
 
-def component_arguments(function_name):
+def component_arguments(function_name: str) -> list[str]:
     return ['--executor_input', '{{$}}', '--function_to_execute', function_name]

@@ -1,21 +1,33 @@
 """From a Python function to a component's interface."""
 
+from __future__ import annotations
+
 import inspect
 
-from kfp.dsl import annotations, errors, kinds, structures
+from kfp.dsl import annotations as marks
+from kfp.dsl import errors, kinds, structures
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable
+
+    from kfp.dsl.structures import InputSpec, OutputSpec
 
 
-def interface(func, v1=False):
+def interface(func: Callable[..., Any], v1: bool = False) -> tuple[dict[str, InputSpec], dict[str, OutputSpec], str | None]:
     """(inputs, outputs, description) of a component's function.
 
-    v1: arguments may be untyped, InputPath takes any type name, `_path` and `_file`
-    are cut from the names of paths, and the inputs' aliases are kept in `v1_names`.
     Raises SignatureError, with the function's file and line.
+
+    Args:
+        v1: arguments may be untyped, InputPath takes any type name, `_path` and `_file` are cut from the names of paths, and
+            the inputs' aliases are kept in `v1_names`.
     """
     location = errors.function_location(func)
     hints = _hints(func, location)
     texts = docstring(func)
-    inputs, outputs = {}, {}
+    inputs: dict[str, structures.InputSpec] = {}
+    outputs: dict[str, structures.OutputSpec] = {}
     for parameter in inspect.signature(func).parameters.values():
         if parameter.kind in (parameter.VAR_POSITIONAL, parameter.VAR_KEYWORD):
             raise errors.SignatureError(
@@ -31,11 +43,12 @@ def interface(func, v1=False):
     return inputs, outputs, texts.get('')
 
 
-def _add_argument(func, name, annotation, optional, default, texts, inputs, outputs, v1, location):
+def _add_argument(func: Callable[..., Any], name: str, annotation: Any, optional: bool, default: Any, texts: dict[str, str],
+                  inputs: dict[str, InputSpec], outputs: dict[str, OutputSpec], v1: bool, location: str | None) -> None:
     description = texts.get(name)
-    if annotation in (annotations.InputPath, annotations.OutputPath):
+    if annotation in (marks.InputPath, marks.OutputPath):
         annotation = annotation()
-    if isinstance(annotation, annotations.ArtifactAnnotation):
+    if isinstance(annotation, marks.ArtifactAnnotation):
         if annotation.direction == 'embedded':
             return
         kind = kinds.artifact_kind(annotation.artifact, annotation.is_list)
@@ -48,12 +61,12 @@ def _add_argument(func, name, annotation, optional, default, texts, inputs, outp
         _check_artifact_default(func, name, default, location)
         inputs[name] = structures.InputSpec(kind, default, description, optional=optional, annotation=annotation)
         return
-    if isinstance(annotation, annotations._PathAnnotation):
+    if isinstance(annotation, marks._PathAnnotation):
         kind = _path_kind(annotation.type, v1)
         if kind is None:
             raise errors.SignatureError(f'{name!r} of {func.__name__}() is annotated {annotation!r}; {annotation.type!r} '
                                         'is no type', location)
-        if isinstance(annotation, annotations.OutputPath):
+        if isinstance(annotation, marks.OutputPath):
             outputs[name] = structures.OutputSpec(kind, annotation=annotation)
         else:
             inputs[name] = structures.InputSpec(kind, default, description, optional=optional, annotation=annotation)
@@ -78,19 +91,19 @@ def _add_argument(func, name, annotation, optional, default, texts, inputs, outp
         kind, default, description, kinds.literals(annotation), optional, annotation)
 
 
-def _check_artifact_default(func, name, default, location):
+def _check_artifact_default(func: Callable[..., Any], name: str, default: Any, location: str | None) -> None:
     if default is not structures.NO_DEFAULT and default is not None:
         raise errors.SignatureError(f'the artifact {name!r} of {func.__name__}() can only have the default None', location)
 
 
-def _bare_artifact(annotation):
+def _bare_artifact(annotation: Any) -> Any:
     """The Kind of an artifact class or List[class] written without Input[…]."""
     if getattr(annotation, '__origin__', None) is list and annotation.__args__:
         return kinds.artifact_kind(annotation.__args__[0], True)
     return kinds.artifact_kind(annotation)
 
 
-def _path_kind(type_, v1):
+def _path_kind(type_: Any, v1: bool) -> Any:
     if type_ is None:
         return kinds.artifact_kind('Artifact')
     kind = kinds.parameter_kind(type_) or kinds.artifact_kind(type_)
@@ -99,7 +112,7 @@ def _path_kind(type_, v1):
     return kind
 
 
-def _returned(func, annotation, v1, location):
+def _returned(func: Callable[..., Any], annotation: Any, v1: bool, location: str | None) -> dict[str, OutputSpec]:
     """The outputs that the return annotation states."""
     annotation, _ = optional_inner(annotation)
     if annotation is None or annotation is type(None) or annotation is inspect.Parameter.empty:
@@ -112,11 +125,11 @@ def _returned(func, annotation, v1, location):
             for name in fields}
 
 
-def _output_kind(func, name, annotation, v1, location):
+def _output_kind(func: Callable[..., Any], name: str, annotation: Any, v1: bool, location: str | None) -> Any:
     if hasattr(annotation, '__forward_arg__'):  # NamedTuple fields given as texts
         annotation = annotation.__forward_arg__
     annotation, _ = optional_inner(annotation)
-    if isinstance(annotation, annotations.ArtifactAnnotation):
+    if isinstance(annotation, marks.ArtifactAnnotation):
         annotation = annotation.artifact
     kind = kinds.parameter_kind(annotation) or _bare_artifact(annotation)
     if kind is None and isinstance(annotation, str):
@@ -129,7 +142,7 @@ def _output_kind(func, name, annotation, v1, location):
     return kind
 
 
-def optional_inner(annotation):
+def optional_inner(annotation: Any) -> tuple[Any, bool]:
     """(X, True) for Optional[X] and X | None; (annotation, False) otherwise."""
     arguments = getattr(annotation, '__args__', None)
     if arguments and type(None) in arguments and getattr(annotation, '__origin__', None) is not tuple:
@@ -137,15 +150,15 @@ def optional_inner(annotation):
         if len(rest) == 1:
             return rest[0], True
     metadata = getattr(annotation, '__metadata__', None)
-    if metadata and isinstance(metadata[0], annotations.ArtifactAnnotation):
+    if metadata and isinstance(metadata[0], marks.ArtifactAnnotation):
         return metadata[0], False
     return annotation, False
 
 
-def _hints(func, location):
+def _hints(func: Callable[..., Any], location: str | None) -> dict[str, Any]:
     """The function's annotations; those written as texts are evaluated."""
     hints = {}
-    scope = dict(vars(annotations))
+    scope = dict(vars(marks))
     from kfp.dsl import artifacts
     scope.update(vars(artifacts))
     scope.update(func.__globals__)
@@ -160,12 +173,13 @@ def _hints(func, location):
     return hints
 
 
-def docstring(func):
+def docstring(func: Callable[..., Any]) -> dict[str, str]:
     """{'': description, argument: its text, …} of a docstring in Google's style."""
     text = inspect.getdoc(func)
     if not text:
         return {}
-    found, lines, section = {'': []}, text.split('\n'), ''
+    found: dict[str, list[str]] = {'': []}
+    lines, section = text.split('\n'), ''
     names = set(inspect.signature(func).parameters)
     current, indent = None, None
     for line in lines:

@@ -1,8 +1,17 @@
 """What a component is: its inputs, its outputs and what runs."""
 
+from __future__ import annotations
+
 import json
 
 from kfp.dsl import channels, errors, kinds
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Iterable
+
+    from kfp.dsl.context import Pipeline
+    from kfp.dsl.kinds import Kind
 
 NO_DEFAULT = object()
 
@@ -10,8 +19,8 @@ NO_DEFAULT = object()
 class InputSpec:
     """One input. `default` is NO_DEFAULT when there is none; None when it is optional."""
 
-    def __init__(self, kind, default=NO_DEFAULT, description=None, literals=None, optional=False,
-                 annotation=None):
+    def __init__(self, kind: Kind, default: Any = NO_DEFAULT, description: str | None = None, literals: list[Any] | None = None,
+                 optional: bool = False, annotation: Any = None):
         self.kind = kind
         self.default = default
         self.description = description
@@ -20,10 +29,10 @@ class InputSpec:
         self.annotation = annotation  # what the function says, for v1 programs
 
     @property
-    def required(self):
+    def required(self) -> bool:
         return not self.optional and self.kind.parameter not in (kinds.FINAL_STATUS, kinds.TASK_CONFIG)
 
-    def to_ir(self):
+    def to_ir(self) -> dict[str, Any]:
         entry = self.kind.to_ir()
         if not self.required:
             entry['isOptional'] = True
@@ -39,13 +48,14 @@ class InputSpec:
 class OutputSpec:
     """One output. `annotation` is what the function says about it."""
 
-    def __init__(self, kind, description=None, annotation=None, metadata=None):
+    def __init__(self, kind: Kind, description: str | None = None, annotation: Any = None,
+                 metadata: dict[str, Any] | None = None):
         self.kind = kind
         self.description = description
         self.annotation = annotation
         self.metadata = metadata
 
-    def to_ir(self):
+    def to_ir(self) -> dict[str, Any]:
         entry = self.kind.to_ir()
         if self.description:
             entry['description'] = self.description
@@ -57,14 +67,15 @@ class OutputSpec:
 class Container:
     """What runs in a container. Command and args are lists of texts with placeholders."""
 
-    def __init__(self, image, command=None, args=None, env=None):
+    def __init__(self, image: str, command: list[str] | None = None, args: list[str] | None = None,
+                 env: dict[str, str] | None = None):
         self.image = image
         self.command = list(command or [])
         self.args = list(args or [])
         self.env = dict(env or {})
 
-    def to_ir(self):
-        entry = {'image': self.image}
+    def to_ir(self) -> dict[str, Any]:
+        entry: dict[str, Any] = {'image': self.image}
         if self.command:
             entry['command'] = list(self.command)
         if self.args:
@@ -77,13 +88,15 @@ class Container:
 class ComponentSpec:
     """A component's interface and implementation.
 
-    inputs, outputs: dicts in the author's order.
-    container: a Container; or importer: the importer's IR; or graph: a Pipeline; or
-    loaded: (ir, platform) of a pipeline that was loaded from a file.
+    Args:
+        inputs, outputs: dicts in the author's order.
+        container: a Container; or importer: the importer's IR; or graph: a Pipeline; or
+        loaded: (ir, platform) of a pipeline that was loaded from a file.
     """
 
-    def __init__(self, name, inputs=None, outputs=None, description=None, container=None,
-                 importer=None, graph=None, loaded=None):
+    def __init__(self, name: str, inputs: dict[str, InputSpec] | None = None, outputs: dict[str, OutputSpec] | None = None,
+                 description: str | None = None, container: Container | None = None, importer: dict[str, Any] | None = None,
+                 graph: Pipeline | None = None, loaded: tuple[dict[str, Any], dict[str, Any]] | None = None):
         self.name = name
         self.inputs = inputs or {}
         self.outputs = outputs or {}
@@ -92,12 +105,12 @@ class ComponentSpec:
         self.importer = importer
         self.graph = graph
         self.loaded = loaded
-        self.passthroughs = None
-        self.platform = {}
+        self.passthroughs: list[dict[str, Any]] | None = None
+        self.platform: dict[str, Any] = {}
 
-    def interface_to_ir(self):
+    def interface_to_ir(self) -> dict[str, Any]:
         """inputDefinitions and outputDefinitions."""
-        entry = {}
+        entry: dict[str, Any] = {}
         definitions = _definitions(self.inputs)
         if definitions:
             entry['inputDefinitions'] = definitions
@@ -109,15 +122,15 @@ class ComponentSpec:
         return entry
 
 
-def _definitions(specs):
-    entry = {}
+def _definitions(specs: dict[str, Any]) -> dict[str, Any]:
+    entry: dict[str, Any] = {}
     for name, spec in specs.items():
         section = 'artifacts' if spec.kind.is_artifact else 'parameters'
         entry.setdefault(section, {})[name] = spec.to_ir()
     return entry
 
 
-def ir_value(value):
+def ir_value(value: Any) -> Any:
     """`value` as protobuf's Value has it: every number is a double."""
     if isinstance(value, bool) or value is None or isinstance(value, str):
         return value
@@ -139,13 +152,13 @@ def ir_value(value):
                               'a constant is a str, int, float, bool, list or dict')
 
 
-def _key(key):
+def _key(key: str) -> str:
     if not isinstance(key, str):
         return json.dumps(key) if isinstance(key, (int, float, bool)) else str(key)
     return key
 
 
-def check_default(name, kind, default, location):
+def check_default(name: str, kind: Kind, default: Any, location: str | None) -> Any:
     """`default` as a value of `kind`; v1 authors give numbers as text."""
     if default is None or default is NO_DEFAULT or kind.is_artifact or kind.untyped:
         return default
@@ -164,7 +177,7 @@ def check_default(name, kind, default, location):
     return default
 
 
-def find_name(names, wanted):
+def find_name(names: Iterable[str], wanted: str) -> str | None:
     """The entry of `names` that `wanted` means, also in v1 spellings; None if none."""
     if wanted in names:
         return wanted
@@ -173,7 +186,7 @@ def find_name(names, wanted):
     return matches[0] if len(matches) == 1 else None
 
 
-def python_name(name):
+def python_name(name: str) -> str:
     """`name` as a Python argument: 'Input Text' becomes 'input_text'."""
     import re
     text = re.sub('_+', '_', re.sub('[^a-zA-Z0-9]+', '_', name)).strip('_')

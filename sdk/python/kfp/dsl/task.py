@@ -1,9 +1,20 @@
 """A task: one call of a component in a pipeline."""
 
+from __future__ import annotations
+
 import os
 import re
 
-from kfp.dsl import channels, errors, groups, kinds, structures
+from kfp.dsl import channels, errors, groups, kinds, structures, v1_task
+
+TYPE_CHECKING = False
+if TYPE_CHECKING:
+    from typing import Any, Callable, Iterator
+
+    from kfp.dsl.channels import Channel
+    from kfp.dsl.context import Pipeline
+    from kfp.dsl.kinds import Kind
+    from kfp.dsl.structures import ComponentSpec
 
 _MEMORY_UNITS = {'E': 10**18, 'Ei': 2**60, 'P': 10**15, 'Pi': 2**50, 'T': 10**12, 'Ti': 2**40,
                  'G': 10**9, 'Gi': 2**30, 'M': 10**6, 'Mi': 2**20, 'K': 10**3, 'Ki': 2**10,
@@ -15,11 +26,11 @@ _V1_RETRY_POLICIES = ('Always', 'OnError', 'OnFailure', 'OnTransientError')
 class Outputs:
     """The outputs of a task by name; v1 spellings of a name are understood."""
 
-    def __init__(self, task, found):
+    def __init__(self, task: PipelineTask, found: dict[str, Channel]):
         self._task = task
         self._found = found
 
-    def __getitem__(self, name):
+    def __getitem__(self, name: str) -> Any:
         key = structures.find_name(self._found, name)
         if key is None:
             names = ', '.join(repr(known) for known in self._found) or 'none'
@@ -27,50 +38,62 @@ class Outputs:
                 f'task {self._task.name!r} has no output {name!r}; its outputs are: {names}')
         return self._found[key]
 
-    def get(self, name, default=None):
+    def get(self, name: str, default: Any = None) -> Any:
         key = structures.find_name(self._found, name)
         return default if key is None else self._found[key]
 
-    def keys(self):
+    def keys(self) -> Any:
         return self._found.keys()
 
-    def values(self):
+    def values(self) -> Any:
         return self._found.values()
 
-    def items(self):
+    def items(self) -> Any:
         return self._found.items()
 
-    def __iter__(self):
+    def __iter__(self) -> Iterator[str]:
         return iter(self._found)
 
-    def __len__(self):
+    def __len__(self) -> int:
         return len(self._found)
 
-    def __contains__(self, name):
+    def __contains__(self, name: str) -> bool:
         return structures.find_name(self._found, name) is not None
 
 
-class PipelineTask:
-    """One call of a component. Its set_… methods return the task, so they chain."""
+class PipelineTask(v1_task.V1Methods):
+    """One call of a component. Its set_… methods return the task, so they chain.
 
-    def __init__(self, spec, arguments, pipeline, name=None, lenient=False):
+    Made by calling a component in a pipeline.
+
+    Args:
+        spec: what the component is.
+        arguments: {input: value or output of a task}.
+        pipeline: the pipeline being built.
+        name: its name; else the component's, with a number when that is taken.
+        lenient: whether text is taken for numbers, as in v1.
+    """
+
+    def __init__(self, spec: ComponentSpec, arguments: dict[str, Any], pipeline: Pipeline, name: str | None = None,
+                 lenient: bool = False):
         self.location = errors.author_location()
         self.spec = spec
-        self.parent = None
+        self.parent: Any = None
         self.arguments = arguments
         self.name = pipeline.task_name(name or spec.name)
-        self.display_name = None
-        self.exit_handler = None
-        self.strategy = None
-        self.retry = None
+        self.display_name: str | None = None
+        self.exit_handler: Any = None
+        self.strategy: str | None = None
+        self.retry: dict[str, Any] | None = None
         self.caching = os.environ.get('KFP_DISABLE_EXECUTION_CACHING_BY_DEFAULT', '').lower() not in ('1', 'true')
-        self.cache_key = None
-        self.image = None
-        self.env = {}
-        self.resources = {}
-        self.extra_inputs = {}
-        self.platform = {}
-        self._after = []
+        self.cache_key: str | None = None
+        self.image: str | None = None
+        self.env: dict[str, str] = {}
+        self.resources: dict[str, Any] = {}
+        self.extra_inputs: dict[str, Any] = {}
+        self.platform: dict[str, Any] = {}
+        self.platform_ir: dict[str, Any] = {}  # set by the compiler
+        self._after: list[Any] = []
         self._pipeline = pipeline
         for name, value in arguments.items():
             self._check_argument(name, value, lenient)
@@ -78,7 +101,7 @@ class PipelineTask:
         self._outputs = Outputs(self, {
             key: channels.Channel(key, output.kind, producer=self) for key, output in spec.outputs.items()})
 
-    def _check_argument(self, name, value, lenient):
+    def _check_argument(self, name: str, value: Any, lenient: bool) -> None:
         wanted = self.spec.inputs[name].kind
         if isinstance(value, PipelineTask):
             value = self.arguments[name] = value.output
@@ -101,7 +124,7 @@ class PipelineTask:
                 raise errors.ArgumentError(f'{self.name}() gets the input {name!r} from the backend; leave it out')
             if hasattr(value, 'model_dump'):
                 value = self.arguments[name] = value.model_dump(mode='json')
-            given = kinds.kind_of_value(value)
+            given = kinds.kind_of_value(value)  # type: ignore[assignment]
             if given is None and hasattr(value, 'item'):
                 value = self.arguments[name] = value.item()
                 given = kinds.kind_of_value(value)
@@ -125,12 +148,12 @@ class PipelineTask:
     # What the task gives
 
     @property
-    def outputs(self):
+    def outputs(self) -> Any:
         """The outputs by name."""
         return self._outputs
 
     @property
-    def output(self):
+    def output(self) -> Any:
         """The only output. Raises UnknownOutputError when there are none or several."""
         if len(self._outputs) != 1:
             names = ', '.join(repr(name) for name in self._outputs)
@@ -140,35 +163,39 @@ class PipelineTask:
         return next(iter(self._outputs.values()))
 
     @property
-    def inputs(self):
+    def inputs(self) -> dict[str, Any]:
         """The arguments given, by input name."""
         return dict(self.arguments)
 
     @property
-    def channel_inputs(self):
+    def channel_inputs(self) -> list[Channel]:
+        """The outputs and pipeline inputs that it takes, each once."""
         return channels.find([self.arguments, self.extra_inputs])
 
     @property
-    def dependent_tasks(self):
+    def dependent_tasks(self) -> list[str]:
+        """The names of the tasks that it waits for by after()."""
         return [task.name for task in self._after]
 
     @property
-    def platform_spec(self):
+    def platform_spec(self) -> dict[str, Any]:
+        """What is set of its pod, as in a platform spec; {} when nothing is."""
         return {'platforms': {'kubernetes': self.platform}} if self.platform else {}
 
     platform_config = platform_spec
 
     @property
-    def dependencies(self):
+    def dependencies(self) -> list[Any]:
+        """The tasks and groups that it waits for by after()."""
         return self._after
 
-    def waits(self):
+    def waits(self) -> bool:
         """Whether the task depends on another task."""
         return bool(self._after) or any(channel.producer is not None for channel in self.channel_inputs)
 
     # How the task runs
 
-    def after(self, *tasks):
+    def after(self, *tasks: Any) -> PipelineTask:
         """Waits for `tasks` although it takes nothing from them."""
         for task in tasks:
             if not isinstance(task, (PipelineTask, groups._ControlFlow)):
@@ -178,24 +205,34 @@ class PipelineTask:
             self._after.append(task)
         return self
 
-    def set_display_name(self, name):
+    def set_display_name(self, name: str) -> PipelineTask:
         """What the UI calls the task."""
         self.display_name = name
         return self
 
-    def set_caching_options(self, enable_caching=True, cache_key=None):
-        """Whether outputs of an equal earlier task may be used; `cache_key` replaces the key."""
+    def set_caching_options(self, enable_caching: bool = True, cache_key: str | None = None) -> PipelineTask:
+        """Whether outputs of an equal earlier task may be used.
+
+        Args:
+            enable_caching: True or False.
+            cache_key: takes the place of the key that follows from the task and its inputs.
+        """
         self.caching = enable_caching
         self.cache_key = cache_key
         return self
 
-    def set_env_variable(self, name, value):
-        """Sets an environment variable of the container."""
+    def set_env_variable(self, name: str, value: Any) -> PipelineTask:
+        """Sets an environment variable of the container.
+
+        Args:
+            name: the variable.
+            value: its value, also with pipeline inputs and outputs in it.
+        """
         self._needs_container('environment variables')
         self.env[name] = str(value)
         return self
 
-    def set_container_image(self, name):
+    def set_container_image(self, name: str | Channel) -> PipelineTask:
         """Runs the task in another image; a text, a pipeline input or an output."""
         self._needs_container('an image')
         if channels.find(name):
@@ -203,23 +240,23 @@ class PipelineTask:
         self.image = str(name)
         return self
 
-    def set_cpu_limit(self, cpu):
+    def set_cpu_limit(self, cpu: str | float | Channel) -> PipelineTask:
         """At most so many cores: '2', '500m', or a pipeline input."""
         return self._quantity('cpu', 'Limit', cpu, _cores)
 
-    def set_cpu_request(self, cpu):
+    def set_cpu_request(self, cpu: str | float | Channel) -> PipelineTask:
         """At least so many cores: '2', '500m', or a pipeline input."""
         return self._quantity('cpu', 'Request', cpu, _cores)
 
-    def set_memory_limit(self, memory):
+    def set_memory_limit(self, memory: str | Channel) -> PipelineTask:
         """At most so much memory: '512Mi', '4G', or a pipeline input."""
         return self._quantity('memory', 'Limit', memory, _gigabytes)
 
-    def set_memory_request(self, memory):
+    def set_memory_request(self, memory: str | Channel) -> PipelineTask:
         """At least so much memory: '512Mi', '4G', or a pipeline input."""
         return self._quantity('memory', 'Request', memory, _gigabytes)
 
-    def _quantity(self, resource, end, value, convert):
+    def _quantity(self, resource: str, end: str, value: Any, convert: Callable[[str, str], float]) -> PipelineTask:
         self._needs_container(f'a {resource} {end.lower()}')
         name = resource + end
         text = str(value)
@@ -231,7 +268,7 @@ class PipelineTask:
             self.resources[name] = convert(text, f'set_{resource}_{end.lower()}')
         return self
 
-    def set_accelerator_limit(self, limit):
+    def set_accelerator_limit(self, limit: int | str | Channel) -> PipelineTask:
         """How many accelerators: a number, or a pipeline input."""
         self._needs_container('accelerators')
         text = str(limit)
@@ -246,12 +283,17 @@ class PipelineTask:
         accelerator['resourceCount'] = text
         return self
 
-    def set_gpu_limit(self, gpu, vendor=None):
-        """How many GPUs. `vendor` ('nvidia', 'amd') sets the accelerator type too (v1)."""
+    def set_gpu_limit(self, gpu: int | str | Channel, vendor: str | None = None) -> PipelineTask:
+        """How many GPUs.
+
+        Args:
+            gpu: a number, or a pipeline input.
+            vendor: 'nvidia' or 'amd', which sets the accelerator type too (v1).
+        """
         self.set_accelerator_limit(gpu)
         return self.set_accelerator_type(f'{vendor}.com/gpu') if vendor else self
 
-    def set_accelerator_type(self, accelerator):
+    def set_accelerator_type(self, accelerator: str | Channel) -> PipelineTask:
         """The accelerator's resource name, such as 'nvidia.com/gpu'."""
         self._needs_container('accelerators')
         text = str(accelerator)
@@ -266,22 +308,34 @@ class PipelineTask:
         entry.setdefault('resourceCount', '1')
         return self
 
-    def add_node_selector_constraint(self, label_name=None, value=None, accelerator=None):
-        """One argument: the accelerator type. Two: a node's label and its value (v1)."""
+    def add_node_selector_constraint(self, label_name: str | None = None, value: str | None = None,
+                                     accelerator: Any = None) -> PipelineTask:
+        """One argument: the accelerator type. Two: a node's label and its value (v1).
+
+        Args:
+            label_name: the label, or the accelerator when it is the only argument.
+            value: the label's value.
+            accelerator: upstream's name of the only argument.
+        """
         if value is None:
-            return self.set_accelerator_type(accelerator or label_name)
+            return self.set_accelerator_type(accelerator or label_name or '')
         self.platform.setdefault('nodeSelector', {}).setdefault('labels', {})[label_name] = value
         return self
 
-    def set_retry(self, num_retries, backoff_duration=None, backoff_factor=None, backoff_max_duration=None, policy=None):
+    def set_retry(self, num_retries: int, backoff_duration: Any = None, backoff_factor: Any = None,
+                  backoff_max_duration: Any = None, policy: str | None = None) -> PipelineTask:
         """Runs a failed task again.
 
-        num_retries: how many times. backoff_duration: the first wait ('30s', '5m', a number
-        of seconds); backoff_factor: how it grows (2.0); backoff_max_duration: its limit (1 h).
         `policy` is accepted for v1 and has no meaning in IR: every failure is retried.
+
+        Args:
+            num_retries: how many times.
+            backoff_duration: the first wait ('30s', '5m', a number of seconds);
+            backoff_factor: how it grows (2.0);
+            backoff_max_duration: its limit (1 h).
         """
-        if backoff_duration in _V1_RETRY_POLICIES:
-            backoff_duration = None
+        if backoff_duration in _V1_RETRY_POLICIES or isinstance(backoff_factor, str):  # v1's order: the policy comes second
+            backoff_duration, backoff_factor, backoff_max_duration = backoff_factor, backoff_max_duration, policy
         if not isinstance(num_retries, int) or num_retries < 0:
             raise errors.ValueProblem(f'set_retry() needs a number of retries, and got {num_retries!r}')
         self.retry = {
@@ -291,7 +345,7 @@ class PipelineTask:
             'backoffMaxDuration': _duration(backoff_max_duration or '3600s')}
         return self
 
-    def ignore_upstream_failure(self):
+    def ignore_upstream_failure(self) -> PipelineTask:
         """Runs also when tasks that it waits for failed; inputs from them need defaults."""
         for name, value in self.arguments.items():
             if any(channel.producer is not None for channel in channels.find(value)) and self.spec.inputs[name].required:
@@ -301,93 +355,32 @@ class PipelineTask:
         self.strategy = 'ALL_UPSTREAM_TASKS_COMPLETED'
         return self
 
-    def set_debug_pause(self, before=False, after=False, on_error=False):
-        """Accepted and ignored: it concerns pods of one backend only."""
+    def set_debug_pause(self, before: bool = False, after: bool = True, on_error: bool = False) -> PipelineTask:
+        """Keeps the pod for a look inside, where Argo runs it. Elsewhere only its variables are set.
+
+        Args:
+            before: pause before the program starts.
+            after: pause when it has ended; with on_error only when it has failed. Raises ValueProblem when nothing would
+                pause.
+        """
+        if not before and not after:
+            raise errors.ValueProblem('set_debug_pause() needs before or after: otherwise nothing pauses'
+                                      if not on_error else 'set_debug_pause(on_error=True) is a pause after the end and needs after')
+        if before:
+            self.set_env_variable('ARGO_DEBUG_PAUSE_BEFORE', 'true')
+        if after:
+            self.set_env_variable('ARGO_DEBUG_PAUSE_ON_ERROR' if on_error else 'ARGO_DEBUG_PAUSE_AFTER', 'true')
+        elif on_error:
+            raise errors.ValueProblem('set_debug_pause(on_error=True) is a pause after the end and needs after')
         return self
 
-    def _needs_container(self, what):
+    def _needs_container(self, what: str) -> None:
         if self.spec.container is None:
             raise errors.ValueProblem(f'{self.name!r} is not one container, so it cannot have {what}; '
                                       'set it on the tasks inside')
 
-    # The v1 spellings
 
-    @property
-    def container(self):
-        return self
-
-    @property
-    def execution_options(self):
-        return _ExecutionOptions(self)
-
-    def apply(self, modifier):
-        """Gives the task to a function that changes it (v1)."""
-        return modifier(self) or self
-
-    def add_env_variable(self, variable):
-        """Sets an environment variable from an object or dict with name and value (v1)."""
-        get = variable.get if isinstance(variable, dict) else lambda key: getattr(variable, key, None)
-        if get('value') is None:
-            raise errors.UnsupportedV1Error('add_env_variable() takes a name and a value; for a secret or config map use '
-                                            'kfp.kubernetes.use_secret_as_env or use_config_map_as_env')
-        return self.set_env_variable(get('name'), get('value'))
-
-    def set_image_pull_policy(self, policy):
-        self.platform['imagePullPolicy'] = policy
-        return self
-
-    def add_pod_label(self, name, value):
-        self.platform.setdefault('podMetadata', {}).setdefault('labels', {})[name] = value
-        return self
-
-    def add_pod_annotation(self, name, value):
-        self.platform.setdefault('podMetadata', {}).setdefault('annotations', {})[name] = value
-        return self
-
-    def set_timeout(self, seconds):
-        """Ends the task when it runs longer."""
-        self.platform['activeDeadlineSeconds'] = str(int(seconds))
-        return self
-
-    def __getattr__(self, name):
-        if name in _NOT_IN_IR:
-            raise errors.UnsupportedV1Error(f'{name} cannot be expressed in a v2 pipeline; {_NOT_IN_IR[name]}')
-        raise AttributeError(f'{type(self).__name__!r} object has no attribute {name!r}')
-
-
-_VOLUMES = 'use kfp.kubernetes.mount_pvc, use_secret_as_volume or empty_dir_mount'
-_NOT_IN_IR = {
-    'add_volume': _VOLUMES, 'add_volume_mount': _VOLUMES, 'add_pvolumes': _VOLUMES, 'pvolume': _VOLUMES,
-    'pvolumes': _VOLUMES, 'add_toleration': 'use kfp.kubernetes.add_toleration(task, …)',
-    'add_affinity': 'use kfp.kubernetes.add_node_affinity(task, …)',
-    'add_env_from': 'use kfp.kubernetes.use_secret_as_env or use_config_map_as_env',
-    'add_sidecar': 'run the sidecar\'s work in its own task', 'add_init_container': 'do its work in an earlier task',
-    'set_security_context': 'use kfp.kubernetes.set_security_context(task, …)',
-    'add_resource_limit': 'use set_cpu_limit, set_memory_limit or set_accelerator_limit',
-    'add_resource_request': 'use set_cpu_request or set_memory_request',
-    'add_port': 'tasks have no ports', 'set_ephemeral_storage_limit': 'use kfp.kubernetes.add_ephemeral_volume',
-    'set_ephemeral_storage_request': 'use kfp.kubernetes.add_ephemeral_volume',
-}
-
-
-class _ExecutionOptions:
-    """v1: `task.execution_options.caching_strategy.max_cache_staleness = 'P0D'`."""
-
-    def __init__(self, task):
-        self.__dict__['_task'] = task
-
-    @property
-    def caching_strategy(self):
-        return self
-
-    def __setattr__(self, name, value):
-        if name == 'max_cache_staleness':
-            self._task.set_caching_options(value not in ('P0D', 'P0', 'PT0S'))
-        else:
-            raise AttributeError(name)
-
-
-def _as_v1(value, wanted, name, task_name):
+def _as_v1(value: Any, wanted: Kind, name: str, task_name: str) -> Any:
     """A v1 constant, in which numbers may be given as text and text as numbers."""
     if wanted.is_artifact or channels.find(value):
         return value
@@ -405,11 +398,11 @@ def _as_v1(value, wanted, name, task_name):
     return value
 
 
-def _describe(value):
+def _describe(value: Any) -> str:
     return repr(value.full_name) if isinstance(value, channels.Channel) else repr(value)
 
 
-def _way_out(wanted, given):
+def _way_out(wanted: Kind, given: Any) -> str:
     if wanted.parameter == kinds.STRING and not given.is_artifact:
         return '; make it a text with an f-string: f"{value}"'
     if given.is_artifact and not wanted.is_artifact:
@@ -421,24 +414,27 @@ def _way_out(wanted, given):
     return ''
 
 
-def _cores(text, method):
+def _cores(text: str, method: str) -> float:
     match = re.match(r'^(\d+(?:\.\d+)?)(m?)$', text)
     if not match:
         raise errors.ValueProblem(f'{method}() takes a number of cores such as "2", "0.5" or "500m", and got {text!r}')
     return float(match.group(1)) / (1000 if match.group(2) else 1)
 
 
-def _gigabytes(text, method):
+def _gigabytes(text: str, method: str) -> float:
     match = re.match(r'^(\d+(?:\.\d+)?)([EPTGMK]i?|k)?$', text)
     if not match:
         raise errors.ValueProblem(f'{method}() takes a size such as "512Mi" or "4G", and got {text!r}')
     return float(match.group(1)) * _MEMORY_UNITS[match.group(2) or ''] / 10**9
 
 
-def _duration(value):
+def _duration(value: Any) -> str:
     if isinstance(value, (int, float)):
         return f'{int(value)}s'
     match = re.match(r'^(\d+)([smhd]?)$', value)
     if not match:
         raise errors.ValueProblem(f'a duration is a number with s, m, h or d, such as "30s", and got {value!r}')
     return f'{int(match.group(1)) * _SECONDS[match.group(2) or "s"]}s'
+
+
+BaseOp = PipelineTask  # the v1 name

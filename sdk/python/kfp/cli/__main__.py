@@ -1,0 +1,7 @@
+"""`python3 -m kfp.cli`."""
+
+import sys
+
+from kfp.cli import main
+
+sys.exit(main())

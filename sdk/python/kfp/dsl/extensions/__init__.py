@@ -1,0 +1,1 @@
+"""v1: additions for one kind of cluster."""
