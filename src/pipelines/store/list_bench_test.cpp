@@ -44,14 +44,14 @@ struct BenchFixture : ApiFixture {
     co_await store.create_run(std::move(run), i ? "" : "{}");
   }
 
-  // Median and worst of several first pages and one deep one, with a change of the table before each when `cold`.
+  // Median and worst of several pages, with a change of the table before each when `cold`.
   void measure(const std::string& sort, const std::string& filter, bool cold) {
     std::vector<double> times;
     int64_t total = 0;
     db::ListRequest request{.page_size = 20, .sort_by = sort, .filter = filter};
     for (int i = 0; i < 5; ++i) {
       if (cold) {
-        database.write_now([](db::Connection& c) { c.execute("UPDATE run_list_version SET version = version + 1"); });
+        database.write_now([](db::Connection& c) { c.execute("UPDATE runs SET state = state WHERE seq = 100"); });
       }
       const auto start = Clock::now();
       const Page<Run> page = wait(store.list_runs("", request));
@@ -89,6 +89,11 @@ TEST_CASE_FIXTURE(BenchFixture, "speed with many runs" * doctest::skip()) {
   const double stored = create(more, 256, [&](int i) { return store_run(i); });
   std::printf("runs a second through the store: %.0f\n", stored);
 
+  for (const char* what : {"the first list of a server", "the next"}) {
+    const auto start = Clock::now();
+    wait(store.list_runs("", {.filter = filter_of({{"IS_SUBSTRING", "name", "first"}})}));
+    std::printf("%s: %.1f ms\n", what, millis_since(start));
+  }
   const std::string filters[] = {
       "",
       filter_of({{"NOT_EQUALS", "storage_state", "ARCHIVED"}}),
