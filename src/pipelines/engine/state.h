@@ -102,6 +102,7 @@ struct State {
   bool canceling = false;
   TaskError cancel_error;  // message empty: somebody wished it
   bool finished = false;
+  bool paused = false;  // there is more to expand, when the timer of the root fires
   RunFinished result;
   Time now{};  // of the event at hand
   std::vector<Command> commands;
