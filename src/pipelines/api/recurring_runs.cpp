@@ -10,6 +10,18 @@ namespace {
 
 constexpr int64_t kMostConcurrent = 10;
 
+// A periodic schedule whose interval is left out or 0 comes every second, as in the reference; without a schedule there
+// is one run.
+bool is_periodic(const json::value& body) {
+  const json::value* trigger = find(body, "trigger");
+  if (trigger == nullptr) return false;
+  for (const std::string_view name : {"periodic_schedule", "periodicSchedule"}) {
+    const json::value* schedule = find(*trigger, name);
+    if (schedule != nullptr && schedule->is_object()) return true;
+  }
+  return false;
+}
+
 Trigger read_trigger(const TriggerMessage& message) {
   const auto& cron = message.cron_schedule;
   const auto& periodic = message.periodic_schedule;
@@ -62,6 +74,9 @@ Async<Response> create(const ApiContext& context, Request& request) {
     throw Error(Code::InvalidArgument,
                 fmt::format("max_concurrency is {}; it may be 1 to {}", message.max_concurrency, kMostConcurrent),
                 "max_concurrency");
+  }
+  if (is_periodic(body) && message.schedule.periodic_schedule.interval_second == 0) {
+    message.schedule.periodic_schedule.interval_second = 1;
   }
   message.trigger = read_trigger(message.schedule);
   message.enabled = message.mode != RecurringMode::Disable;
