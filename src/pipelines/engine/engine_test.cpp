@@ -163,12 +163,15 @@ TEST_CASE("a step stays short, however many tasks come and go") {
     CHECK(most < 20'000);
     return std::pair(end->state, end->error.message);
   };
-  // Forty levels of two empty dags each would be a million millions of tasks.
-  std::string bomb = "root: {tasks: {a: {use: d0}, b: {use: d0}}}\ndags:\n";
-  for (int i = 0; i < 40; ++i)
-    bomb += fmt::format("  d{}: {{tasks: {{a: {{use: d{}}}, b: {{use: d{}}}}}}}\n", i, i + 1, i + 1);
-  bomb += "  d40: {}\n";
-  const auto [state, message] = play(bomb, {});
+  // Two loops, one in the other, over a list that comes with the run: a million millions of tasks.
+  json::array many(900'000, json::value(0));
+  const auto [state, message] = play(R"(
+dags:
+  inner: {in: {all: LIST, item: NUMBER_INTEGER}, tasks: {}}
+  outer: {in: {all: LIST, item: NUMBER_INTEGER}, tasks: {for-loop-2: {use: inner, in: {all: =.all}, parameterIterator: {itemInput: item, items: {inputParameter: all}}}}}
+root: {in: {all: LIST}, tasks: {for-loop-1: {use: outer, in: {all: =.all}, parameterIterator: {itemInput: item, items: {inputParameter: all}}}}}
+)",
+                                     {{"all", std::move(many)}});
   CHECK(state == TaskState::Failed);
   CHECK(message.find("more than 1000000 tasks") != std::string::npos);
   // A long loop whose tasks are all skipped.

@@ -208,6 +208,13 @@ CREATE TRIGGER run_list_changes_kept AFTER INSERT ON run_list_changes WHEN NEW.v
 END;
 )sql";
 
+// Lists show small specs. The index tells a spec's size without reading its text.
+constexpr char kSpecSizes[] = R"sql(
+ALTER TABLE specs ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE specs SET bytes = length(CAST(text AS BLOB));
+CREATE INDEX specs_bytes ON specs (hash, bytes);
+)sql";
+
 }  // namespace
 
 const db::Migrations& Store::migrations() {
@@ -217,7 +224,7 @@ const db::Migrations& Store::migrations() {
        kRecurringRuns, kAttemptsAndCaching,
        "CREATE TABLE run_notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL, run_id TEXT NOT NULL, "
        "state TEXT NOT NULL, at INTEGER NOT NULL);",
-       "ALTER TABLE tasks ADD COLUMN not_applied TEXT NOT NULL DEFAULT '';", kListChanges}};
+       "ALTER TABLE tasks ADD COLUMN not_applied TEXT NOT NULL DEFAULT '';", kListChanges, kSpecSizes}};
   return kMigrations;
 }
 

@@ -69,7 +69,8 @@ void set_run_state(db::Connection& c, std::string_view run_id, RunState state, c
 }
 
 void put_spec(db::Connection& c, std::string_view hash, std::string_view text) {
-  c.execute("INSERT INTO specs (hash, text) VALUES (?, ?) ON CONFLICT (hash) DO NOTHING", hash, text);
+  c.execute("INSERT INTO specs (hash, text, bytes) VALUES (?, ?, ?) ON CONFLICT (hash) DO NOTHING", hash, text,
+            text.size());
 }
 
 void drop_unused_spec(db::Connection& c, std::string_view hash) {
@@ -223,7 +224,9 @@ Async<std::map<std::string, std::string>> Store::get_specs(std::vector<std::stri
     std::map<std::string, std::string> specs;
     for (const std::string& hash : hashes) {
       if (specs.contains(hash)) continue;
-      db::Rows rows = c.query("SELECT text FROM specs WHERE hash = ? AND length(text) <= ?", hash, max_bytes);
+      db::Rows size = c.query("SELECT bytes FROM specs INDEXED BY specs_bytes WHERE hash = ?", hash);
+      if (!size.next() || static_cast<size_t>(size.integer(0)) > max_bytes) continue;
+      db::Rows rows = c.query("SELECT text FROM specs WHERE hash = ?", hash);
       if (rows.next()) specs.emplace(hash, rows.string(0));
     }
     return specs;
