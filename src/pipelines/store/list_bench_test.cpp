@@ -4,6 +4,7 @@
 #include <cstdlib>
 
 #include "pipelines/api/fixture.h"
+#include "pipelines/store/models.h"
 
 using namespace penstock;
 using namespace penstock::pipelines;
@@ -89,11 +90,15 @@ TEST_CASE_FIXTURE(BenchFixture, "speed with many runs" * doctest::skip()) {
   const double stored = create(more, 256, [&](int i) { return store_run(i); });
   std::printf("runs a second through the store: %.0f\n", stored);
 
-  for (const char* what : {"the first list of a server", "the next"}) {
-    const auto start = Clock::now();
-    wait(store.list_runs("", {.filter = filter_of({{"IS_SUBSTRING", "name", "first"}})}));
-    std::printf("%s: %.1f ms\n", what, millis_since(start));
-  }
+  const db::ListRequest substring{.filter = filter_of({{"IS_SUBSTRING", "name", "first"}})};
+  auto start = Clock::now();
+  Store restarted(database, clock);
+  wait(restarted.list_runs("", substring));
+  std::printf("the first list of a server that has just started: %.1f ms\n", millis_since(start));
+  start = Clock::now();
+  db::Columns columns(store::run_model());
+  database.read_now([&](db::Connection& c) { columns.catch_up(c); });
+  std::printf("the columns of all runs are read in %.1f ms\n", millis_since(start));
   const std::string filters[] = {
       "",
       filter_of({{"NOT_EQUALS", "storage_state", "ARCHIVED"}}),
@@ -106,6 +111,7 @@ TEST_CASE_FIXTURE(BenchFixture, "speed with many runs" * doctest::skip()) {
       filter_of({{"IS_SUBSTRING", "name", "zzz"}}),
       filter_of({{"IS_SUBSTRING", "description", "day 364"}}),
       filter_of({{"IS_SUBSTRING", "name", "model 7"}, {"EQUALS", "state", "FAILED"}}),
+      filter_of({{"EQUALS", "experiment_id", "none"}, {"NOT_EQUALS", "storage_state", "ARCHIVED"}}),
       filter_of({{"GREATER_THAN", "created_at", "2026-03-02T10:00:00Z"}, {"NOT_EQUALS", "storage_state", "ARCHIVED"}}),
   };
   for (const std::string& filter : filters) {
