@@ -1,6 +1,6 @@
 // Tells libFuzzer which code an input reaches. g++ calls __sanitizer_cov_trace_pc at each edge; libFuzzer has one of
-// that name which only says that it wants clang's counters (the linker takes the first, which is ours), but beside those
-// it looks at any bytes in the section named here. Not instrumented itself.
+// that name which only says that it wants clang's counters (the linker takes the first, which is ours), but beside
+// those it looks at any bytes in the section named here. Not instrumented itself.
 #include <cstddef>
 #include <cstdint>
 

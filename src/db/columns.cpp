@@ -36,7 +36,7 @@ struct Numbers {
     if (ranges.empty()) ranges.emplace_back(1, 0);
     const bool wanted = !condition.negated;
     if (ranges.size() == 1) {
-      const auto [from, to] = ranges[0];
+      const int64_t from = ranges[0].first, to = ranges[0].second;
       return keep(rows, [&](uint32_t row) { return (values[row] >= from && values[row] <= to) == wanted; });
     }
     keep(rows, [&](uint32_t row) {

@@ -200,14 +200,15 @@ class RandomRun {
   }
 
   void check_counts(const std::map<std::string, int>& counts, const std::map<std::string, bool>& wanted) const {
-    for (const auto& [what, certain] : wanted) {
-      if (certain) CHECK_MESSAGE(counts.contains(what), what);
+    for (const auto& entry : wanted) {
+      if (entry.second) CHECK_MESSAGE(counts.contains(entry.first), entry.first);
     }
   }
 
   void check_end() const {
-    for (const auto& [path, record] : table_) {
-      CHECK_MESSAGE((record.state != TaskState::Pending && record.state != TaskState::Running), path);
+    for (const auto& entry : table_) {
+      const TaskRecord& record = entry.second;
+      CHECK_MESSAGE((record.state != TaskState::Pending && record.state != TaskState::Running), record.path);
       CHECK(record.end_time != Time{});
     }
     if (canceled_) {
@@ -220,17 +221,19 @@ class RandomRun {
     check_counts(launches_, expected_.launches);
     check_counts(imports_, expected_.imports);
     check_counts(checks_, expected_.checks);
-    for (const auto& [path, task] : expected_.tasks) {
-      const auto record = table_.find(path);
-      if (task.certain) REQUIRE_MESSAGE(record != table_.end(), path);
-      if (record == table_.end()) continue;
-      const TaskState state = record->second.state;
-      const bool skipped = !task.certain && state == TaskState::Skipped;
-      CHECK_MESSAGE((state == task.state || skipped), path, " is ", name_of(state), ", not ", name_of(task.state));
+    for (const auto& entry : expected_.tasks) check_task(entry.first, entry.second);
+    for (const auto& entry : table_) {
+      CHECK_MESSAGE((entry.first == "root" || expected_.tasks.contains(entry.first)), entry.first);
     }
-    for (const auto& [path, record] : table_) {
-      CHECK_MESSAGE((path == "root" || expected_.tasks.contains(path)), path);
-    }
+  }
+
+  void check_task(const std::string& path, const Expected::Task& task) const {
+    const auto record = table_.find(path);
+    if (task.certain) REQUIRE_MESSAGE(record != table_.end(), path);
+    if (record == table_.end()) return;
+    const TaskState state = record->second.state;
+    const bool skipped = !task.certain && state == TaskState::Skipped;
+    CHECK_MESSAGE((state == task.state || skipped), path, " is ", name_of(state), ", not ", name_of(task.state));
   }
 
   std::mt19937_64 random_;
