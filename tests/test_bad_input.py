@@ -246,6 +246,54 @@ def test_requests_that_are_cut_or_no_http(server):
     assert (count(server, 'runs'), count(server, 'pipelines')) == before
 
 
+def doubling():
+    """Each of forty dags holds the next one twice."""
+    spec = shell('true')
+    tasks = {name: {'taskInfo': {'name': name}, 'componentRef': {'name': 'd0'}} for name in 'ab'}
+    spec['root']['dag']['tasks'] = tasks
+    for i in range(40):
+        spec['components'][f'd{i}'] = {'dag': {'tasks': {
+            name: {'taskInfo': {'name': name}, 'componentRef': {'name': f'd{i + 1}'}} for name in 'ab'}}}
+    spec['components']['d40'] = {'dag': {'tasks': {}}}
+    return {'display_name': 'x', 'pipeline_spec': spec}
+
+
+@pytest.mark.parametrize('path,body,word', [
+    (RUNS, b'{"a":' * 100_000, 'too deep'),
+    (RUNS, doubling(), 'more than 1000000 tasks'),
+    (RUNS, {'display_name': 'x', 'pipeline_spec': loop_spec([0] * 1_000_001)}, 'more than 1000000 tasks'),
+    ('/apis/v2beta1/experiments', {'display_name': 'x' * 1_000_000}, 'display_name'),
+    ('/apis/v2beta1/pipelines', {'display_name': 'x', 'name': 'x', 'tags': {f'k{i}': 'v' for i in range(10_000)}}, 'tags')],
+    ids=['nesting', 'dags', 'loop', 'name', 'tags'])
+def test_bombs_are_refused_at_once(server, path, body, word):
+    before = count(server, 'runs'), count(server, 'experiments'), count(server, 'pipelines')
+    answer = server.post(path, body)
+    assert answer.status == 400, answer.text[:500]
+    assert word in answer.json['message']
+    assert (count(server, 'runs'), count(server, 'experiments'), count(server, 'pipelines')) == before
+
+
+def test_bombs_in_uploads_are_refused(server):
+    before = count(server, 'pipelines')
+    aliases = 'a0: &a0 [x, x, x, x, x, x, x, x, x]\n' + ''.join(
+        f'a{i}: &a{i} [{", ".join([f"*a{i - 1}"] * 9)}]\n' for i in range(1, 30))
+    for text in (aliases, ''.join(' ' * i + 'a:\n' for i in range(1000)), '[' * 100_000,
+                 b'a: &x.  \xff\xff,\n%  - "two"\n ,\n  - - , 0o7\n---\n- x\n  - , 0o7\n---\n-\xff'):
+        answer = upload(server, text, 'bomb')
+        assert answer.status == 400, answer.text[:500]
+        assert 'YAML' in error(answer)
+    assert count(server, 'pipelines') == before
+
+
+@pytest.mark.parametrize('query,status', [
+    ('page_size=99999999999999999999', 400), ('page_size=-1', 400), ('page_size=2000000000', 200),
+    ('filter=' + '[' * 20_000, 400), ('filter=' + '[' * 200_000, 431), ('sort_by=' + 'a' * 20_000, 400),
+    ('page_token=' + 'a' * 20_000, 400), ('filter=' + urllib.parse.quote(json.dumps({'predicates': [
+        {'operation': 'EQUALS', 'key': 'name', 'string_value': 'x'}] * 200})), 400)])
+def test_lists_with_too_much_asked(server, query, status):
+    assert server.get(f'{RUNS}?{query}').status == status
+
+
 # --- big ---
 
 def test_big_uploads(server):

@@ -1,13 +1,16 @@
 """The reference's own compiled pipelines, uploaded and run: PENSTOCK_CORPUS names their folder."""
 import base64
+import json
 import os
 import pathlib
+import subprocess
 
 import pytest
 import yaml
 
-from conftest import outputs
+from conftest import ROOT, outputs
 
+UPSTREAM = os.environ.get('PENSTOCK_UPSTREAM_PYTHON')
 CORPUS = pathlib.Path(os.environ.get('PENSTOCK_CORPUS', ''))
 pytestmark = pytest.mark.skipif('PENSTOCK_CORPUS' not in os.environ,
                                 reason='PENSTOCK_CORPUS does not name the folder of the corpus')
@@ -91,3 +94,29 @@ def test_is_refused(server, path):
     assert answer.json['error_message' if 'error_message' in answer.json else 'message']
     left = server.get('/apis/v2beta1/pipelines?page_size=200').json.get('pipelines', [])
     assert name not in [pipeline['display_name'] for pipeline in left]
+
+
+@pytest.mark.skipif(not UPSTREAM, reason='PENSTOCK_UPSTREAM_PYTHON names no Python with the upstream kfp')
+def test_through_the_upstream_client(server, runs, tmp_path):
+    """All of it once more, uploaded, run and waited for by the client from PyPI; no step is answered by the cache."""
+    for path in runs:
+        finish(server, runs, path)  # the packages that steps ask for are there by now
+    env = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH' and not name.startswith('KF')}
+    done = subprocess.run([UPSTREAM, str(ROOT / 'tests/upstream/corpus.py'), server.url, str(CORPUS)],
+                          env=dict(env, HOME=str(tmp_path), PYTHONDONTWRITEBYTECODE='1'), stdout=subprocess.PIPE,
+                          stderr=subprocess.PIPE, text=True, timeout=300)
+    assert done.returncode == 0, done.stderr[-4000:]
+    found = json.loads(done.stdout.splitlines()[-1])
+    assert len(found) == sum(1 for path in CORPUS.glob('*/*') if path.is_file())
+    for name, what in found.items():
+        kind, file = name.split('/')
+        if kind == 'invalid':
+            refused, stayed = what
+            assert refused == 400 or isinstance(refused, str), name
+            assert not stayed, name
+        elif kind == 'failing':
+            assert what['state'] == 'FAILED' and what['error'], name
+            for task in EXIT_TASKS[pathlib.Path(file).stem]:
+                assert what['tasks'][task] == ['SUCCEEDED'], name
+        else:
+            assert what['state'] == 'SUCCEEDED', (name, what)

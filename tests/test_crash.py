@@ -1,4 +1,5 @@
 """kill -9 of the server at any point, and other ends and starts: no run is lost, no task runs twice."""
+import collections
 import json
 import os
 import random
@@ -371,24 +372,51 @@ def test_watches_that_are_abandoned_do_no_harm(server):
     assert server.wait(run_id)['state'] == 'SUCCEEDED'
 
 
-def test_killed_again_and_again_under_500_tasks(new_server):
-    """Each task knocks once at a door of ours: whatever happens to the server, 500 different ones come."""
-    listener = socket.create_server(('127.0.0.1', 0), backlog=512)
-    came = []
+class Door:
+    """Tasks knock at it, each with a word; what came is kept, in order."""
 
-    def listen():
+    def __init__(self):
+        self.listener = socket.create_server(('127.0.0.1', 0), backlog=512)
+        self.port = self.listener.getsockname()[1]
+        self.came = []
+        self.thread = threading.Thread(target=self.listen)
+        self.thread.start()
+
+    def listen(self):
         while True:
-            connection, _ = listener.accept()
+            connection, _ = self.listener.accept()
             with connection, connection.makefile() as lines:
                 word = lines.readline().strip()
             if word == 'enough':
                 return
-            came.append(word)
+            self.came.append(word)
 
-    door = threading.Thread(target=listen)
-    door.start()
-    port = listener.getsockname()[1]
-    knock = f'exec 3<>/dev/tcp/127.0.0.1/{port}; echo "$0" >&3; sleep 0.0$((RANDOM % 10))'
+    def close(self):
+        with socket.create_connection(('127.0.0.1', self.port)) as connection:
+            connection.sendall(b'enough\n')
+        self.thread.join()
+        self.listener.close()
+
+
+@pytest.fixture
+def door():
+    one = Door()
+    yield one
+    one.close()
+
+
+def kill_until_it_ends(one, run_id, seed):
+    """Kills the server every few hundred milliseconds until the run has ended; returns it, and how often."""
+    pick, kills = random.Random(seed), 0
+    while not one.ends_within(run_id, pick.uniform(0.05, 0.4)):
+        restart(one)
+        kills += 1
+    return one.wait(run_id), kills
+
+
+def test_killed_again_and_again_under_500_tasks(new_server, door):
+    """Each task knocks once: whatever happens to the server, 500 different ones come."""
+    knock = f'exec 3<>/dev/tcp/127.0.0.1/{door.port}; echo "$0" >&3; sleep 0.0$((RANDOM % 10))'
     spec = loop_spec(list(range(500)))
     spec['components']['comp-work']['inputDefinitions'] = {'parameters': {'item': {'parameterType': 'NUMBER_INTEGER'}}}
     spec['components']['comp-loop']['dag']['tasks']['work']['inputs'] = {
@@ -396,24 +424,54 @@ def test_killed_again_and_again_under_500_tasks(new_server):
     spec['deploymentSpec']['executors']['exec-work']['container'].update(
         command=['bash', '-ec', knock], args=["{{$.inputs.parameters['item']}}"])
     one = new_server()
-    pick = random.Random(5)
     run_id = one.submit(spec)
-    kills = 0
-    try:
-        while True:
-            ended = one.ends_within(run_id, pick.uniform(0.05, 0.4))
-            if ended:
-                break
-            restart(one)
-            kills += 1
-        run = one.wait(run_id)
-        assert run['state'] == 'SUCCEEDED', run['error']
-        work = one.tasks(run_id)['work']
-        assert len(work) == 500 and {task['state'] for task in work} == {'SUCCEEDED'}
-    finally:
-        with socket.create_connection(('127.0.0.1', port)) as connection:
-            connection.sendall(b'enough\n')
-        door.join()
-        listener.close()
+    run, kills = kill_until_it_ends(one, run_id, 5)
+    assert run['state'] == 'SUCCEEDED', run['error']
+    work = one.tasks(run_id)['work']
+    assert len(work) == 500 and {task['state'] for task in work} == {'SUCCEEDED'}
     assert kills > 1
-    assert sorted(came, key=int) == [str(i) for i in range(500)]
+    assert sorted(door.came, key=int) == [str(i) for i in range(500)]
+
+
+MIXED = """
+from kfp import dsl
+
+@dsl.component
+def knock(port: int, word: str, fails: bool = False) -> str:
+    import os, socket
+    attempt = os.environ['KFP_RETRY_INDEX']
+    with socket.create_connection(('127.0.0.1', port)) as door:
+        door.sendall(f'{word}#{attempt}\\n'.encode())
+    if fails and attempt == '0':
+        raise SystemExit('not at the first attempt')
+    return word
+
+@dsl.pipeline(name='mixed')
+def mixed(port: int):
+    done = knock(port=port, word='cleanup')
+    with dsl.ExitHandler(done):
+        first = knock(port=port, word='first')
+        with dsl.ParallelFor(['a', 'b', 'c', 'd']):
+            with dsl.ParallelFor([{'w': f'{i}'} for i in range(10)]) as item:
+                once = knock(port=port, word=item.w)
+                knock(port=port, word='again', fails=True).set_retry(2, backoff_duration='0s').after(once)
+        with dsl.If(first.output == 'first'):
+            knock(port=port, word='then')
+        with dsl.If(first.output == 'other'):
+            knock(port=port, word='never')
+"""
+
+
+def test_killed_again_and_again_with_loops_retries_and_python(new_server, door, tmp_path):
+    """Each attempt of each step has its effect once."""
+    path = tmp_path / 'mixed.py'
+    path.write_text(MIXED)
+    spec = compile_pipeline(path)[0]
+    one = new_server()
+    run_id = one.submit(spec, {'port': door.port})
+    run, kills = kill_until_it_ends(one, run_id, 6)
+    assert run['state'] == 'SUCCEEDED', run.get('error')
+    assert kills > 1
+    wanted = {'cleanup#0': 1, 'first#0': 1, 'then#0': 1, 'again#0': 40, 'again#1': 40,
+              **{f'{i}#0': 4 for i in range(10)}}
+    assert collections.Counter(door.came) == wanted

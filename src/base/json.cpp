@@ -2,183 +2,75 @@
 
 #include <charconv>
 #include <cmath>
-#include <cstdlib>
-#include <sstream>
 
-#include <yaml-cpp/yaml.h>
+#include <boost/json/basic_parser_impl.hpp>
 
 #include "base/error.h"
 
 namespace penstock {
 
-json::value parse_json(std::string_view text) {
-  json::error_code error;
-  json::parse_options options;
-  options.max_depth = 500;
-  json::stream_parser parser(json::storage_ptr{}, options);
-  const size_t used = parser.write_some(text.data(), text.size(), error);
-  if (!error && used < text.size() && text.find_first_not_of(" \t\r\n", used) != std::string_view::npos) {
-    throw invalid("invalid JSON at byte {}: text after the value", used);
-  }
-  if (!error) parser.finish(error);
-  if (error) throw invalid("invalid JSON at byte {}: {}", used, error.message());
-  return parser.release();
-}
-
 namespace {
 
-bool is_integer(const std::string& s) {
-  size_t i = (s[0] == '-' || s[0] == '+') ? 1 : 0;
-  if (i == s.size()) return false;
-  for (; i < s.size(); ++i) {
-    if (s[i] < '0' || s[i] > '9') return false;
-  }
-  return true;
-}
+// Builds the value. Boost's own builder takes numbers as its parser computes them, which for one in ten of those with
+// sixteen digits and more is not the nearest double: what was written would be read as another number.
+struct JsonHandler {
+  static constexpr size_t max_object_size = json::object::max_size();
+  static constexpr size_t max_array_size = json::array::max_size();
+  static constexpr size_t max_key_size = json::string::max_size();
+  static constexpr size_t max_string_size = json::string::max_size();
 
-json::value plain_scalar(const std::string& s) {
-  if (s.empty() || s == "~" || s == "null" || s == "Null" || s == "NULL") return nullptr;
-  if (s == "true" || s == "True" || s == "TRUE") return true;
-  if (s == "false" || s == "False" || s == "FALSE") return false;
-  const char c = s[0];
-  if (!(c == '-' || c == '+' || c == '.' || (c >= '0' && c <= '9'))) return json::value(s);
-  if (is_integer(s)) {
-    int64_t number = 0;
-    const char* begin = s.data() + (c == '+' ? 1 : 0);
-    const auto [end, error] = std::from_chars(begin, s.data() + s.size(), number);
-    if (error == std::errc{} && end == s.data() + s.size()) return number;
-    return std::strtod(s.c_str(), nullptr);
-  }
-  if (s.size() > 2 && s[0] == '0' && (s[1] == 'x' || s[1] == 'o')) {
-    char* end = nullptr;
-    const int64_t number = std::strtoll(s.c_str() + 2, &end, s[1] == 'x' ? 16 : 8);
-    if (*end == 0) return number;
-    return json::value(s);
-  }
-  if (s.find_first_not_of("0123456789+-.eE") != std::string::npos) return json::value(s);
-  char* end = nullptr;
-  const double number = std::strtod(s.c_str(), &end);
-  if (*end == 0 && std::isfinite(number)) return number;
-  return json::value(s);
-}
+  json::value_stack stack;
 
-struct YamlReader {
-  size_t left;
-
-  json::value convert(const YAML::Node& node, int depth) {
-    if (depth > 200) throw invalid("invalid YAML: nested deeper than 200 levels");
-    if (left-- == 0) throw invalid("invalid YAML: expands to too many values");
-    switch (node.Type()) {
-      case YAML::NodeType::Scalar:
-        if (node.Tag() == "!" || node.Tag() == "tag:yaml.org,2002:str") return json::value(node.Scalar());
-        return plain_scalar(node.Scalar());
-      case YAML::NodeType::Sequence: {
-        json::array array;
-        array.reserve(node.size());
-        for (const auto& item : node) array.push_back(convert(item, depth + 1));
-        return array;
-      }
-      case YAML::NodeType::Map: {
-        json::object object;
-        object.reserve(node.size());
-        for (const auto& entry : node) {
-          if (!entry.first.IsScalar()) {
-            throw invalid("invalid YAML at line {}: a key must be a scalar", entry.first.Mark().line + 1);
-          }
-          const std::string& key = entry.first.Scalar();
-          if (key == "<<" && entry.second.IsMap()) {
-            for (const auto& merged : entry.second) {
-              object.emplace(merged.first.Scalar(), convert(merged.second, depth + 1));
-            }
-            continue;
-          }
-          object[key] = convert(entry.second, depth + 1);
-        }
-        return object;
-      }
-      default: return nullptr;
-    }
+  bool on_document_begin(json::error_code&) { return true; }
+  bool on_document_end(json::error_code&) { return true; }
+  bool on_object_begin(json::error_code&) { return true; }
+  bool on_object_end(size_t n, json::error_code&) { return stack.push_object(n), true; }
+  bool on_array_begin(json::error_code&) { return true; }
+  bool on_array_end(size_t n, json::error_code&) { return stack.push_array(n), true; }
+  bool on_key_part(json::string_view text, size_t, json::error_code&) { return stack.push_chars(text), true; }
+  bool on_key(json::string_view text, size_t, json::error_code&) { return stack.push_key(text), true; }
+  bool on_string_part(json::string_view text, size_t, json::error_code&) { return stack.push_chars(text), true; }
+  bool on_string(json::string_view text, size_t, json::error_code&) { return stack.push_string(text), true; }
+  bool on_number_part(json::string_view text, json::error_code&) { return number_.append(text), true; }
+  bool on_int64(int64_t number, json::string_view, json::error_code&) {
+    number_.clear();
+    return stack.push_int64(number), true;
   }
+  bool on_uint64(uint64_t number, json::string_view, json::error_code&) {
+    number_.clear();
+    return stack.push_uint64(number), true;
+  }
+  bool on_double(double number, json::string_view text, json::error_code& error) {
+    number_.append(text);
+    double nearest = number;  // stays where it is too small to be told from 0
+    std::from_chars(number_.data(), number_.data() + number_.size(), nearest);
+    number_.clear();
+    if (!std::isfinite(nearest)) error = json::error::exponent_overflow;
+    return stack.push_double(nearest), !error;
+  }
+  bool on_bool(bool value, json::error_code&) { return stack.push_bool(value), true; }
+  bool on_null(json::error_code&) { return stack.push_null(), true; }
+  bool on_comment_part(json::string_view, json::error_code&) { return true; }
+  bool on_comment(json::string_view, json::error_code&) { return true; }
+
+ private:
+  std::string number_;  // the text of the number at hand, as far as it has come
 };
-
-bool is_plain_safe(std::string_view s) {
-  if (s.empty() || s.size() > 120) return false;
-  if (!plain_scalar(std::string(s)).is_string()) return false;
-  if (s == "yes" || s == "no" || s == "on" || s == "off" || s == "y" || s == "n") return false;
-  for (const char c : s) {
-    const bool safe = (c >= 'a' && c <= 'z') || (c >= 'A' && c <= 'Z') || (c >= '0' && c <= '9') || c == '_' ||
-                      c == '-' || c == '.' || c == '/';
-    if (!safe) return false;
-  }
-  return s[0] != '-' && s[0] != '.';
-}
-
-void write_yaml(const json::value& value, int indent, std::string& out) {
-  const std::string pad(static_cast<size_t>(indent), ' ');
-  auto scalar = [&](const json::value& v) {
-    if (v.is_string() && is_plain_safe(to_view(v.get_string()))) return to_std(v.get_string());
-    return to_text(v);
-  };
-  auto nested = [](const json::value& v) {
-    return (v.is_object() && !v.get_object().empty()) || (v.is_array() && !v.get_array().empty());
-  };
-  if (value.is_object()) {
-    for (const auto& [key, member] : value.get_object()) {
-      out += pad + (is_plain_safe(key) ? std::string(key) : to_text(json::value(key))) + ":";
-      if (nested(member)) {
-        out += "\n";
-        write_yaml(member, indent + 2, out);
-      } else {
-        out += " " + scalar(member) + "\n";
-      }
-    }
-  } else if (value.is_array()) {
-    for (const auto& item : value.get_array()) {
-      if (nested(item)) {
-        std::string inner;
-        write_yaml(item, indent + 2, inner);
-        inner[static_cast<size_t>(indent)] = '-';
-        out += inner;
-      } else {
-        out += pad + "- " + scalar(item) + "\n";
-      }
-    }
-  } else {
-    out += pad + scalar(value) + "\n";
-  }
-}
 
 }  // namespace
 
-std::vector<json::value> parse_yaml(std::string_view text, size_t max_nodes) {
-  std::vector<json::value> documents;
-  const size_t first = text.find_first_not_of(" \t\r\n");
-  if (first != std::string_view::npos && (text[first] == '{' || text[first] == '[')) {
-    try {
-      documents.push_back(parse_json(text));
-      return documents;
-    } catch (const Error&) {
-      // Flow-style YAML is no JSON: read it below.
-    }
+json::value parse_json(std::string_view text) {
+  json::parse_options options;
+  options.max_depth = 500;
+  json::basic_parser<JsonHandler> parser(options);
+  parser.handler().stack.reset();
+  json::error_code error;
+  const size_t used = parser.write_some(false, text.data(), text.size(), error);
+  if (!error && used < text.size() && text.find_first_not_of(" \t\r\n", used) != std::string_view::npos) {
+    throw invalid("invalid JSON at byte {}: text after the value", used);
   }
-  try {
-    // Each value of its own takes a character at least; the rest is room for what anchors repeat.
-    YamlReader reader{std::min(max_nodes, 100'000 + 10 * text.size())};
-    std::istringstream stream{std::string(text)};
-    for (const auto& node : YAML::LoadAll(stream)) documents.push_back(reader.convert(node, 0));
-  } catch (const YAML::Exception& error) {
-    throw invalid("invalid YAML at line {}, column {}: {}", error.mark.line + 1, error.mark.column + 1, error.msg);
-  }
-  return documents;
-}
-
-std::string to_yaml(const json::value& value) {
-  std::string out;
-  if ((value.is_object() && value.get_object().empty()) || (value.is_array() && value.get_array().empty())) {
-    return to_text(value) + "\n";
-  }
-  write_yaml(value, 0, out);
-  return out;
+  if (error) throw invalid("invalid JSON at byte {}: {}", used, error.message());
+  return parser.handler().stack.release();
 }
 
 const json::value* find(const json::object& object, std::string_view key) { return object.if_contains(key); }
@@ -208,8 +100,13 @@ int64_t get_int(const json::object& object, std::string_view key, int64_t fallba
   const auto* value = object.if_contains(key);
   if (value == nullptr) return fallback;
   if (value->is_int64()) return value->get_int64();
-  if (value->is_uint64()) return static_cast<int64_t>(value->get_uint64());
-  if (value->is_double()) return static_cast<int64_t>(value->get_double());
+  constexpr auto kMost = std::numeric_limits<int64_t>::max();
+  if (value->is_uint64()) return kMost;  // else it would be an int64
+  if (value->is_double()) {
+    const double number = value->get_double();
+    if (number >= 0x1p63) return kMost;
+    return number < -0x1p63 ? std::numeric_limits<int64_t>::min() : static_cast<int64_t>(number);
+  }
   if (value->is_string()) {
     int64_t number = fallback;
     const auto text = to_view(value->get_string());

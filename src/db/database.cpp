@@ -225,6 +225,21 @@ void Database::post_write(std::function<void(Connection&)> work, Durability dura
   queue_write(std::move(work), durability, nullptr);
 }
 
+void Database::post_read(std::function<void(Connection&)> work) {
+  const auto done = [](std::exception_ptr error) {
+    try {
+      if (error) std::rethrow_exception(error);
+    } catch (const std::exception& what) {
+      spdlog::error("a queued read failed: {}", what.what());
+    }
+  };
+  {
+    std::lock_guard lock(state_->mutex);
+    state_->reads.push_back({std::move(work), done});
+  }
+  state_->read_ready.notify_one();
+}
+
 Async<> Database::write_void(std::function<void(Connection&)> work, Durability durability) {
   co_await await_external(
       [&](ExternalDone done) { queue_write([&work](Connection& c) { work(c); }, durability, std::move(done)); });

@@ -144,7 +144,10 @@ class Database {
     co_return std::move(*result);
   }
 
-  // The same, blocking the calling thread: for start-up and for tests.
+  // Queues a read that nobody waits for. Its failure is logged.
+  void post_read(std::function<void(Connection&)> work);
+
+  // Blocking the calling thread: for start-up and for tests.
   void write_now(const std::function<void(Connection&)>& work);
   void read_now(const std::function<void(Connection&)>& work);
 

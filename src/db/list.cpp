@@ -3,6 +3,7 @@
 #include <utility>
 
 #include "base/base64.h"
+#include "db/columns.h"
 #include "db/list_filter.h"
 
 namespace penstock::db {
@@ -69,19 +70,8 @@ Error bad_token(std::string_view why) {
 
 }  // namespace
 
-std::optional<Matches> MatchCache::find(const std::string& key, int64_t version) {
-  const std::lock_guard lock(mutex_);
-  const auto entry = entries_.find(key);
-  if (entry == entries_.end() || entry->second.version != version) return std::nullopt;
-  return entry->second.matches;
-}
-
-void MatchCache::put(const std::string& key, int64_t version, Matches matches) {
-  constexpr size_t kMaxEntries = 500;
-  const std::lock_guard lock(mutex_);
-  if (entries_.size() >= kMaxEntries) entries_.clear();
-  entries_[key] = Entry{version, std::move(matches)};
-}
+List::~List() = default;
+List::List(List&&) noexcept = default;
 
 List::List(const ListModel& model, const ListRequest& request) : model_(model) {
   if (request.page_size < 0) {
@@ -131,6 +121,8 @@ void List::parse_filter(const json::value& filter) {
     using Kind = Predicate::Kind;
     const Kind kind = operation == "EQUALS" ? Kind::Equal : operation == "NOT_EQUALS" ? Kind::NotEqual : Kind::Other;
     predicates_.push_back({std::move(sql.sql), std::move(sql.values), sql.column, kind});
+    if (model_.changes_table.empty()) continue;
+    conditions_.push_back(column_condition(model_, predicate.as_object()));
   }
 }
 
@@ -192,6 +184,9 @@ void List::parse_token(const ListRequest& request) {
 }
 
 void List::only(std::string_view column, SqlValue value) {
+  if (const ListColumn* listed = sql_column(model_, column); listed && std::holds_alternative<std::string>(value)) {
+    conditions_.push_back({.column = listed, .texts = {std::get<std::string>(value)}});
+  }
   predicates_.insert(predicates_.begin(),
                      Predicate{fmt::format("t.{} = ?", column), {std::move(value)}, column, Predicate::Kind::Equal});
 }
@@ -224,22 +219,6 @@ std::string List::where(std::vector<SqlValue>& values, Plan plan) const {
     values.insert(values.end(), predicate.values.begin(), predicate.values.end());
   }
   return sql;
-}
-
-Matches List::match(Connection& connection, MatchCache* cache) const {
-  if (!cache || model_.version_query.empty()) return find_matches(connection);
-  int64_t version = 0;
-  if (Rows rows = connection.query(model_.version_query); rows.next()) version = rows.integer(0);
-  std::vector<SqlValue> values;
-  std::string key = where(values, Plan::Any);
-  for (const SqlValue& value : values) {
-    key += '\0';
-    std::visit([&](const auto& v) { key += fmt::format("{}", v); }, value);
-  }
-  if (std::optional<Matches> known = cache->find(key, version)) return std::move(*known);
-  Matches matches = find_matches(connection);
-  cache->put(key, version, matches);
-  return matches;
 }
 
 Matches List::find_matches(Connection& connection) const {
@@ -384,8 +363,31 @@ std::string List::next_token(std::optional<SqlValue> sort_value, int64_t key) co
 }
 
 List::Result List::read(Connection& connection, std::string_view select, std::string_view joins, const RowReader& row,
-                        MatchCache* cache) const {
-  const Matches matches = match(connection, cache);
+                        Columns* columns) const {
+  // A condition that has no column in memory (see only()) is asked of the table, and so are values beside the rows.
+  if (columns == nullptr || conditions_.size() != predicates_.size() || !sort_ || sort_->kind == ColumnKind::Real) {
+    return read_by_sql(connection, select, joins, row);
+  }
+  Columns::Order order{sort_, descending_, {}, static_cast<size_t>(page_size_)};
+  if (start_) order.start.emplace(*start_->first, start_->second);
+  std::optional<Columns::Found> found = columns->find(connection, conditions_, order);
+  if (!found) return read_by_sql(connection, select, joins, row);
+  Result result;
+  result.total_size = found->total;
+  if (found->next) result.next_page_token = next_token(std::move(found->next->first), found->next->second);
+  if (found->keys.empty()) return result;
+  const json::array keys(found->keys.begin(), found->keys.end());
+  Rows rows = connection.query(
+      fmt::format("SELECT {0} FROM json_each(?) j CROSS JOIN {1} t ON t.{2} = j.value{3} ORDER BY j.key", select,
+                  model_.table, model_.key, joins),
+      to_text(keys));
+  while (rows.next()) row(rows);
+  return result;
+}
+
+List::Result List::read_by_sql(Connection& connection, std::string_view select, std::string_view joins,
+                               const RowReader& row) const {
+  const Matches matches = find_matches(connection);
   Result result;
   result.total_size = matches.total;
   if (result.total_size == 0) return result;

@@ -1,15 +1,13 @@
 // Lists as KFP's APIs have them, over any table: a filter of predicates, one sort field, pages by key.
 //
 // A page starts at the row (sort value, row id) that its token names, so that rows which come or go meanwhile neither
-// repeat nor hide others. The total is counted through a cache that a version number of the table's content guards.
+// repeat nor hide others.
 #pragma once
 
 #include <functional>
-#include <mutex>
 #include <optional>
 #include <string>
 #include <string_view>
-#include <unordered_map>
 #include <vector>
 
 #include "base/json.h"
@@ -25,6 +23,7 @@ struct ListColumn {
   std::string_view column;  // the SQL column; never null
   ColumnKind kind = ColumnKind::Text;
   bool indexed_with_default_sort = false;  // there is an index on (column, default sort field)
+  bool few_values = false;                 // few of the rows' values differ
 };
 
 // Values beside the listed rows, by which lists sort too: by "metric:accuracy", say. Rows that have no value of the
@@ -43,8 +42,9 @@ struct ListModel {
   std::string_view key;    // "seq"
   std::vector<ListColumn> columns;
   std::string_view default_sort = "created_at";
-  // A query whose integer changes with each change of what is counted. Without one nothing is remembered.
-  std::string_view version_query{};
+  // A table (version INTEGER PRIMARY KEY, seq INTEGER) in which triggers note the row of each change, the newest ten
+  // thousand of them; for Columns.
+  std::string_view changes_table{};
   std::string_view tags_column{};  // a JSON map for filters on "tags.<key>", when there is one
   std::optional<SideValues> side_values{};
 };
@@ -62,27 +62,17 @@ struct Matches {
   std::optional<std::string> keys;  // JSON list of their row ids
 };
 
-// Remembers matches by query, each with the version of the table's content that it was found at.
-class MatchCache {
- public:
-  std::optional<Matches> find(const std::string& key, int64_t version);
-  void put(const std::string& key, int64_t version, Matches matches);
-
- private:
-  struct Entry {
-    int64_t version;
-    Matches matches;
-  };
-  std::mutex mutex_;
-  std::unordered_map<std::string, Entry> entries_;
-};
-
 using SqlValue = std::variant<int64_t, std::string, double>;
+
+class Columns;
+struct Condition;
 
 class List {
  public:
   // Throws InvalidArgument for a bad token, sort field, filter or page size.
   List(const ListModel& model, const ListRequest& request);
+  ~List();
+  List(List&&) noexcept;
 
   // Only rows whose `column` (SQL) equals `value`.
   void only(std::string_view column, SqlValue value);
@@ -93,9 +83,10 @@ class List {
     std::string next_page_token;
   };
   // Reads one page: calls `row` for each row with the columns of `select` ("a, b, c", of the model's table alias `t`);
-  // `joins` is put after the table's name. `cache` may be null.
+  // `joins` is put after the table's name. `columns` are the model's, or null; with them it must be the first that the
+  // connection reads in its transaction.
   Result read(Connection& connection, std::string_view select, std::string_view joins,
-              const std::function<void(Rows&)>& row, MatchCache* cache) const;
+              const std::function<void(Rows&)>& row, Columns* columns) const;
 
  private:
   struct Predicate {
@@ -112,7 +103,8 @@ class List {
   // False when `key` is none of the side values' names.
   bool parse_side(std::string_view key);
   std::string where(std::vector<SqlValue>& values, Plan plan) const;
-  Matches match(Connection& connection, MatchCache* cache) const;
+  Result read_by_sql(Connection& connection, std::string_view select, std::string_view joins,
+                     const std::function<void(Rows&)>& row) const;
   Matches find_matches(Connection& connection) const;
   std::string page_sql(const Matches& matches, std::string_view select, std::string_view joins,
                        std::vector<SqlValue>& values) const;
@@ -130,6 +122,7 @@ class List {
   int64_t page_size_ = 20;
   json::value filter_;  // normalised; null when there is none
   std::vector<Predicate> predicates_;
+  std::vector<Condition> conditions_;  // the same for Columns
   // Where the page starts; without a sort value among the rows that have no side value.
   std::optional<std::pair<std::optional<SqlValue>, int64_t>> start_;
 };

@@ -1,6 +1,7 @@
 #include "db/list_filter.h"
 
 #include <charconv>
+#include <limits>
 
 #include "base/clock.h"
 
@@ -187,30 +188,37 @@ int64_t scalar_seconds(const json::value& value, std::string_view key) {
   return read_timestamp(value, fmt::format("{:?}", std::string(key))).as_int64();
 }
 
+constexpr int64_t kSecond = 1'000'000;
+
+// The first and the last microsecond of a second; of one that no column can hold, the nearest that one can.
+std::pair<int64_t, int64_t> second_of(const json::value& value, std::string_view key) {
+  constexpr int64_t kMost = std::numeric_limits<int64_t>::max() / kSecond - 1;
+  const int64_t seconds = std::clamp(scalar_seconds(value, key), -kMost, kMost);
+  return {seconds * kSecond, seconds * kSecond + kSecond - 1};
+}
+
 // Seconds against a column of microseconds: the whole second is equal to itself.
 FilterSql time_sql(const ListColumn& column, std::string_view operation, const json::value& value) {
-  constexpr int64_t kSecond = 1'000'000;
   const std::string c = fmt::format("t.{}", column.column);
   if (operation == "IN") {
     FilterSql out{"(0", {}};
     for (const json::value& item : value.as_array()) {
-      const int64_t from = scalar_seconds(item, column.key) * kSecond;
-      out.sql += fmt::format(" OR {0} >= ? AND {0} < ?", c);
+      const auto [from, to] = second_of(item, column.key);
+      out.sql += fmt::format(" OR {0} >= ? AND {0} <= ?", c);
       out.values.emplace_back(from);
-      out.values.emplace_back(from + kSecond);
+      out.values.emplace_back(to);
     }
     out.sql += ')';
     return out;
   }
   if (operation == "IS_SUBSTRING") throw bad(fmt::format("{:?}", std::string(column.key)), "a time has no substrings");
-  const int64_t from = scalar_seconds(value, column.key) * kSecond;
-  const int64_t to = from + kSecond;
-  if (operation == "EQUALS") return {fmt::format("({0} >= ? AND {0} < ?)", c), {from, to}};
-  if (operation == "NOT_EQUALS") return {fmt::format("({0} < ? OR {0} >= ?)", c), {from, to}};
-  if (operation == "GREATER_THAN") return {c + " >= ?", {to}};
+  const auto [from, to] = second_of(value, column.key);
+  if (operation == "EQUALS") return {fmt::format("({0} >= ? AND {0} <= ?)", c), {from, to}};
+  if (operation == "NOT_EQUALS") return {fmt::format("({0} < ? OR {0} > ?)", c), {from, to}};
+  if (operation == "GREATER_THAN") return {c + " > ?", {to}};
   if (operation == "GREATER_THAN_EQUALS") return {c + " >= ?", {from}};
   if (operation == "LESS_THAN") return {c + " < ?", {from}};
-  return {c + " < ?", {to}};  // LESS_THAN_EQUALS
+  return {c + " <= ?", {to}};  // LESS_THAN_EQUALS
 }
 
 FilterSql tag_sql(const ListModel& model, std::string_view tag, std::string_view operation, const json::value& value) {
@@ -222,6 +230,13 @@ FilterSql tag_sql(const ListModel& model, std::string_view tag, std::string_view
 }
 
 }  // namespace
+
+const ListColumn* sql_column(const ListModel& model, std::string_view column) {
+  for (const ListColumn& listed : model.columns) {
+    if (listed.column == column) return &listed;
+  }
+  return nullptr;
+}
 
 const ListColumn* find_column(const ListModel& model, std::string_view key) {
   for (const ListColumn& column : model.columns) {
@@ -310,4 +325,61 @@ FilterSql column_sql(const ListColumn& column, const json::object& predicate) {
 }
 
 }  // namespace
+
+namespace {
+
+// What the values of an operation on numbers are, as ranges.
+std::pair<int64_t, int64_t> range_of(std::string_view operation, std::pair<int64_t, int64_t> value) {
+  constexpr int64_t kLeast = std::numeric_limits<int64_t>::min(), kMost = std::numeric_limits<int64_t>::max();
+  if (operation == "GREATER_THAN_EQUALS") return {value.first, kMost};
+  if (operation == "LESS_THAN_EQUALS") return {kLeast, value.second};
+  return value;
+}
+
+Condition number_condition(const ListColumn& column, std::string_view operation, const json::value& value) {
+  const auto one = [&](const json::value& item) -> std::pair<int64_t, int64_t> {
+    if (column.kind == ColumnKind::Time) return second_of(item, column.key);
+    const int64_t number = read_integer(item, fmt::format("{:?}", std::string(column.key))).as_int64();
+    return {number, number};
+  };
+  Condition out{.column = &column, .kind = Condition::Kind::Ranges};
+  if (operation == "IN") {
+    for (const json::value& item : value.as_array()) out.ranges.push_back(one(item));
+    return out;
+  }
+  // a > b is not a <= b.
+  out.negated = operation == "NOT_EQUALS" || operation == "GREATER_THAN" || operation == "LESS_THAN";
+  if (operation == "GREATER_THAN") operation = "LESS_THAN_EQUALS";
+  if (operation == "LESS_THAN") operation = "GREATER_THAN_EQUALS";
+  out.ranges.push_back(range_of(operation, one(value)));
+  return out;
+}
+
+std::string text_value(const json::value& value) { return std::get<std::string>(scalar_text(value)); }
+
+Condition text_condition(const ListColumn& column, std::string_view operation, const json::value& value) {
+  using Kind = Condition::Kind;
+  Condition out{.column = &column};
+  if (operation == "IN") {
+    for (const json::value& item : value.as_array()) out.texts.push_back(text_value(item));
+    return out;
+  }
+  out.texts.push_back(text_value(value));
+  out.negated = operation == "NOT_EQUALS" || operation == "GREATER_THAN" || operation == "GREATER_THAN_EQUALS";
+  if (operation == "IS_SUBSTRING") out.kind = Kind::Substring;
+  if (operation == "GREATER_THAN" || operation == "LESS_THAN_EQUALS") out.kind = Kind::LessOrEqual;
+  if (operation == "GREATER_THAN_EQUALS" || operation == "LESS_THAN") out.kind = Kind::Less;
+  return out;
+}
+
+}  // namespace
+
+Condition column_condition(const ListModel& model, const json::object& predicate) {
+  const std::string operation = get_string(predicate, "operation");
+  const ListColumn* column = find_column(model, get_string(predicate, "key"));
+  if (!column) throw bad("key", "tags are not kept in memory");
+  if (column->kind == ColumnKind::Text) return text_condition(*column, operation, predicate.at("value"));
+  return number_condition(*column, operation, predicate.at("value"));
+}
+
 }  // namespace penstock::db

@@ -1,7 +1,7 @@
 // KFP's filter messages turned into SQL.
 #pragma once
 
-#include "db/list.h"
+#include "db/columns.h"
 
 namespace penstock::db {
 
@@ -12,6 +12,7 @@ struct FilterSql {
 };
 
 const ListColumn* find_column(const ListModel& model, std::string_view key);
+const ListColumn* sql_column(const ListModel& model, std::string_view column);  // null when it is not listed
 
 // Reads the text of a filter: JSON, or JSON that is URL-encoded once more. Throws InvalidArgument.
 json::value decode_filter(std::string_view text);
@@ -22,5 +23,7 @@ json::value normalise_filter(const json::value& filter);
 
 // `predicate` is a normalised one. Throws InvalidArgument for an unknown key or a value of the wrong type.
 FilterSql predicate_sql(const ListModel& model, const json::object& predicate);
+// The same predicate for Columns. Throws for one on tags, too.
+Condition column_condition(const ListModel& model, const json::object& predicate);
 
 }  // namespace penstock::db

@@ -135,13 +135,19 @@ int64_t Quantity::milli() const {
 double Quantity::number() const { return static_cast<double>(nano_) / kNano; }
 
 std::string Quantity::text() const {
-  if (nano_ % kNano == 0) return std::to_string(static_cast<int64_t>(nano_ / kNano));
-  if (nano_ % (kNano / 10) == 0 && (nano_ > kNano || nano_ < -kNano)) {
-    const auto tenths = static_cast<int64_t>(nano_ / (kNano / 10));
-    return fmt::format("{}{}.{}", tenths < 0 ? "-" : "", std::abs(tenths) / 10, std::abs(tenths) % 10);
+  const bool negative = nano_ < 0;
+  const auto nano = static_cast<unsigned __int128>(negative ? -nano_ : nano_);
+  const auto units = static_cast<uint64_t>(nano / kNano), part = static_cast<uint64_t>(nano % kNano);
+  const std::string_view sign = negative ? "-" : "";
+  constexpr uint64_t kMostInMilli = 1'000'000'000'000;
+  if (part == 0) return fmt::format("{}{}", sign, units);
+  if (part % (kNano / 10) == 0 && units > 0) return fmt::format("{}{}.{}", sign, units, part / (kNano / 10));
+  if (part % 1'000'000 == 0 && units < kMostInMilli) {
+    return fmt::format("{}{}m", sign, units * 1000 + part / 1'000'000);
   }
-  if (nano_ % 1'000'000 == 0) return fmt::format("{}m", static_cast<int64_t>(nano_ / 1'000'000));
-  return fmt::format("{}", number());
+  std::string text = fmt::format("{}{}.{:09}", sign, units, part);
+  text.erase(text.find_last_not_of('0') + 1);
+  return text;
 }
 
 std::string bytes_text(int64_t bytes) {

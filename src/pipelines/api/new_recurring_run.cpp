@@ -46,6 +46,15 @@ void tell_scheduler(const ApiContext& context) {
   if (context.recurring != nullptr) context.recurring->changed();
 }
 
+void default_interval(const json::value& body, TriggerMessage& message) {
+  const json::value* trigger = find(body, "trigger");
+  if (trigger == nullptr || message.periodic_schedule.interval_second != 0) return;
+  for (const std::string_view name : {"periodic_schedule", "periodicSchedule"}) {
+    const json::value* schedule = find(*trigger, name);
+    if (schedule != nullptr && schedule->is_object()) message.periodic_schedule.interval_second = 1;
+  }
+}
+
 Async<RecurringRun> make_recurring_run(const ApiContext& context, RecurringRun recurring, RunSource source) {
   if (recurring.max_concurrency < 1 || recurring.max_concurrency > kMostConcurrent) {
     throw Error(Code::InvalidArgument,

@@ -8,6 +8,9 @@ namespace penstock::pipelines::api {
 
 // InvalidArgument with the field that is wrong.
 Trigger read_trigger(const TriggerMessage& message);
+// A periodic schedule of `body`, from which `message` was read, whose interval is left out or 0 comes every second, as
+// in the reference; without a schedule there is one run.
+void default_interval(const json::value& body, TriggerMessage& message);
 
 // Checks what it says and the parameters, commits it and tells the scheduler.
 Async<RecurringRun> make_recurring_run(const ApiContext& context, RecurringRun recurring, RunSource source);

@@ -19,6 +19,7 @@ Async<Response> create(const ApiContext& context, Request& request) {
   const json::value body = co_await read_json(context, request);
   RecurringRunMessage message = recurring_run_fields().read(body);
   check_plugins_input(message.plugins_input);
+  default_interval(body, message.schedule);
   RecurringRun recurring = message;
   recurring.trigger = read_trigger(message.schedule);
   recurring.enabled = message.mode != RecurringMode::Disable;

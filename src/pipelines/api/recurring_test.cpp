@@ -163,6 +163,14 @@ TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: a run that was made before 
   CHECK(tick() == parse_time("2026-03-01T12:00:00Z"));
 }
 
+TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: an interval of 0 is a second, no schedule is one run") {
+  make(message({{"periodic_schedule", json::object()}}));
+  CHECK(tick() == clock.now() + std::chrono::seconds(1));
+  make(message({}));
+  tick();
+  CHECK(texts() == std::vector<std::string>{"10:00 1"});
+}
+
 TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: archiving the experiment disables them") {
   const std::string experiment = post("/experiments", json::object{{"display_name", "e"}}).string("experiment_id");
   json::object body = message(cron("0 0 * * * *"));

@@ -80,6 +80,7 @@ std::vector<Command> Engine::resume_commands() const {
     commands.emplace_back(state_->result);
     return commands;
   }
+  if (state_->paused) commands.emplace_back(SetTimer{0, 0, std::chrono::milliseconds(0)});
   for (const auto& kept : state_->instances) {
     if (!kept) continue;
     const Instance& instance = *kept;

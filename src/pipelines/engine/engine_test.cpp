@@ -138,6 +138,55 @@ TEST_CASE("a long loop costs time by its length and memory by what is in flight"
   CHECK(longer.seconds < 30 * played.seconds + 1);
 }
 
+TEST_CASE("a step stays short, however many tasks come and go") {
+  const auto play = [](std::string_view yaml, const json::object& parameters) {
+    RunInfo info;
+    info.run_id = "run-1";
+    Engine engine(ir::from_json(expand_spec(parse_yaml(yaml)[0])), info, parameters);
+    Event event = Event::run_started({});
+    size_t steps = 0, most = 0;
+    std::optional<RunFinished> end;
+    while (!end) {
+      const auto commands = engine.step(event);
+      ++steps;
+      most = std::max(most, commands.size());
+      bool more = false;
+      for (const auto& command : commands) {
+        if (const auto* finished = std::get_if<RunFinished>(&command)) end = *finished;
+        if (const auto* timer = std::get_if<SetTimer>(&command)) {
+          CHECK(timer->task == 0);
+          event = Event::timer_fired(0, 0, {});
+          more = true;
+        }
+      }
+      REQUIRE((more || end));
+    }
+    CHECK(most < 20'000);
+    return std::pair(end->state, end->error.message);
+  };
+  // Two loops, one in the other, over a list that comes with the run: a million millions of tasks.
+  json::array many(900'000, json::value(0));
+  const auto [state, message] = play(R"(
+dags:
+  inner: {in: {all: LIST, item: NUMBER_INTEGER}, tasks: {}}
+  outer: {in: {all: LIST, item: NUMBER_INTEGER}, tasks: {for-loop-2: {use: inner, in: {all: =.all}, parameterIterator: {itemInput: item, items: {inputParameter: all}}}}}
+root: {in: {all: LIST}, tasks: {for-loop-1: {use: outer, in: {all: =.all}, parameterIterator: {itemInput: item, items: {inputParameter: all}}}}}
+)",
+                                     {{"all", std::move(many)}});
+  CHECK(state == TaskState::Failed);
+  CHECK(message.find("more than 1000000 tasks") != std::string::npos);
+  // A long loop whose tasks are all skipped.
+  json::array items;
+  for (int i = 0; i < 50'000; ++i) items.emplace_back(i);
+  CHECK(play(R"(
+leaves: {t: {in: {n: NUMBER_INTEGER}}}
+dags: {body: {in: {all: LIST, item: NUMBER_INTEGER}, tasks: {t: {in: {n: =.item}, if: "inputs.parameter_values['n'] < 0"}}}}
+root: {in: {all: LIST}, tasks: {for-loop-1: {use: body, in: {all: =.all}, parameterIterator: {itemInput: item, items: {inputParameter: all}}}}}
+)",
+             {{"all", items}})
+            .first == TaskState::Succeeded);
+}
+
 TEST_CASE("events and records keep their meaning as JSON") {
   const Time time = from_micros(1'700'000'000'123'456);
   const Outputs outputs{{{"x", json::array{1, "ü\n"}}}, {{"m", json::array{json::object{{"uri", "s3://b/m"}}}}}};

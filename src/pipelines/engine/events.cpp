@@ -8,6 +8,7 @@ void Machine::handle(const Event& event) {
   if (state_.finished) return;
   if (event.type == Event::Type::RunStarted) return start_run();
   if (!state_.started) return;
+  if (event.type == Event::Type::TimerFired && event.task == 0) state_.paused = false;
   if (event.type == Event::Type::CancelRequested) return cancel_run({event.code, event.message});
   Instance* instance = state_.find(event.task);
   if (instance != nullptr && instance->attempt == event.attempt) handle_task(*instance, event);

@@ -13,6 +13,8 @@ namespace {
 constexpr int kMaxDepth = 300;
 
 bool is_failure(Outcome outcome) { return outcome == Outcome::Failed || outcome == Outcome::Errored; }
+// A run that would make more is taken for a mistake: a loop over a loop over a list that grew.
+constexpr size_t kMostTasks = 1'000'000;
 
 Outcome outcome_of(TaskState state) {
   switch (state) {
@@ -51,6 +53,7 @@ void Machine::expand(Instance& instance) {
 
 void Machine::expand_dag(Instance& instance) {
   const ir::Dag& dag = *instance.component->dag;
+  if (state_.instances.size() + dag.tasks.size() > kMostTasks) return fail_too_many(instance);
   changed(instance);
   instance.dag = std::make_unique<DagState>();
   instance.dag->slots.resize(dag.tasks.size());
@@ -203,7 +206,9 @@ void Machine::end_dag(Instance& dag) {
     dag.dag->failed = is_failure(outcome);
     dag.dag->error.infrastructure = outcome == Outcome::Errored;
   }
-  if (dag.dag->failed) {
+  // A run that was cancelled is that, also where a task had failed before.
+  const bool canceled_run = state_.canceling && dag.parent == kNoTask;
+  if (dag.dag->failed && !canceled_run) {
     release_children(dag);
     return fail(dag, dag.dag->error, true);
   }
@@ -277,6 +282,10 @@ void Machine::set_dag_outputs(Instance& dag) {
   if (!json->parameters.empty() || !json->artifacts.empty()) dag.outputs_json = std::move(json);
 }
 
+void Machine::fail_too_many(Instance& instance) {
+  fail(instance, {0, fmt::format("the run would have more than {} tasks", kMostTasks)}, false);
+}
+
 void Machine::expand_loop(Instance& instance) {
   const ir::Iterator& iterator = *instance.task->iterator;
   instance.loop = std::make_unique<LoopState>();
@@ -310,6 +319,7 @@ void Machine::expand_loop(Instance& instance) {
     }
   }
   if (loop.list) loop.count = static_cast<int64_t>(loop.list->get_array().size());
+  if (state_.instances.size() + static_cast<size_t>(loop.count) > kMostTasks) return fail_too_many(instance);
   changed(instance);
   const auto count = static_cast<size_t>(loop.count);
   const ir::Component& component = *instance.component;

@@ -39,6 +39,7 @@ class Machine {
   // flow.cpp: dags and loops
   void expand(Instance& instance);
   void expand_dag(Instance& instance);
+  void fail_too_many(Instance& instance);
   void expand_loop(Instance& instance);
   bool may_start(const Instance& dag, const ir::Task& task) const;
   void start_task(Instance& dag, int index);

@@ -109,6 +109,7 @@ struct State {
   bool canceling = false;
   TaskError cancel_error;  // message empty: somebody wished it
   bool finished = false;
+  bool paused = false;  // there is more to expand, when the timer of the root fires
   RunFinished result;
   json::array failures;  // leaves that failed for good, as exit handlers may ask for them
   Time now{};            // of the event at hand

@@ -6,6 +6,9 @@ namespace penstock::ir {
 namespace {
 
 constexpr int kMaxNesting = 100;
+// Of what the spec alone unfolds to: dags inside of dags, and loops over lists that stand in it. As many as a run may
+// have (engine/flow.cpp).
+constexpr int64_t kMaxTasks = 1'000'000;
 
 // Follows edges among the tasks that no order could place until one comes up again.
 std::string name_cycle(const Dag& dag, const std::vector<int>& waiting) {
@@ -79,12 +82,18 @@ class ComponentCheck {
     if (component.dag == nullptr || done_.contains(&component)) return;
     if (depth > kMaxNesting) throw invalid("components: nested deeper than {} levels", kMaxNesting);
     path_.push_back(&component);
+    int64_t tasks = 0;
     for (const Task& task : component.dag->tasks) {
       for (size_t i = 0; i < path_.size(); ++i) {
         if (path_[i] == task.component) throw invalid("components: {} contains itself{}", task.component->name, way(i));
       }
       visit(const_cast<Component&>(*task.component), depth + 1);
+      tasks += tasks_of(task);
+      if (tasks > kMaxTasks) {
+        throw invalid("components.{}: it unfolds to more than {} tasks", component.name, kMaxTasks);
+      }
     }
+    tasks_[&component] = tasks;
     for (auto& output : component.dag->parameter_outputs) {
       for (const auto& selector : output.selectors) {
         output.collected |= collected(component.dag->tasks[static_cast<size_t>(selector.producer)], selector.output);
@@ -95,6 +104,14 @@ class ComponentCheck {
   }
 
  private:
+  // The task and all inside of it, at least.
+  int64_t tasks_of(const Task& task) const {
+    const auto inner = tasks_.find(task.component);
+    const int64_t one = 1 + (inner == tasks_.end() ? 0 : inner->second);
+    const bool listed = task.iterator && task.iterator->raw != nullptr && task.iterator->raw->is_array();
+    return listed ? 1 + one * static_cast<int64_t>(task.iterator->raw->get_array().size()) : one;
+  }
+
   static bool collected(const Task& producer, int output) {
     if (producer.iterator) return true;
     if (producer.component->dag == nullptr) return false;
@@ -113,6 +130,7 @@ class ComponentCheck {
 
   std::vector<const Component*> path_;
   std::set<const Component*> done_;
+  std::map<const Component*, int64_t> tasks_;  // inside of each
 };
 
 }  // namespace

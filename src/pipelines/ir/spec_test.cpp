@@ -167,6 +167,16 @@ TEST_CASE("deep and wide specs stay within bounds") {
   const json::object spec{
       {"pipelineInfo", json::object{{"name", "deep"}}}, {"components", components}, {"root", components["c0"]}};
   CHECK(failure(to_text(spec)) == "components: nested deeper than 100 levels");
+  // Each of forty dags holds the next one twice.
+  std::string doubling =
+      "pipelineInfo: {name: a}\nroot: {dag: {tasks: {a: {componentRef: {name: d0}}}}}\ncomponents:\n";
+  for (int i = 0; i < 40; ++i) {
+    doubling += fmt::format(
+        "  d{0}: {{dag: {{tasks: {{a: {{componentRef: {{name: d{1}}}}}, b: {{componentRef: {{name: d{1}}}}}}}}}}}\n", i,
+        i + 1);
+  }
+  CHECK(failure(doubling + "  d40: {dag: {tasks: {}}}\n").find("it unfolds to more than 1000000 tasks") !=
+        std::string::npos);
 }
 
 }  // namespace penstock::ir

@@ -95,8 +95,11 @@ bool is_star(std::string_view text) { return text.starts_with('*') || text.start
 // "1h30m", "90s", "1.5h".
 std::chrono::seconds read_duration(std::string_view text) {
   absl::Duration duration;
-  if (!absl::ParseDuration(std::string(text), &duration) || duration < absl::Seconds(1)) {
-    throw invalid("cron: \"@every {}\": not a duration of a second or more; write it as 1h30m10s", text);
+  const auto longest = absl::Hours(24 * 366 * 100);
+  if (!absl::ParseDuration(std::string(text), &duration) || duration < absl::Seconds(1) || duration > longest) {
+    throw invalid(
+        "cron: \"@every {}\": not a duration of a second or more, and of a century or less; write it as 1h30m10s",
+        text);
   }
   return std::chrono::seconds(absl::ToInt64Seconds(duration));
 }

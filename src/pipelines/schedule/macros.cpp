@@ -11,6 +11,7 @@ namespace penstock::pipelines {
 namespace {
 
 constexpr std::string_view kDefaultLayout = "20060102150405";
+constexpr size_t kLongestMacro = 1'000;
 
 // Longer ones before those that they begin with.
 constexpr std::array<std::pair<std::string_view, std::string_view>, 24> kGoWords{{
@@ -34,9 +35,11 @@ std::string format_one(std::string_view format, absl::Time time) {
 
 std::optional<std::string> square_value(std::string_view name, const MacroValues& values) {
   if (name == "Index") return std::to_string(values.index);
-  if (name == "RunUUID") return values.run_id;
-  for (const auto& [word, time] : {std::pair{std::string_view("ScheduledTime"), values.scheduled},
-                                   std::pair{std::string_view("CurrentTime"), values.now}}) {
+  if (name == "RunUUID" || name == "uuid") return values.run_id;
+  for (const auto& [word, time] :
+       {std::pair{std::string_view("ScheduledTime"), values.scheduled},
+        std::pair{std::string_view("CurrentTime"), values.now},
+        std::pair{std::string_view("schedule"), values.scheduled}, std::pair{std::string_view("now"), values.now}}) {
     if (name == word) return format_go(kDefaultLayout, time);
     if (name.starts_with(word) && name.size() > word.size() && name[word.size()] == '.') {
       return format_go(name.substr(word.size() + 1), time);
@@ -93,7 +96,8 @@ std::string expand_macros(std::string_view text, const MacroValues& values) {
   std::string out;
   while (!text.empty()) {
     const bool square = text.starts_with("[["), curly = text.starts_with("{{");
-    const size_t end = square ? text.find("]]") : curly ? text.find("}}") : std::string_view::npos;
+    const std::string_view ahead = text.substr(0, kLongestMacro);
+    const size_t end = square ? ahead.find("]]") : curly ? ahead.find("}}") : std::string_view::npos;
     std::optional<std::string> value;
     if (end != std::string_view::npos) {
       const auto name = text.substr(2, end - 2);

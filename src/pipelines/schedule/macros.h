@@ -3,6 +3,7 @@
 //   [[ScheduledTime]] [[CurrentTime]]       as 20060102150405, in UTC
 //   [[ScheduledTime.2006-01-02]]            with a layout of Go's
 //   [[Index]] [[RunUUID]]                   from 1 on; the run's id
+//   [[schedule]] [[now]] [[uuid]]           the same by the names of old workflows; also [[schedule.2006-01-02]]
 //   {{$.scheduledTime.strftime('%Y-%m')}}   also $.currentTime
 //
 // Source: the reference's parameter formatter of scheduled workflows. What is none of these stays as it is.

@@ -115,6 +115,7 @@ TEST_CASE("cron: what is wrong is said") {
   CHECK(has(refusal("@often"), "\"@often\" is not known"));
   CHECK(has(refusal("@every soon"), "not a duration"));
   CHECK(has(refusal("@every 10ms"), "not a duration of a second or more"));
+  CHECK(has(refusal("@every inf"), "of a century or less"));
   CHECK(has(refusal("0 0 * * * *", "Mars/Olympus"), "no time zone \"Mars/Olympus\""));
   CHECK(has(refusal("TZ=Nowhere 0 0 * * * *"), "no time zone"));
 }
@@ -182,10 +183,15 @@ TEST_CASE("macros in parameters") {
   CHECK(expand_macros("no [[Index]] of [[RunUUID]]", values) == "no 12 of run-id");
   CHECK(expand_macros("{{$.scheduledTime.strftime('%Y/%m')}}-{{$.currentTime.strftime(\"%H\")}}", values) ==
         "2026/03-16");
+  CHECK(expand_macros("[[schedule]] [[schedule.2006]] [[now.15:04]] [[uuid]]", values) ==
+        "20260305070809 2026 16:05 run-id");
   for (const char* same :
        {"[[Unknown]]", "[[Index", "{{$.scheduledTime}}", "{{$.scheduledTime.strftime(%Y)}}", "[[]]", "[", "{{"}) {
     CHECK(expand_macros(same, values) == same);
   }
   const auto parameters = parse_json(R"({"a":"[[Index]]","b":{"c":["[[Index]]",3,null]}})").as_object();
+  // Megabytes of what begins like a macro take no time.
+  const std::string brackets(4'000'000, '[');
+  CHECK(expand_macros(brackets, values) == brackets);
   CHECK(to_text(expand_macros(parameters, values)) == R"({"a":"12","b":{"c":["12",3,null]}})");
 }

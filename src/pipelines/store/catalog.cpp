@@ -96,7 +96,9 @@ void fill(PipelineVersion& version, Time now) {
 
 }  // namespace
 
-Store::Store(db::Database& database, const Clock& clock) : database_(database), clock_(clock) {
+Store::Store(db::Database& database, const Clock& clock)
+    : database_(database), clock_(clock), run_columns_(std::make_shared<db::Columns>(store::run_model())) {
+  catch_up_lists();  // ahead of the first list of runs
   const auto find = [this](db::Connection& c) {
     db::Rows rows =
         c.query("SELECT experiment_id FROM experiments WHERE namespace = '' AND display_name = ?", kDefaultExperiment);

@@ -229,6 +229,28 @@ ALTER TABLE run_bodies ADD COLUMN plugins_input TEXT NOT NULL DEFAULT '';
 ALTER TABLE recurring_runs ADD COLUMN plugins_input TEXT NOT NULL DEFAULT '';
 )sql";
 
+// Which rows of runs changed, for the copy of their columns in memory (db/columns.h).
+constexpr char kListChanges[] = R"sql(
+DROP TRIGGER runs_inserted;
+DROP TRIGGER runs_updated;
+DROP TRIGGER runs_deleted;
+DROP TABLE run_list_version;
+CREATE TABLE run_list_changes (version INTEGER PRIMARY KEY, seq INTEGER NOT NULL);
+CREATE TRIGGER runs_inserted AFTER INSERT ON runs BEGIN INSERT INTO run_list_changes (seq) VALUES (NEW.seq); END;
+CREATE TRIGGER runs_updated AFTER UPDATE ON runs BEGIN INSERT INTO run_list_changes (seq) VALUES (NEW.seq); END;
+CREATE TRIGGER runs_deleted AFTER DELETE ON runs BEGIN INSERT INTO run_list_changes (seq) VALUES (OLD.seq); END;
+CREATE TRIGGER run_list_changes_kept AFTER INSERT ON run_list_changes WHEN NEW.version % 1000 = 0 BEGIN
+  DELETE FROM run_list_changes WHERE version <= NEW.version - 10000;
+END;
+)sql";
+
+// Lists show small specs. The index tells a spec's size without reading its text.
+constexpr char kSpecSizes[] = R"sql(
+ALTER TABLE specs ADD COLUMN bytes INTEGER NOT NULL DEFAULT 0;
+UPDATE specs SET bytes = length(CAST(text AS BLOB));
+CREATE INDEX specs_bytes ON specs (hash, bytes);
+)sql";
+
 }  // namespace
 
 const db::Migrations& Store::migrations() {
@@ -238,7 +260,8 @@ const db::Migrations& Store::migrations() {
        kRecurringRuns, kAttemptsAndCaching,
        "CREATE TABLE run_notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL, run_id TEXT NOT NULL, "
        "state TEXT NOT NULL, at INTEGER NOT NULL);",
-       "ALTER TABLE tasks ADD COLUMN not_applied TEXT NOT NULL DEFAULT '';", kMetrics, kReports}};
+       "ALTER TABLE tasks ADD COLUMN not_applied TEXT NOT NULL DEFAULT '';", kMetrics, kReports, kListChanges,
+       kSpecSizes}};
   return kMigrations;
 }
 

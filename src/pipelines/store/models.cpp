@@ -63,13 +63,13 @@ const ListModel& run_model() {
                                             {"finished_at", "finished_at", ColumnKind::Time},
                                             {"scheduled_at", "scheduled_at", ColumnKind::Time},
                                             {"description", "description"},
-                                            {"storage_state", "storage_state", ColumnKind::Text, true},
-                                            {"status", "state", ColumnKind::Text, true},
-                                            {"state", "state", ColumnKind::Text, true},
-                                            {"namespace", "namespace"},
-                                            {"experiment_id", "experiment_id", ColumnKind::Text, true},
-                                            {"recurring_run_id", "recurring_run_id"}},
-                                .version_query = "SELECT version FROM run_list_version",
+                                            {"storage_state", "storage_state", ColumnKind::Text, true, true},
+                                            {"status", "state", ColumnKind::Text, true, true},
+                                            {"state", "state", ColumnKind::Text, true, true},
+                                            {"namespace", "namespace", ColumnKind::Text, false, true},
+                                            {"experiment_id", "experiment_id", ColumnKind::Text, true, true},
+                                            {"recurring_run_id", "recurring_run_id", ColumnKind::Text, false, true}},
+                                .changes_table = "run_list_changes",
                                 .side_values = db::SideValues{"metric:", "run_metrics", "run_seq", "v.newest = 1"}};
   return kModel;
 }

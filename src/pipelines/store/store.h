@@ -5,6 +5,7 @@
 // from any loop. Names of what is missing or double are in the errors: NotFound, AlreadyExists, FailedPrecondition.
 #pragma once
 
+#include <atomic>
 #include <functional>
 #include <map>
 #include <optional>
@@ -16,6 +17,7 @@
 #include "base/async.h"
 #include "base/clock.h"
 #include "db/database.h"
+#include "db/columns.h"
 #include "db/list.h"
 #include "pipelines/store/records.h"
 
@@ -197,9 +199,12 @@ class Store {
   Async<> put_cached(std::string pipeline_name, std::string fingerprint, CachedTask task);  // Relaxed
 
  private:
+  void catch_up_lists();
+
   db::Database& database_;
   const Clock& clock_;
-  db::MatchCache matches_;
+  std::shared_ptr<db::Columns> run_columns_;  // shared with reads that nobody waits for
+  std::atomic<int64_t> created_runs_ = 0;
   std::string default_experiment_id_;
 };
 

@@ -33,6 +33,7 @@ Async<Response> create(const ApiContext& context, Request& request) {
   recurring.max_concurrency = message.max_concurrency;
   recurring.no_catchup = message.no_catchup;
   recurring.enabled = message.enabled || message.mode == JobMode::Enabled;
+  default_interval(body, message.trigger);
   recurring.trigger = read_trigger(message.trigger);
   RunSource source = co_await find_source_v1(context, message.pipeline_spec, message.resource_references);
   recurring.runtime_config = runtime_config_of(message.pipeline_spec, *source.spec);
