@@ -34,6 +34,7 @@ struct Config {
   std::chrono::seconds archive_runs_after{0};  // since a run's end; 0: never
   std::chrono::seconds delete_archived_runs_after{0};
   std::string time_zone = "UTC";  // of cron expressions that name none
+  int warm_python = 4;            // environments that keep a Python process from which steps are forked; 0: none
   bool caching = true;            // false: no task takes from the cache or leaves anything in it
   bool insecure = false;          // listen beyond loopback though nobody has to log in
   std::optional<double> cpus;     // instead of what the machine has

@@ -9,6 +9,7 @@
 
 #include <atomic>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -48,6 +49,11 @@ class Sandbox {
   // Gives `plan` to the spare, which must be there. The result's pid is that of its init, or -errno. Result, plan and
   // stacks must stay until that has been waited for; the plan's files may be closed.
   [[nodiscard]] std::unique_ptr<SpareSandbox> launch(LaunchPlan& plan);
+  // Makes the mounts of `plan` in a namespace made from a sandbox of this template; an error is in the plan.
+  void attach(LaunchPlan& plan, int mount_namespace);
+  // What all tasks have there, but for what a process in its user namespace mounts itself: /proc and /dev/shm. Returns
+  // 0 or -errno.
+  int attach_common(int mount_namespace);
   // Shared mounts that a task's own /tmp, /var/tmp or /dev/shm covers: to be made for each task.
   const std::vector<Mount>& shared_below_tmp() const { return shared_below_tmp_; }
 
@@ -55,6 +61,7 @@ class Sandbox {
   static int run_maker(void* sandbox);
   void build();
   void serve();
+  void order(std::function<void()> work);
 
   std::filesystem::path data_;
   std::vector<Mount> shared_;
@@ -62,6 +69,7 @@ class Sandbox {
   std::string problem_;
   int maker_ = -1;
   char* maker_stack_ = nullptr;
+  int own_namespace_ = -1;  // the maker's, of mounts
   int helper_alive_ = -1;
   bool root_ = false;  // no user namespace was needed
   bool var_tmp_ = false;
@@ -70,7 +78,8 @@ class Sandbox {
   void await_maker();
 
   std::unique_ptr<SpareSandbox> spare_;
-  // 1: the maker is to make the spare. 0: it has.
+  std::function<void()> work_;  // what the maker is to do, if it is not to make the spare
+  // 1: it is the maker's. 0: the maker is done.
   std::atomic<uint32_t> turn_{0};
 };
 
