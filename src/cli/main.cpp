@@ -39,6 +39,10 @@ void add_config_options(CLI::App& command, server::Config& config) {
   command.add_option("--python", config.python, "interpreter for Python steps")->envname("PENSTOCK_PYTHON");
   command.add_option("--sandbox", config.sandbox, "auto, or none: steps are plain processes")
       ->envname("PENSTOCK_SANDBOX");
+  command
+      .add_option("--warm-python", config.warm_python,
+                  "Python environments that keep a process from which steps are forked; 0: none")
+      ->envname("PENSTOCK_WARM_PYTHON");
   command.add_option("--log-level", config.log_level, "trace, debug, info, warn, error")->envname("PENSTOCK_LOG_LEVEL");
   command.add_option("--caching", config.caching, "false: no step takes the outputs of an earlier one")
       ->envname("PENSTOCK_CACHING");

@@ -300,6 +300,7 @@ void Agent::State::process_changed(const ProcessStatus& status) {
   }
   const auto pod = known->second;
   auto change = status;
+  if (status.warm && status.running) ++warm_starts;
   if (!status.sandboxed && pod->unsandboxed.empty() && status.running) {
     pod->unsandboxed = "none: " + (options.sandbox ? spawner.sandbox_problem() : "the server is told not to");
   }
@@ -450,6 +451,8 @@ Async<> Agent::stop() {
 void Agent::tick() { state_->tick(); }
 Resources Agent::capacity() const { return state_->scheduler.capacity(); }
 Resources Agent::used() const { return state_->scheduler.used(); }
+uint64_t Agent::warm_starts() const { return state_->warm_starts; }
+
 size_t Agent::waiting_pods() const { return state_->scheduler.waiting_count(); }
 
 Async<> Agent::check(const json::object& pod, kube::LogOptions options) {

@@ -76,6 +76,7 @@ class Agent : public kube::PodLogs {
   Resources capacity() const;
   Resources used() const;
   size_t waiting_pods() const;
+  uint64_t warm_starts() const;  // of containers, since this agent began
 
  private:
   struct State;

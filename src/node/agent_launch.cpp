@@ -29,6 +29,14 @@ std::vector<std::string> expanded(const json::object& container, std::string_vie
   return words;
 }
 
+// Of variables that all pods of a kind may have, those whose values are each one's own. Of plain processes also where
+// its /tmp is.
+std::vector<std::string> own_variables(bool sandboxed) {
+  std::vector<std::string> names = {"HOSTNAME", "KFP_POD_NAME", "KFP_POD_UID", "KFP_RETRY_INDEX"};
+  if (!sandboxed) names.insert(names.end(), {"HOME", "TMPDIR"});
+  return names;
+}
+
 }  // namespace
 
 bool Agent::State::sandboxed() const { return options.sandbox && spawner.sandbox_problem().empty(); }
@@ -88,6 +96,8 @@ Async<Agent::State::Launchable> Agent::State::prepare(PodPtr pod, Launch wanted)
     for (auto& [name, value] : prepared.env) set_env(env, name, std::move(value));
     for (const auto& [name, value] : env) result.process.env.push_back(name + "=" + value);
     result.process.argv = std::move(prepared.argv);
+    result.process.warm = std::move(prepared.warm);
+    result.process.warm.own = own_variables(sandboxed());
     result.python_failed = !prepared.failure.empty();
     result.failure = std::move(prepared.failure);
   } catch (const ConfigMissing& error) {

@@ -148,6 +148,7 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
   Signal any_to_forget;
   std::map<std::string, std::set<std::string>> config_waiters;  // uids by namespace
   uint64_t config_changes = 0;
+  uint64_t warm_starts = 0;
 };
 
 }  // namespace penstock::node

@@ -1,5 +1,6 @@
 #include "node/python_env.h"
 
+#include <algorithm>
 #include <cstdlib>
 #include <sys/stat.h>
 
@@ -9,6 +10,7 @@
 #include "node/process_runner.h"
 #include "node/python_bootstrap.h"
 #include "node/python_builder.h"
+#include "node/python_imports.h"
 
 namespace penstock::node {
 
@@ -88,6 +90,7 @@ struct PythonEnv::State {
   Async<> clean(std::vector<fs::path> left);
   void set_base(Prepared& prepared, const ContainerCommand& command, const fs::path& environment) const;
   void set_kfp(Prepared& prepared, const ContainerCommand& command) const;
+  WarmStart warm_start(const ContainerCommand& command, const std::string& source) const;
   static void set_default(Prepared& prepared, const ContainerCommand& command, std::string_view name,
                           std::string value);
   Async<Prepared> prepare_python(ContainerCommand command, std::vector<std::string> argv,
@@ -173,6 +176,14 @@ void PythonEnv::State::set_kfp(Prepared& prepared, const ContainerCommand& comma
   prepared.env.emplace_back("PYTHONPATH", join_path(kfp_path.string(), find_variable(command.env, "PYTHONPATH")));
 }
 
+// Not where the interpreter is told to start otherwise, or the imports may depend on what the step does before them.
+WarmStart PythonEnv::State::warm_start(const ContainerCommand& command, const std::string& source) const {
+  const bool own_settings = std::any_of(command.env.begin(), command.env.end(),
+                                        [](const auto& entry) { return entry.first.starts_with("PYTHON"); });
+  if (kfp_path.empty() || own_settings || prepares_imports(source)) return {};
+  return {kfp_path / "kfp/dsl/executor_warm.py", imports_of(source), {}};
+}
+
 Async<Prepared> PythonEnv::State::prepare_python(ContainerCommand command, std::vector<std::string> argv,
                                                  std::optional<PythonBootstrap> bootstrap,
                                                  std::optional<PythonProgram> program) {
@@ -208,6 +219,7 @@ Async<Prepared> PythonEnv::State::prepare_python(ContainerCommand command, std::
                          std::make_move_iterator(argv.end()));
     co_return prepared;
   }
+  prepared.warm = warm_start(command, argv[program->source]);
   const std::string source = write_source(command, argv[program->source]);
   prepared.argv = {python.string()};
   if (executor_program) {

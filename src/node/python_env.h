@@ -46,6 +46,7 @@ struct ContainerCommand {
 struct Prepared {
   std::vector<std::string> argv;
   EnvList env;          // to set in addition, each replacing a value of the same name
+  WarmStart warm;       // how it may start sooner; `own` is the caller's to say
   std::string failure;  // not empty: nothing can be run, and this is what to tell (reason "Error")
 };
 

@@ -207,6 +207,22 @@ TEST_CASE("python env: a lightweight component starts Python directly") {
   CHECK(prepared.argv[6] == "{\"a\": \"b c\"}");
   CHECK(value_of(prepared.env, "_KFP_RUNTIME") == "true");
   CHECK(value_of(prepared.env, "PYTHONPATH") == "/opt/kfp:/mine");
+  CHECK(prepared.warm.program.empty());  // its start is its own
+}
+
+TEST_CASE("python env: what may be started warm") {
+  World world(known());
+  auto warm = [&](const std::string& source) {
+    auto command = world.command({"sh", "-c", kOwnKfp + " && \"$0\" \"$@\"", "sh", "-ec", kExecutorProgram, source});
+    return world.prepare(command).warm;
+  };
+  const WarmStart start = warm("import kfp\ndef f():\n  import a.b as c\n");
+  CHECK(start.program == "/opt/kfp/kfp/dsl/executor_warm.py");
+  CHECK(start.imports == std::vector<std::string>{"import kfp", "import a.b"});
+  CHECK(warm("import os\nos.environ['A'] = '1'\nimport a").program.empty());
+  const auto script = world.prepare(world.command({"sh", "-ec", kScriptProgram, "import a"}));
+  CHECK(script.warm.imports == std::vector<std::string>{"import a"});
+  CHECK(world.prepare(world.command({"python3", "-c", "import a"})).warm.program.empty());
 }
 
 TEST_CASE("python env: the path of the source is the step's own") {

@@ -102,6 +102,8 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       config.package_hosts = text_value();
     else if (key == "time_zone")
       config.time_zone = text_value();
+    else if (key == "warm_python")
+      config.warm_python = static_cast<int>(value.to_number<int64_t>());
     else if (key == "caching")
       config.caching = bool_value();
     else if (key == "insecure")
@@ -142,6 +144,10 @@ void check_config(Config& config) {
   parse_runtime(config.runtime);
   if (config.sandbox != "auto" && config.sandbox != "none") {
     throw invalid("sandbox: \"{}\" is none of auto, none", config.sandbox);
+  }
+  if (config.warm_python < 0 || config.warm_python > 1000) {
+    throw Error(Code::InvalidArgument,
+                fmt::format("warm-python: {} is not a number from 0 to 1000", config.warm_python), "warm-python");
   }
   for (const auto& endpoint : {http, s3}) {
     if (!is_loopback(endpoint.host) && !config.insecure) {

@@ -37,6 +37,7 @@ struct Config {
   // HOST,HOST: packages named by URL are fetched from these over HTTP and at private addresses too.
   std::string package_hosts;
   std::string time_zone = "UTC";  // of cron expressions that name none
+  int warm_python = 4;            // environments that keep a Python process from which steps are forked; 0: none
   bool caching = true;            // false: no task takes from the cache or leaves anything in it
   bool insecure = false;          // listen beyond loopback though nobody has to log in
   std::optional<double> cpus;     // instead of what the machine has

@@ -105,6 +105,7 @@ std::unique_ptr<node::Spawner> make_spawner(Loop& control, const Config& config)
   node::HelperOptions options;
   options.data = config.data;
   options.sandbox = config.sandbox == "auto";
+  options.warm = config.warm_python;
   const auto envs = config.data / "envs";
   std::filesystem::create_directories(envs);
   options.shared_mounts.push_back({envs, envs.string(), true});
@@ -290,6 +291,10 @@ std::string Server::Parts::metrics() {
   const auto capacity = agent.capacity(), used = agent.used();
   gauge("penstock_runs_in_progress", "Runs that are not in a final state.", static_cast<double>(runs.active_runs()));
   gauge("penstock_pods_waiting", "Pods that wait for room on the node.", static_cast<double>(agent.waiting_pods()));
+  text += fmt::format(
+      "# HELP penstock_warm_starts_total Python steps that were forked from a process with their imports.\n"
+      "# TYPE penstock_warm_starts_total counter\npenstock_warm_starts_total {}\n",
+      agent.warm_starts());
   gauge("penstock_node_cpu_cores", "CPU cores of the node.", static_cast<double>(capacity.cpu_milli) / 1000);
   gauge("penstock_node_cpu_cores_requested", "CPU cores that running pods ask for.",
         static_cast<double>(used.cpu_milli) / 1000);

@@ -46,7 +46,10 @@ void HelperTasks::make_log_pipe(Task& task) {
 
 void HelperTasks::take_output(int file) {
   auto found = outputs_.find(file);
-  if (found == outputs_.end()) return;
+  if (found == outputs_.end()) {
+    warm_->readable(file);
+    return;
+  }
   Task& task = *found->second;
   if (copy_output(task, kTurn)) return;
   close_log(task);
@@ -54,6 +57,7 @@ void HelperTasks::take_output(int file) {
   // mounts, nobody needs to wait for.
   if (!task.status.sandboxed || !task.plan.ended) return;
   auto running = running_.find(task.status.pid);
+  if (running == running_.end()) return;  // a keeper
   int pid = running->first;
   auto owner = std::move(running->second);
   running_.erase(running);

@@ -115,12 +115,14 @@ void write_hello(std::string& out, const HelperOptions& options) {
   FrameWriter frame(out);
   frame.begin(MessageKind::Hello).number(kHelperProtocol).number(options.sandbox);
   write_mounts(frame, options.shared_mounts);
+  frame.number(static_cast<uint64_t>(options.warm));
   frame.end();
 }
 
 void read_hello(FrameReader& frame, HelperOptions& options) {
   options.sandbox = frame.number() != 0;
   options.shared_mounts = read_mounts(frame);
+  options.warm = static_cast<int>(frame.number());
 }
 
 void write_start(std::string& out, const ProcessSpec& spec) {
@@ -133,6 +135,9 @@ void write_start(std::string& out, const ProcessSpec& spec) {
   frame.number(spec.sandbox).number(spec.memory_limit).real(spec.cpu_limit);
   frame.number(static_cast<uint64_t>(spec.pids_limit)).number(spec.log_limit);
   write_texts(frame, spec.devices);
+  frame.text(spec.warm.program.native());
+  write_texts(frame, spec.warm.imports);
+  write_texts(frame, spec.warm.own);
   frame.end();
 }
 
@@ -151,6 +156,9 @@ ProcessSpec read_spec(FrameReader& frame) {
   spec.pids_limit = static_cast<int>(frame.number());
   spec.log_limit = frame.number();
   spec.devices = read_texts(frame);
+  spec.warm.program = frame.text();
+  spec.warm.imports = read_texts(frame);
+  spec.warm.own = read_texts(frame);
   return spec;
 }
 
@@ -159,6 +167,7 @@ void write_status(std::string& out, const ProcessStatus& status) {
   frame.begin(MessageKind::Status).text(status.id).number(status.running);
   frame.number(static_cast<uint64_t>(status.pid)).number(static_cast<uint64_t>(status.exit_code));
   frame.number(static_cast<uint64_t>(status.signal)).number(status.oom_killed).number(status.sandboxed);
+  frame.number(status.warm);
   frame.text(status.message);
   frame.number(static_cast<uint64_t>(to_micros(status.started_at)));
   frame.number(static_cast<uint64_t>(to_micros(status.finished_at)));
@@ -174,6 +183,7 @@ ProcessStatus read_status(FrameReader& frame) {
   status.signal = static_cast<int>(frame.number());
   status.oom_killed = frame.number() != 0;
   status.sandboxed = frame.number() != 0;
+  status.warm = frame.number() != 0;
   status.message = frame.text();
   status.started_at = from_micros(static_cast<int64_t>(frame.number()));
   status.finished_at = from_micros(static_cast<int64_t>(frame.number()));

@@ -3,7 +3,7 @@
 // Each message is a frame: its length (4 bytes, little endian, of what follows), its kind (1 byte), its fields. Numbers
 // are little endian, texts are a 4-byte length and bytes. Both ends put many frames into one write.
 //
-//   server: Hello{version, sandbox, shared mounts}   once, first
+//   server: Hello{version, sandbox, shared mounts, warm}   once, first
 //   helper: Hello{version, pid, problem}    then a Status for each process that it knows, then Known
 //   server: Start{spec}, Signal{id, number}, Forget{id}
 //   helper: Status{status}                  when a process has started, and when it has ended
@@ -17,7 +17,7 @@
 
 namespace penstock::node {
 
-inline constexpr uint32_t kHelperProtocol = 1;
+inline constexpr uint32_t kHelperProtocol = 2;
 inline constexpr uint32_t kMaxFrame = 16u << 20;
 
 enum class MessageKind : uint8_t { Hello = 1, Known = 2, Start = 3, Signal = 4, Forget = 5, Status = 6 };

@@ -31,6 +31,10 @@ Time now() { return std::chrono::time_point_cast<std::chrono::microseconds>(std:
 
 std::string mark_of(const fs::path& data) { return sha256_hex(data.native()).substr(0, 12); }
 
+std::string problem_of(const LaunchPlan& plan) {
+  return fmt::format("{} \"{}\": {}", plan.error_step, plan.error_name, std::strerror(plan.error));
+}
+
 // Forwarded by a sandbox's init to every process of its namespace.
 void forward_signal(int init, int number) {
   sigval value;
@@ -51,11 +55,14 @@ HelperTasks::HelperTasks(const fs::path& data, OnStatus on_status, Observe obser
   null_ = open("/dev/null", O_RDONLY | O_CLOEXEC);
   children_ = open(fmt::format("/proc/self/task/{}/children", getpid()).c_str(), O_RDONLY | O_CLOEXEC);
   plain_stack_ = take_stacks();
+  warm_ = std::make_unique<WarmPool>(*this);
 }
 
 void HelperTasks::configure(const HelperOptions& options) {
+  warm_->set_limit(options.warm);
   if (configured_ && options.sandbox == options_.sandbox && options.shared_mounts == options_.shared_mounts) return;
   configured_ = true;
+  warm_->clear();
   options_ = options;
   problem_ = options.sandbox ? "" : "sandbox: turned off";
   drop_sandbox();
@@ -117,6 +124,16 @@ void HelperTasks::start(ProcessSpec spec) {
     on_status_(known->second);
     return;
   }
+  if (warm_->waits(spec.id) || warm_->take(spec)) return;
+  start_cold(std::move(spec));
+}
+
+void HelperTasks::start_cold(ProcessSpec spec) {
+  std::unique_ptr<Task> task = prepared(std::move(spec));
+  if (task != nullptr) launch(std::move(task));
+}
+
+std::unique_ptr<Task> HelperTasks::prepared(ProcessSpec spec) {
   auto task = std::make_unique<Task>();
   task->spec = std::move(spec);
   try {
@@ -125,52 +142,117 @@ void HelperTasks::start(ProcessSpec spec) {
     cgroups_.remove(task->group);
     if (task->log_pipe >= 0) close(task->log_pipe);
     failed(task->spec, error.message(), 126);
-    return;
+    return nullptr;
   }
-  launch(std::move(task));
+  return task;
+}
+
+// Its pid, or -errno.
+int HelperTasks::make_process(Task& task) {
+  if (!task.status.sandboxed) {
+    return static_cast<int>(
+        raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, plain_stack_ + kStackSize, run_plain_task, &task.plan));
+  }
+  if (!sandbox_->has_spare()) sandbox_->make_spare(take_stacks());
+  task.sandbox = sandbox_->launch(task.plan);
+  return task.sandbox->pid;
 }
 
 void HelperTasks::launch(std::unique_ptr<Task> task) {
-  int pid;
-  if (task->status.sandboxed) {
-    if (!sandbox_->has_spare()) sandbox_->make_spare(take_stacks());
-    task->sandbox = sandbox_->launch(task->plan);
-    pid = task->sandbox->pid;
-    // Many at a time: the next is as urgent as this one.
-    if (pid > 0 && !running_.empty()) prepare_ahead();
-  } else {
-    pid = static_cast<int>(
-        raw_clone(CLONE_VM | CLONE_VFORK | SIGCHLD, plain_stack_ + kStackSize, run_plain_task, &task->plan));
-  }
-  close(task->plan.output);
-  Cgroups::close_join(task->group);
+  int pid = make_process(*task);
+  // Many at a time: the next is as urgent as this one.
+  if (pid > 0 && task->status.sandboxed && !running_.empty()) prepare_ahead();
   if (pid < 0) {
     give_stacks(*task);
-    if (task->log_pipe >= 0) close(task->log_pipe);
-    cgroups_.remove(task->group);
-    failed(task->spec, fmt::format("no process: {}", std::strerror(-pid)), 126);
-    return;
+    task->plan.error_step = "start";
+    task->plan.error_name = task->plan.argv[0];
+    task->plan.error = -pid;
+    return not_begun(*task);
   }
+  begun(std::move(task), pid);
+}
+
+void HelperTasks::not_begun(Task& task) {
+  close(task.plan.output);
+  if (task.log_pipe >= 0) close(task.log_pipe);
+  cgroups_.remove(task.group);
+  failed(task.spec, problem_of(task.plan), 126);
+}
+
+void HelperTasks::begun(std::unique_ptr<Task> task, int pid) {
+  close(task->plan.output);
+  Cgroups::close_join(task->group);
   ProcessStatus& status = task->status;
   status.running = true;
   status.pid = pid;
   status.started_at = now();
   if (!status.sandboxed) ++plain_running_;
   if (task->watch_memory) ++watched_;
-  if (task->log_pipe >= 0) {
-    outputs_[task->log_pipe] = task.get();
-    observe_(task->log_pipe, true);
-  }
+  watch_output(*task);
   pids_[status.id] = pid;
   statuses_[status.id] = status;
   on_status_(status);
   running_[pid] = std::move(task);
 }
 
-void HelperTasks::failed(const ProcessSpec& spec, std::string message, int exit_code) {
+void HelperTasks::watch_output(Task& task) {
+  if (task.log_pipe < 0) return;
+  outputs_[task.log_pipe] = &task;
+  observe_(task.log_pipe, true);
+}
+
+int HelperTasks::start_keeper(Task& task) {
+  try {
+    prepare(task);
+  } catch (const Error&) {
+    if (task.log_pipe >= 0) close(task.log_pipe);
+    return -1;
+  }
+  const int pid = make_process(task);
+  close(task.plan.output);
+  if (pid < 0) {
+    give_stacks(task);
+    close(task.log_pipe);
+    return -1;
+  }
+  task.status.pid = pid;
+  watch_output(task);
+  return pid;
+}
+
+void HelperTasks::keeper_ended(Task& task) {
+  if (task.log_pipe >= 0) copy_output(task, std::numeric_limits<size_t>::max());
+  close_log(task);
+  give_stacks(task);
+}
+
+// A task that is no child of this process; its init has told, or is gone with all that ran there.
+void HelperTasks::forked_ended(Task& task, int wait_status) {
+  auto found = running_.find(task.status.pid);
+  std::unique_ptr<Task> kept = std::move(found->second);
+  running_.erase(found);
+  warm_->release(*kept);
+  ended(*kept, wait_status);
+}
+
+// One whose init went before it had started it.
+void HelperTasks::forked_lost(Task& task) {
+  auto found = running_.find(task.status.pid);
+  std::unique_ptr<Task> kept = std::move(found->second);
+  running_.erase(found);
+  warm_->release(*kept);
+  close_log(*kept);
+  if (kept->watch_memory) --watched_;
+  cgroups_.remove(kept->group);
+  pids_.erase(kept->status.id);
+  start_cold(std::move(kept->spec));
+}
+
+void HelperTasks::failed(const ProcessSpec& spec, std::string message, int exit_code, int signal) {
   ProcessStatus status;
   status.id = spec.id;
   status.exit_code = exit_code;
+  status.signal = signal;
   status.message = std::move(message);
   status.started_at = status.finished_at = now();
   statuses_[spec.id] = status;
@@ -200,6 +282,8 @@ bool HelperTasks::reap() {
     if (task != nullptr) {
       ended(*task, wait_status);
       give_stacks(*task);
+    } else if (warm_->reaped(pid)) {
+      continue;
     } else if (auto left = leaving_.find(pid); left != leaving_.end()) {
       give_stacks(*left->second);
       leaving_.erase(left);
@@ -223,9 +307,8 @@ void HelperTasks::ended(Task& task, int wait_status) {
   status.finished_at = now();
   status.signal = WIFSIGNALED(wait_status) ? WTERMSIG(wait_status) : 0;
   status.exit_code = status.signal != 0 ? 128 + status.signal : WEXITSTATUS(wait_status);
-  if (plan.error_step != nullptr) {
-    status.message = fmt::format("{} \"{}\": {}", plan.error_step, plan.error_name, std::strerror(plan.error));
-  }
+  if (plan.error_step != nullptr) status.message = problem_of(plan);
+  if (!task.problem.empty()) status.message = task.problem;
   status.oom_killed = task.killed_for_memory || (status.exit_code != 0 && Cgroups::out_of_memory(task.group));
   if (task.log_pipe >= 0) copy_output(task, std::numeric_limits<size_t>::max());
   close_log(task);
@@ -255,9 +338,11 @@ std::vector<int> HelperTasks::strays_of(const Task& task, bool last) {
   }
   std::istringstream pids(text);
   for (int pid; pids >> pid;) {
-    if (pid == task.status.pid || running_.contains(pid) || leaving_.contains(pid)) continue;
+    if (pid == task.status.pid || running_.contains(pid) || leaving_.contains(pid) || warm_->owns(pid)) continue;
     if (std::find(own.begin(), own.end(), pid) != own.end()) continue;
-    bool its = getsid(pid) == task.status.pid || environment_of(pid, kMark) == mark_ + ":" + task.spec.id;
+    const std::string mark = environment_of(pid, kMark);
+    if (mark.starts_with(mark_ + ":warm/")) continue;  // a spare that has not told of itself yet
+    bool its = getsid(pid) == task.status.pid || mark == mark_ + ":" + task.spec.id;
     if (its || (last && plain_running_ == 0)) strays.push_back(pid);
   }
   return strays;
@@ -278,9 +363,14 @@ std::vector<int> HelperTasks::tree_of(const Task& task) {
 }
 
 void HelperTasks::signal(const std::string& id, int number) {
+  if (number <= 0 || number >= 64) return;
   auto found = pids_.find(id);
-  if (found == pids_.end() || number <= 0 || number >= 64) return;
+  if (found == pids_.end()) {
+    if (warm_->waits(id)) ended_early(id, number);
+    return;
+  }
   Task& task = *running_.at(found->second);
+  if (task.spare_channel >= 0) return warm_->signal(task, number);
   if (task.status.sandboxed) {
     if (number == SIGKILL) {
       kill(task.status.pid, SIGKILL);
@@ -296,6 +386,14 @@ void HelperTasks::signal(const std::string& id, int number) {
   } else {
     for (int pid : tree_of(task)) kill(pid, number);
   }
+}
+
+// By a signal, before it had a process.
+void HelperTasks::ended_early(const std::string& id, int number) {
+  warm_->cancel(id);
+  ProcessSpec spec;
+  spec.id = id;
+  failed(spec, "", 128 + number, number);
 }
 
 void HelperTasks::forget(const std::string& id) {

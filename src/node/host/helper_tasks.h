@@ -13,6 +13,7 @@
 #include "node/host/sandbox.h"
 #include "node/host/sandbox_child.h"
 #include "node/host/spawner.h"
+#include "node/host/warm_pool.h"
 
 namespace penstock::node {
 
@@ -36,6 +37,8 @@ struct Task {
   bool log_cut = false;
   uint64_t log_unchecked = 0;  // bytes written since the limit was looked at
   std::unique_ptr<SpareSandbox> sandbox;
+  int spare_channel = -1;  // to the init of a task that a warm process has forked; none: -1
+  std::string problem;     // why such a one was not started
 };
 
 class HelperTasks {
@@ -60,7 +63,7 @@ class HelperTasks {
   // Has the next sandbox made, unless enough are. For a moment in which nobody waits: beside a task that is just
   // starting, it would hold that one up, as mounts are made one at a time.
   void prepare_ahead();
-  // What a process printed, into its log.
+  // What a process printed, into its log; or what a warm process says.
   void take_output(int file);
   // Takes in every child that has ended. False when the sandbox's maker is gone, without which nothing works.
   bool reap();
@@ -75,16 +78,30 @@ class HelperTasks {
   static constexpr int kWatchMillis = 100;
 
  private:
+  friend class WarmPool;
+  void start_cold(ProcessSpec spec);
+  // Null when it cannot be: then its end is told already.
+  std::unique_ptr<Task> prepared(ProcessSpec spec);
   void prepare(Task& task);
   void prepare_command(Task& task);
   void prepare_mounts(Task& task);
   void prepare_limits(Task& task);
   void make_log_pipe(Task& task);
+  void watch_output(Task& task);
   bool copy_output(Task& task, size_t most);
   void write_log(Task& task, std::string_view bytes);
   void close_log(Task& task);
+  int make_process(Task& task);
   void launch(std::unique_ptr<Task> task);
-  void failed(const ProcessSpec& spec, std::string message, int exit_code);
+  void begun(std::unique_ptr<Task> task, int pid);
+  void not_begun(Task& task);
+  // A process that is nobody's task. Its pid, or -1.
+  int start_keeper(Task& task);
+  void keeper_ended(Task& task);
+  void forked_ended(Task& task, int wait_status);
+  void forked_lost(Task& task);
+  void failed(const ProcessSpec& spec, std::string message, int exit_code, int signal = 0);
+  void ended_early(const std::string& id, int number);
   void ended(Task& task, int wait_status);
   void probe_sandbox();
   void drop_sandbox();
@@ -122,6 +139,7 @@ class HelperTasks {
   size_t plain_running_ = 0;
   int watched_ = 0;
   bool untidy_ = false;
+  std::unique_ptr<WarmPool> warm_;
 };
 
 }  // namespace penstock::node

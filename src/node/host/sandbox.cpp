@@ -96,6 +96,7 @@ Sandbox::~Sandbox() {
   }
   if (maker_stack_ != nullptr) munmap(maker_stack_, kMakerStack);
   if (helper_alive_ >= 0) close(helper_alive_);
+  if (own_namespace_ >= 0) close(own_namespace_);
 }
 
 int Sandbox::run_maker(void* sandbox) {
@@ -126,6 +127,8 @@ void Sandbox::build() {
     write_text("/proc/thread-self/uid_map", fmt::format("{} {} 1", user, user));
     write_text("/proc/thread-self/gid_map", fmt::format("{} {} 1", group, group));
   }
+  own_namespace_ = open("/proc/thread-self/ns/mnt", O_RDONLY | O_CLOEXEC);
+  if (own_namespace_ < 0) throw_errno("open /proc/thread-self/ns/mnt");
   // Namespace changes clear it.
   prctl(PR_SET_PDEATHSIG, SIGKILL);
   TemplateResult made = build_template({data_, shared_, root_});
@@ -137,8 +140,12 @@ void Sandbox::serve() {
   constexpr unsigned long kFlags = CLONE_VM | CLONE_FILES | CLONE_PARENT | CLONE_NEWNS | CLONE_NEWPID | CLONE_NEWIPC;
   while (true) {
     while (turn_.load() == 0) futex_wait(turn_, 0, nullptr);
-    SpareSandbox& spare = *spares_.back();
-    spare.pid = static_cast<int>(raw_clone(kFlags, spare.stacks + kStackSize, run_sandbox_init, &spare));
+    if (work_) {
+      work_();
+    } else {
+      SpareSandbox& spare = *spares_.back();
+      spare.pid = static_cast<int>(raw_clone(kFlags, spare.stacks + kStackSize, run_sandbox_init, &spare));
+    }
     turn_ = 0;
     futex_wake(turn_);
   }
@@ -159,7 +166,7 @@ void Sandbox::await_maker() {
   while (turn_.load() == 1) {
     futex_wait(turn_, 1, &second);
     if (turn_.load() == 1 && kill(maker_, 0) != 0) {
-      spares_.back()->pid = -ESRCH;
+      if (!work_ && !spares_.empty()) spares_.back()->pid = -ESRCH;
       return;
     }
   }
@@ -217,6 +224,35 @@ std::unique_ptr<SpareSandbox> Sandbox::launch(LaunchPlan& plan) {
       break;
   }
   return spare;
+}
+
+// The caller waits, as the maker uses its memory and its errno meanwhile.
+void Sandbox::order(std::function<void()> work) {
+  await_maker();
+  work_ = std::move(work);
+  turn_ = 1;
+  futex_wake(turn_);
+  await_maker();
+  work_ = nullptr;
+}
+
+void Sandbox::attach(LaunchPlan& plan, int mount_namespace) {
+  bool done = false;
+  order([&] {
+    attach_task_mounts(plan, mount_namespace, own_namespace_);
+    done = true;
+  });
+  if (done) return;
+  plan.error_step = "mount at";
+  plan.error_name = "/";
+  plan.error = ESRCH;
+}
+
+int Sandbox::attach_common(int mount_namespace) {
+  if (proc_covers_->front() == nullptr) return 0;
+  int result = -ESRCH;
+  order([&] { result = attach_proc_covers(proc_covers_->data(), mount_namespace, own_namespace_); });
+  return result;
 }
 
 ProcCovers Sandbox::prepare(LaunchPlan& plan) const {

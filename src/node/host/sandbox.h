@@ -10,6 +10,7 @@
 #include <atomic>
 #include <deque>
 #include <filesystem>
+#include <functional>
 #include <memory>
 #include <string>
 #include <vector>
@@ -54,6 +55,11 @@ class Sandbox {
   // Gives `plan` to a spare, of which there must be one. The result's pid is that of its init, or -errno. Result, plan
   // and stacks must stay until that has been waited for; the plan's files may be closed.
   [[nodiscard]] std::unique_ptr<SpareSandbox> launch(LaunchPlan& plan);
+  // Makes the mounts of `plan` in a namespace made from a sandbox of this template; an error is in the plan.
+  void attach(LaunchPlan& plan, int mount_namespace);
+  // What all tasks have there, but for what a process in its user namespace mounts itself: /proc and /dev/shm. Returns
+  // 0 or -errno.
+  int attach_common(int mount_namespace);
   // Shared mounts that a task's own /tmp, /var/tmp or /dev/shm covers: to be made for each task.
   const std::vector<Mount>& shared_below_tmp() const { return shared_below_tmp_; }
 
@@ -61,6 +67,7 @@ class Sandbox {
   static int run_maker(void* sandbox);
   void build();
   void serve();
+  void order(std::function<void()> work);
 
   std::filesystem::path data_;
   std::vector<Mount> shared_;
@@ -68,6 +75,7 @@ class Sandbox {
   std::string problem_;
   int maker_ = -1;
   char* maker_stack_ = nullptr;
+  int own_namespace_ = -1;  // the maker's, of mounts
   int helper_alive_ = -1;
   bool root_ = false;  // no user namespace was needed
   bool var_tmp_ = false;
@@ -77,7 +85,8 @@ class Sandbox {
 
   static constexpr size_t kSpares = 2;
   std::deque<std::unique_ptr<SpareSandbox>> spares_;  // the oldest first
-  // 1: the maker is to make the last of the spares. 0: it has.
+  std::function<void()> work_;  // what the maker is to do, if it is not to make the last of the spares
+  // 1: it is the maker's. 0: the maker is done.
   std::atomic<uint32_t> turn_{0};
 };
 

@@ -226,6 +226,7 @@ UNINSTRUMENTED int become_task(LaunchPlan& plan) {
   raw_syscall(SYS_dup3, plan.input, 0, 0);
   raw_syscall(SYS_dup3, plan.output, 1, 0);
   raw_syscall(SYS_dup3, plan.output, 2, 0);
+  if (plan.control >= 0) raw_syscall(SYS_dup3, plan.control, 3, 0);
   if (plan.drop_capabilities) {
     long dropped = drop_capabilities(plan);
     if (dropped < 0) return failed(plan, "drop", "capabilities", dropped);
@@ -374,7 +375,7 @@ UNINSTRUMENTED int run_sandbox_init(void* argument) {
     for (long pid; (pid = raw_syscall(SYS_wait4, -1, pointer(&wait_status), WNOHANG, 0)) > 0;) {
       if (pid != task) continue;
       plan.wait_status = wait_status;
-      raw_syscall(SYS_kill, -1, SIGKILL);
+      if (!plan.keep_children) raw_syscall(SYS_kill, -1, SIGKILL);
       while (raw_syscall(SYS_wait4, -1, 0, __WALL, 0) > 0) {
       }
       plan.ended = true;

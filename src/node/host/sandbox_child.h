@@ -19,6 +19,8 @@ inline constexpr char kHiddenTmp[] = "/.penstock/tmp";    // the host's /tmp, /r
 inline constexpr char kHiddenRun[] = "/.penstock/run";
 inline constexpr char kHiddenDev[] = "/.penstock/dev";
 inline constexpr char kHiddenProc[] = "/.penstock/proc";  // the host's; its presence lets user namespaces mount theirs
+// As root, for whom kHiddenProc is read-only, and does not let them.
+inline constexpr char kHiddenWholeProc[] = "/.penstock/whole-proc";
 inline constexpr char kHiddenRoot[] = "/.penstock/root";  // the skeleton itself, writable
 inline constexpr char kHiddenNone[] = "/.penstock/none";  // an empty folder: the cover
 
@@ -40,10 +42,12 @@ struct LaunchPlan {
   const char* cwd = "/";
   int input = -1;             // becomes standard input
   int output = -1;            // becomes standard output and error
+  int control = -1;           // stays open as file 3; none: -1
   const int* join = nullptr;  // cgroup.procs files of the cgroups to enter
   int join_count = 0;
   int nice = 0;
   uint64_t process_limit = 0;  // RLIMIT_NPROC; 0: as it is
+  bool keep_children = false;  // what the program leaves behind runs on to its own end
 
   // The sandbox.
   MountPlan* mounts = nullptr;
@@ -89,6 +93,12 @@ int run_sandbox_init(void* spare);  // SpareSandbox: pid 1 of a new namespace; m
 int attach_mount(const MountPlan& mount, int root);
 // Opens mount.source and clones its tree into mount.tree. Returns 0 or -errno.
 int detach_source(MountPlan& mount);
+
+// Makes what `plan` says of mounts in the mount namespace `into`, which shows the skeleton, from one that has the
+// hidden folders; `own` is that one, and left again. For a process that may use libc. An error is in `plan`.
+void attach_task_mounts(LaunchPlan& plan, int into, int own);
+// The same with the covers of /proc. Returns 0 or -errno.
+int attach_proc_covers(const char* const* covers, int into, int own);
 
 // System calls that leave errno alone; results as the kernel gives them (-errno).
 long raw_syscall(long number, long a = 0, long b = 0, long c = 0, long d = 0, long e = 0, long f = 0);

@@ -101,6 +101,7 @@ class Builder {
     // Only as root may submounts be left behind. Every mount here costs each sandbox its copy.
     dev_ = clone_tree("/dev", !options_.root);
     proc_ = clone_tree("/proc", !options_.root);
+    if (options_.root) whole_proc_ = clone_tree("/proc", false);
     sys_ = clone_tree("/sys", !options_.root);
     data_ = clone_tree(options_.data.native());
     for (const Mount& shared : options_.shared) {
@@ -124,7 +125,8 @@ class Builder {
       folder(own, std::string_view(own) == "/tmp" ? 01777 : 0755);
     }
     folder(kHidden);
-    for (const char* hidden : {kHiddenData, kHiddenTmp, kHiddenRun, kHiddenDev, kHiddenProc, kHiddenRoot})
+    for (const char* hidden :
+         {kHiddenData, kHiddenTmp, kHiddenRun, kHiddenDev, kHiddenProc, kHiddenWholeProc, kHiddenRoot})
       folder(hidden);
     folder(kHiddenNone, 0555);
     for (const fs::directory_entry& entry : fs::directory_iterator("/")) {
@@ -219,6 +221,7 @@ class Builder {
     attach(run_, kHiddenRun);
     attach(dev_, kHiddenDev);
     attach(proc_, kHiddenProc);
+    if (options_.root) attach(whole_proc_, kHiddenWholeProc);
     attach(data_, kHiddenData);
   }
 
@@ -245,7 +248,7 @@ class Builder {
 
   const TemplateOptions& options_;
   std::string stage_ = "/tmp";
-  File tmp_, run_, dev_, proc_, sys_, data_;
+  File tmp_, run_, dev_, proc_, whole_proc_, sys_, data_;
   std::vector<File> shared_trees_;
 };
 

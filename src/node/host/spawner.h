@@ -29,6 +29,14 @@ struct Mount {
   bool operator==(const Mount&) const = default;
 };
 
+// A Python program that may be started by forking a process which has its imports already (warm_pool.h). The program is
+// then as its command would have made it: what cannot be alike is started by its command.
+struct WarmStart {
+  std::filesystem::path program;     // executor_warm.py; empty: the command is run as any other
+  std::vector<std::string> imports;  // statements of one line that it will run, such as "import numpy"
+  std::vector<std::string> own;      // names of variables whose values are this process's alone
+};
+
 struct ProcessSpec {
   std::string id;  // unique among those not yet forgotten; [A-Za-z0-9._/-]
   std::vector<std::string> argv;
@@ -46,6 +54,7 @@ struct ProcessSpec {
   // quarter, a note and its last half; the middle becomes a hole that reads as zero bytes, so that offsets stay true.
   uint64_t log_limit = 0;
   std::vector<std::string> devices;  // extra device files ("/dev/nvidia0")
+  WarmStart warm;
 
   // Of containers only (see oci/).
   std::string image;
@@ -63,6 +72,7 @@ struct ProcessStatus {
   int signal = 0;
   bool oom_killed = false;
   bool sandboxed = false;
+  bool warm = false;    // forked from a process that had its imports
   std::string message;  // why it could not be started, or what was not applied ("sandbox: user namespaces are off")
   Time started_at{};
   Time finished_at{};
@@ -93,6 +103,7 @@ struct HelperOptions {
   std::filesystem::path data;        // the server's data folder, hidden from sandboxes
   std::vector<Mount> shared_mounts;  // seen by every sandbox (environments, read-only)
   bool sandbox = true;
+  int warm = 4;                                      // processes kept for WarmStart at a time; 0: none
   std::filesystem::path program = "/proc/self/exe";  // run as `program node-helper …`; calls helper_main
 };
 
