@@ -33,7 +33,9 @@ namespace penstock::pipelines {
 struct RunOptions {
   std::filesystem::path data;
   std::filesystem::path objects;  // bucket folders; minio://bucket/key is objects/bucket/key
-  std::string ns = "kubeflow";    // where pods of runs without a namespace go
+  // Makes sure that what the URI names lies there, also when it came by S3; blocks. May be empty.
+  std::function<void(std::string_view uri)> lay_out;
+  std::string ns = "kubeflow";  // where pods of runs without a namespace go
   std::string pipeline_root = "minio://mlpipeline/v2/artifacts";
   bool sandbox = true;  // tasks see mounts
   bool caching = true;  // false: as if every run said disable_caching

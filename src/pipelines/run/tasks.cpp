@@ -84,25 +84,33 @@ std::optional<std::filesystem::path> RunController::local_path(std::string_view 
   return options_.objects / rest;
 }
 
+namespace {
+
+std::vector<std::string> input_uris(const engine::LaunchSpec& spec) {
+  std::vector<std::string> uris;
+  const json::object* inputs = nullptr;
+  if (const auto* section = find_object(spec.executor_input, "inputs")) inputs = find_object(*section, "artifacts");
+  if (inputs == nullptr) return uris;
+  for (const auto& [name, entry] : *inputs) {
+    const auto* list = find(entry, "artifacts");
+    if (list == nullptr || !list->is_array()) continue;
+    for (const auto& artifact : list->get_array()) uris.push_back(string_at(artifact, {"uri"}));
+  }
+  return uris;
+}
+
+}  // namespace
+
 std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec) const {
   std::vector<ObjectMount> mounts;
   auto target_of = [](std::string_view uri) { return "/minio/" + std::string(uri.substr(kMinio.size())); };
-  const json::object* inputs = nullptr;
-  if (const auto* section = find_object(spec.executor_input, "inputs")) inputs = find_object(*section, "artifacts");
-  if (inputs != nullptr) {
-    for (const auto& [name, entry] : *inputs) {
-      const auto* list = find(entry, "artifacts");
-      if (list == nullptr || !list->is_array()) continue;
-      for (const auto& artifact : list->get_array()) {
-        const auto uri = string_at(artifact, {"uri"});
-        const auto path = local_path(uri);
-        std::error_code error;
-        if (!path || !std::filesystem::exists(*path, error)) continue;
-        auto target = target_of(uri);
-        const bool known = std::any_of(mounts.begin(), mounts.end(), [&](const auto& m) { return m.target == target; });
-        if (!known) mounts.push_back({*path, std::move(target), true});
-      }
-    }
+  for (const std::string& uri : input_uris(spec)) {
+    const auto path = local_path(uri);
+    std::error_code error;
+    if (!path || !std::filesystem::exists(*path, error)) continue;
+    auto target = target_of(uri);
+    const bool known = std::any_of(mounts.begin(), mounts.end(), [&](const auto& m) { return m.target == target; });
+    if (!known) mounts.push_back({*path, std::move(target), true});
   }
   if (spec.component != nullptr && !spec.component->output_artifacts.empty()) {
     if (const auto path = local_path(spec.output_prefix))
@@ -132,6 +140,9 @@ RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const e
     paths.workspace = run.engine.info().workspace_path;
     const auto resolved = engine::resolve(spec, paths);
     if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
+    if (options_.lay_out) {
+      for (const std::string& uri : input_uris(spec)) options_.lay_out(uri);
+    }
     PodInputs inputs;
     inputs.name = flight.pod;
     inputs.ns = run.engine.info().ns;
