@@ -141,12 +141,13 @@ class Connection::Body : public BodyReader {
   bool waits_for_continue() const { return expects_; }
 
   Async<std::string> read_some(size_t max) override {
-    if (parser_.is_done()) co_return std::string();
+    // Also before an empty body: botocore takes an early final answer badly when the connection is used again.
     if (expects_) {
       expects_ = false;
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await asio::async_write(connection_.stream_, asio::buffer(kContinue), use_async);
     }
+    if (parser_.is_done()) co_return std::string();
     std::string piece;
     piece.resize(length_ ? std::min<uint64_t>(max, std::max<uint64_t>(*length_, 1)) : max);
     auto& body = parser_.get().body();
@@ -291,7 +292,7 @@ Async<bool> Connection::serve_one() {
     response = co_await server_.router->handle(request);
   }
   // What the handler left unread is read past when it is small, so that the connection can go on.
-  bool keep = message.keep_alive() && !server_.draining;
+  bool keep = message.keep_alive() && !server_.draining && !body.waits_for_continue();
   if (body.unread()) {
     if (!body.failed() && !body.waits_for_continue() && body.length() && *body.length() <= 256 * 1024) {
       try {

@@ -219,45 +219,66 @@ Async<> Engine::delete_bucket(std::string name) {
     FileTree::Walker walker(state_->files, name);
     walker.seek({});
     if (!walker.at_end()) throw S3Error("BucketNotEmpty").with("BucketName", name);
-    state_->write_now(
-        [&](db::Connection& c, Garbage& garbage) {
-          auto rows = c.query("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", bucket->id);
-          if (rows.next()) throw S3Error("BucketNotEmpty").with("BucketName", name);
-          // Uploads that were begun end with it.
-          std::vector<std::string> lists;
-          auto uploads = c.query("SELECT id FROM uploads WHERE bucket = ?", bucket->id);
-          while (uploads.next()) lists.push_back(uploads.string(0));
-          for (const auto& list : lists) {
-            for (const Part& part : read_parts(c, list, 0, SIZE_MAX)) {
-              state_->drop_content(c, part.content.id, garbage);
+    bool gone = false;
+    try {
+      state_->write_now(
+          [&](db::Connection& c, Garbage& garbage) {
+            auto rows = c.query("SELECT 1 FROM objects WHERE bucket = ? LIMIT 1", bucket->id);
+            if (rows.next()) throw S3Error("BucketNotEmpty").with("BucketName", name);
+            // Uploads that were begun end with it.
+            std::vector<std::string> lists;
+            auto uploads = c.query("SELECT id FROM uploads WHERE bucket = ?", bucket->id);
+            while (uploads.next()) lists.push_back(uploads.string(0));
+            for (const auto& list : lists) {
+              for (const Part& part : read_parts(c, list, 0, SIZE_MAX)) {
+                state_->drop_content(c, part.content.id, garbage);
+              }
+              c.execute("DELETE FROM parts WHERE list = ?", list);
             }
-            c.execute("DELETE FROM parts WHERE list = ?", list);
-          }
-          c.execute("DELETE FROM uploads WHERE bucket = ?", bucket->id);
-          c.execute("DELETE FROM buckets WHERE id = ?", bucket->id);
-          // With the writer held: no put of it comes in between.
-          const std::lock_guard lock(state_->mutex);
-          state_->buckets.erase(name);
-        },
-        [&] {
-          std::error_code ignored;
-          fs::remove_all(state_->options.objects / name, ignored);  // empty folders of tasks
-        });
+            c.execute("DELETE FROM uploads WHERE bucket = ?", bucket->id);
+            c.execute("DELETE FROM buckets WHERE id = ?", bucket->id);
+            // With the writer held: no put of it comes in between.
+            state_->put_bucket(name, nullptr);
+            gone = true;
+          },
+          [&] { state_->files.remove_bucket(name); });
+    } catch (...) {
+      if (gone) state_->put_bucket(name, bucket);
+      throw;
+    }
   };
   co_await state_->pool.run(remove);
 }
 
+void Engine::State::put_bucket(const std::string& name, BucketPtr bucket) {
+  const std::lock_guard lock(mutex);
+  if (bucket) {
+    buckets[name] = std::move(bucket);
+  } else {
+    buckets.erase(name);
+  }
+}
+
 Async<> Engine::change_bucket(std::string name, std::function<void(Bucket&)> change) {
-  std::shared_ptr<Bucket> changed;
-  co_await state_->write([&](db::Connection& c, Garbage&) {
-    changed = std::make_shared<Bucket>(*bucket(name));
-    change(*changed);
-    c.execute("UPDATE buckets SET versioning = ?, config = ? WHERE id = ?", static_cast<int>(changed->versioning),
-              to_text(changed->config), changed->id);
-    // Its successor in the same transaction must see it.
-    const std::lock_guard lock(state_->mutex);
-    state_->buckets[name] = changed;
-  });
+  BucketPtr before;
+  std::exception_ptr failure;
+  try {
+    co_await state_->write([&](db::Connection& c, Garbage&) {
+      const BucketPtr old = bucket(name);
+      auto changed = std::make_shared<Bucket>(*old);
+      change(*changed);
+      c.execute("UPDATE buckets SET versioning = ?, config = ? WHERE id = ?", static_cast<int>(changed->versioning),
+                to_text(changed->config), changed->id);
+      before = old;
+      // The next write of the same transaction must see it.
+      state_->put_bucket(name, std::move(changed));
+    });
+  } catch (...) {
+    failure = std::current_exception();
+  }
+  if (!failure) co_return;
+  if (before) state_->put_bucket(name, before);
+  std::rethrow_exception(failure);
 }
 
 void Engine::set_expirer(Expirer expirer) {

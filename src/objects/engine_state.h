@@ -75,7 +75,8 @@ struct Engine::State {
   void load_content(db::Connection& c, Object& object);
 
   BucketPtr find_bucket(std::string_view name) const;
-  BucketPtr same_bucket(const Bucket& bucket) const;  // as it is now; throws NoSuchBucket
+  void put_bucket(const std::string& name, BucketPtr bucket);  // null: it is gone
+  BucketPtr same_bucket(const Bucket& bucket) const;           // as it is now; throws NoSuchBucket
 };
 
 Object object_of_row(db::Rows& rows);

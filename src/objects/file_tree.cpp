@@ -102,6 +102,33 @@ bool FileTree::remove(std::string_view bucket, std::string_view key) const {
   return true;
 }
 
+namespace {
+
+void remove_empty(int parent, const std::string& name) {
+  {
+    const int fd = ::openat(parent, name.c_str(), O_RDONLY | O_DIRECTORY | O_NOFOLLOW | O_CLOEXEC);
+    if (fd < 0) return;
+    DIR* stream = ::fdopendir(fd);
+    if (stream == nullptr) {
+      ::close(fd);
+      return;
+    }
+    while (const dirent* entry = ::readdir(stream)) {
+      const std::string inner(entry->d_name);
+      if (entry->d_type == DT_DIR && inner != "." && inner != "..") remove_empty(::dirfd(stream), inner);
+    }
+    ::closedir(stream);
+  }
+  ::unlinkat(parent, name.c_str(), AT_REMOVEDIR);
+}
+
+}  // namespace
+
+void FileTree::remove_bucket(std::string_view bucket) const {
+  const Descriptor root(::open(root_.c_str(), O_PATH | O_DIRECTORY | O_CLOEXEC));
+  if (root) remove_empty(root.get(), std::string(bucket));
+}
+
 FileTree::Replacement::Replacement(const FileTree& tree, std::string_view bucket, std::string_view key) {
   if (!can_be_file(key)) throw invalid("no file can be called {:?}", std::string(key));
   folder_ = tree.open_bucket(bucket);

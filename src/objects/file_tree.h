@@ -44,6 +44,8 @@ class FileTree {
   Descriptor open(std::string_view bucket, std::string_view key) const;
   // False when there was none. Folders that become empty go too, but not the bucket's.
   bool remove(std::string_view bucket, std::string_view key) const;
+  // The bucket's folder and the empty ones in it; what holds a file stays.
+  void remove_bucket(std::string_view bucket) const;
   // Makes a file atomically in the place of what is there; `write` fills it, and `ready` is told its stamp before it
   // takes its place. FailedPrecondition when folders are in its way.
   template <class Write, class Ready>

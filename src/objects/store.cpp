@@ -97,6 +97,14 @@ void Store::lay_out(std::string_view uri) const {
   if (!location.key.empty()) engine_->materialise_all(location.bucket, location.key);
 }
 
+void Store::make_bucket_of(std::string_view uri) {
+  const std::optional<Location> location = parse_uri(uri);
+  if (!location || location->scheme != "minio") return;
+  const bool known =
+      engine_ != nullptr ? engine_->find_bucket(location->bucket) != nullptr : has_bucket(location->bucket);
+  if (!known) make_bucket(location->bucket);
+}
+
 std::optional<fs::path> Store::find_file(std::string_view bucket, std::string_view key) const {
   const fs::path path = path_of(bucket, key);
   std::error_code error;

@@ -49,6 +49,8 @@ class Store {
   std::optional<std::filesystem::path> find(std::string_view bucket, std::string_view key) const;
   // Lays out what `uri` names, an object or all those below it, so that a task finds it at its path.
   void lay_out(std::string_view uri) const;
+  // Makes the bucket that `uri` is in, if it is one of this store's and not there.
+  void make_bucket_of(std::string_view uri);
 
   bool has_bucket(std::string_view bucket) const;
   void make_bucket(std::string_view bucket);

@@ -118,11 +118,12 @@ node::AgentOptions agent_options(const Config& config, kube::EmbeddedApi& api, b
   return options;
 }
 
-pipelines::RunOptions run_options(const Config& config, const objects::Store& objects, bool sandbox) {
+pipelines::RunOptions run_options(const Config& config, objects::Store& objects, bool sandbox) {
   pipelines::RunOptions options;
   options.data = config.data;
   options.objects = config.data / "objects";
   options.lay_out = [&objects](std::string_view uri) { objects.lay_out(uri); };
+  options.make_bucket_of = [&objects](std::string_view uri) { objects.make_bucket_of(uri); };
   options.sandbox = sandbox;
   options.caching = config.caching;
   options.claim_folder = [data = config.data](std::string_view ns, std::string_view claim) {

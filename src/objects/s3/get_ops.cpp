@@ -154,7 +154,8 @@ Async<http::Response> S3Service::get_object(Call& call) {
   }
   std::vector<Content> contents{object->content};
   std::vector<Part> parts;
-  if (!object->parts.empty()) {
+  const bool head = call.http.method == http::Method::Head;
+  if (!object->parts.empty() && (!head || call.has("partNumber"))) {
     parts = co_await engine_.parts_of(*object);
     contents.clear();
     for (const Part& part : parts) contents.push_back(part.content);
@@ -188,7 +189,7 @@ Async<http::Response> S3Service::get_object(Call& call) {
                  fmt::format("bytes {}-{}/{}", all.first, all.first + (all.length ? all.length - 1 : 0), object->size));
   }
   response.set("Content-Length", std::to_string(all.length));
-  if (call.http.method == http::Method::Head || all.length == 0) co_return response;
+  if (head || all.length == 0) co_return response;
   if (found.data) {
     response.body = range ? found.data->substr(all.first, all.length) : std::move(*found.data);
     co_return response;

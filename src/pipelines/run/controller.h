@@ -35,6 +35,8 @@ struct RunOptions {
   std::filesystem::path objects;  // bucket folders; minio://bucket/key is objects/bucket/key
   // Makes sure that what the URI names lies there, also when it came by S3; blocks. May be empty.
   std::function<void(std::string_view uri)> lay_out;
+  // Makes the bucket of a URI that a task will write to; blocks. May be empty.
+  std::function<void(std::string_view uri)> make_bucket_of;
   std::string ns = "kubeflow";  // where pods of runs without a namespace go
   std::string pipeline_root = "minio://mlpipeline/v2/artifacts";
   bool sandbox = true;  // tasks see mounts

@@ -139,7 +139,10 @@ RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const e
     auto paths = paths_in(folder, options_.objects, options_.sandbox);
     paths.workspace = run.engine.info().workspace_path;
     const auto resolved = engine::resolve(spec, paths);
-    if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
+    if (!component.output_artifacts.empty()) {
+      if (options_.make_bucket_of) options_.make_bucket_of(spec.output_prefix);
+      std::filesystem::create_directories(*local_path(spec.output_prefix));
+    }
     if (options_.lay_out) {
       for (const std::string& uri : input_uris(spec)) options_.lay_out(uri);
     }
