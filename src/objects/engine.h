@@ -134,10 +134,11 @@ struct CompletedPart {
 class Engine {
  public:
   struct Options {
-    std::filesystem::path folder;   // <data>/s3
-    std::filesystem::path objects;  // <data>/objects
-    std::string owner;              // of buckets that are only a folder
-    bool care = true;               // compaction, scrubbing and the like in the background
+    std::filesystem::path folder;       // <data>/s3
+    std::filesystem::path objects;      // <data>/objects
+    std::string owner;                  // of buckets that are only a folder
+    bool care = true;                   // compaction, scrubbing and the like in the background
+    uint64_t segment_size = 64u << 20;  // of the log
   };
   Engine(Options options, const Clock& clock);
   ~Engine();

@@ -48,7 +48,7 @@ void Engine::State::recover_contents() {
     auto files_ = c.query("SELECT offset FROM contents WHERE segment = 0");
     while (files_.next()) known.insert(files_.integer(0));
   });
-  log = std::make_unique<SegmentLog>(options.folder / "log", used);
+  log = std::make_unique<SegmentLog>(options.folder / "log", used, options.segment_size);
   for (const auto& folder : fs::directory_iterator(options.folder / "blobs")) {
     for (const auto& entry : fs::directory_iterator(folder.path())) {
       const auto name = entry.path().filename().string();
@@ -113,7 +113,7 @@ void Engine::State::dispose(const Garbage& garbage) {
         auto& bytes = live[content.place.segment];
         const uint64_t size = content.size + SegmentLog::kHeader;
         bytes -= std::min(bytes, size);
-        if (bytes < SegmentLog::kSegmentSize / 4 && !compaction_wanted) {
+        if (bytes < options.segment_size / 4 && !compaction_wanted) {
           compaction_wanted = true;
           care_ready.notify_all();
         }

@@ -5,6 +5,7 @@
 #include <boost/asio/use_future.hpp>
 #include <doctest/doctest.h>
 
+#include "objects/s3/lifecycle.h"
 #include "objects/store.h"
 #include "objects/upload.h"
 
@@ -13,6 +14,8 @@ namespace penstock::objects {
 namespace fs = std::filesystem;
 
 namespace {
+
+constexpr uint64_t kSegment = 1 << 20;
 
 struct Fixture {
   fs::path root = fs::temp_directory_path() / ("engine-" + new_uuid());
@@ -26,7 +29,7 @@ struct Fixture {
   }
   void start() {
     engine.reset();
-    engine = std::make_unique<Engine>(Engine::Options{root / "s3", root / "objects", "me", false}, clock);
+    engine = std::make_unique<Engine>(Engine::Options{root / "s3", root / "objects", "me", false, kSegment}, clock);
     if (!engine->find_bucket("b")) make_bucket("b");
   }
   void make_bucket(const std::string& name, Versioning versioning = Versioning::Off) {
@@ -172,17 +175,59 @@ TEST_CASE_FIXTURE(Fixture, "damage is found") {
 
 TEST_CASE_FIXTURE(Fixture, "compaction takes dead space back and keeps what lives") {
   const std::string piece(100'000, 'x');
-  for (int i = 0; i < 1'400; ++i) put(fmt::format("k{:04}", i), fmt::format("{}{}", i, piece));
-  REQUIRE(engine->usage().log_bytes > 2 * SegmentLog::kSegmentSize);
-  for (int i = 0; i < 1'390; ++i) {
-    if (i % 100 != 0) remove(fmt::format("k{:04}", i));
+  const auto key = [](int i) { return fmt::format("k{:02}", i); };
+  for (int i = 0; i < 40; ++i) put(key(i), fmt::format("{}{}", i, piece));
+  REQUIRE(engine->usage().log_bytes > 3 * kSegment);
+  for (int i = 0; i < 40; ++i) {
+    if (i % 10 != 0) remove(key(i));
   }
   engine->compact();
-  CHECK(engine->usage().log_bytes < SegmentLog::kSegmentSize);
-  for (int i = 0; i < 1'300; i += 100)
-    CHECK(read(find(fmt::format("k{:04}", i)).value()) == fmt::format("{}{}", i, piece));
-  start();
-  CHECK(read(find("k0500").value()) == "500" + piece);
+  CHECK(engine->usage().log_bytes < 2 * kSegment);
+  for (int round = 0; round < 2; ++round) {
+    for (int i = 0; i < 40; i += 10) CHECK(read(find(key(i)).value()) == fmt::format("{}{}", i, piece));
+    start();
+  }
+}
+
+TEST_CASE_FIXTURE(Fixture, "many writers at once: each gets its own, the last one of a key stays") {
+  run([&]() -> Async<> {
+    Scope scope(co_await asio::this_coro::executor, "writers");
+    int left = 100;
+    Signal done(co_await asio::this_coro::executor);
+    for (int i = 0; i < 100; ++i) {
+      scope.spawn([&, i]() -> Async<> {
+        Upload upload(*engine, {});
+        const std::string data = fmt::format("content {}", i);
+        co_await upload.write(data);
+        Staged staged = co_await upload.finish();
+        NewObject object;
+        object.key = i % 2 == 0 ? "shared" : fmt::format("own{}", i);
+        object.etag = hex(staged.md5);
+        co_await engine->put(engine->bucket("b"), std::move(object), std::move(staged));
+        if (--left == 0) done.set();
+      });
+    }
+    co_await done.wait();
+    co_await scope.stop();
+  });
+  for (int i = 1; i < 100; i += 2) CHECK(read(find(fmt::format("own{}", i)).value()) == fmt::format("content {}", i));
+  CHECK(engine->usage().objects == 51);
+  CHECK(engine->usage().contents == 51);
+}
+
+TEST_CASE_FIXTURE(Fixture, "rules of expiry are carried out by the clock") {
+  engine->set_expirer(run_lifecycle);
+  put("tmp/a", "x");
+  put("kept", "x");
+  const auto rules = read_lifecycle(
+      "<LifecycleConfiguration><Rule><Status>Enabled</Status><Filter><Prefix>tmp/</Prefix></Filter><Expiration><Days>1"
+      "</Days></Expiration></Rule></LifecycleConfiguration>");
+  run([&] { return engine->change_bucket("b", [&](Bucket& b) { b.config["lifecycle"] = rules; }); });
+  engine->expire(clock.now());
+  CHECK(list({}) == Keys{"kept", "tmp/a"});
+  clock.advance(std::chrono::hours(49));
+  engine->expire(clock.now());
+  CHECK(list({}) == Keys{"kept"});
 }
 
 TEST_CASE_FIXTURE(Fixture, "a check that throws changes nothing") {

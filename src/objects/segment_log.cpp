@@ -51,6 +51,7 @@ struct Waiting {
 
 struct SegmentLog::State {
   fs::path folder;
+  uint64_t segment_size = 0;
   mutable std::mutex mutex;
   std::condition_variable ready;
   std::vector<Waiting> queue;
@@ -92,7 +93,7 @@ struct SegmentLog::State {
 };
 
 void SegmentLog::State::write_batch(std::vector<Waiting>& batch) {
-  if (current == 0 || sizes.at(current) >= kSegmentSize) start_segment();
+  if (current == 0 || sizes.at(current) >= segment_size) start_segment();
   const auto file = open_segment(current);
   if (!file) throw_disk("opening the object log");
   const uint64_t begin = sizes.at(current);
@@ -138,7 +139,9 @@ void SegmentLog::State::run() {
   }
 }
 
-SegmentLog::SegmentLog(fs::path folder, const std::map<int64_t, uint64_t>& used) : state_(std::make_unique<State>()) {
+SegmentLog::SegmentLog(fs::path folder, const std::map<int64_t, uint64_t>& used, uint64_t segment_size)
+    : state_(std::make_unique<State>()) {
+  state_->segment_size = segment_size;
   state_->folder = std::move(folder);
   fs::create_directories(state_->folder);
   for (const auto& entry : fs::directory_iterator(state_->folder)) {

@@ -33,11 +33,10 @@ struct Place {
 class SegmentLog {
  public:
   static constexpr uint64_t kHeader = 24;
-  static constexpr uint64_t kSegmentSize = 64u << 20;
 
   // `used` tells for each segment that the database refers to where its last record ends. Others are removed, and the
-  // newest goes on from there.
-  SegmentLog(std::filesystem::path folder, const std::map<int64_t, uint64_t>& used);
+  // newest goes on from there. A segment that has `segment_size` bytes is followed by a new one.
+  SegmentLog(std::filesystem::path folder, const std::map<int64_t, uint64_t>& used, uint64_t segment_size);
   ~SegmentLog();  // finishes what is queued
 
   // `done` is called on the log's thread once the record is on disk, or with why it is not.
