@@ -209,6 +209,8 @@ def test_scopes(accounts):
     put(team, 'mlpipeline', 'private-artifacts/team/k')
     assert keys_of(team.list_objects(Bucket='mlpipeline', Prefix='private-artifacts/team/'))[0] == ['private-artifacts/team/k']
     fails(403, 'AccessDenied', team.list_objects, Bucket='mlpipeline')
+    team.head_bucket(Bucket='mlpipeline')
+    assert [b['Name'] for b in team.list_buckets()['Buckets']] == ['mlpipeline']
     fails(403, 'AccessDenied', team.list_objects, Bucket='mlpipeline', Prefix='private-artifacts/')
     fails(403, 'AccessDenied', team.get_object, Bucket='mlpipeline', Key='private-artifacts/other/k')
     fails(403, 'AccessDenied', team.put_object, Bucket='mlpipeline', Key='k', Body=b'')
@@ -305,8 +307,13 @@ def test_other_configurations(s3, bucket):
     fails(404, 'ServerSideEncryptionConfigurationNotFoundError', s3.get_bucket_encryption, Bucket=bucket)
     fails(404, 'NoSuchWebsiteConfiguration', s3.get_bucket_website, Bucket=bucket)
     fails(404, 'OwnershipControlsNotFoundError', s3.get_bucket_ownership_controls, Bucket=bucket)
+    s3.put_bucket_acl(Bucket=bucket, ACL='public-read')
+    enforced = {'Rules': [{'ObjectOwnership': 'BucketOwnerEnforced'}]}
+    fails(400, 'InvalidBucketAclWithObjectOwnership', s3.put_bucket_ownership_controls, Bucket=bucket, OwnershipControls=enforced)
+    s3.put_bucket_acl(Bucket=bucket, ACL='private')
     s3.put_bucket_ownership_controls(Bucket=bucket, OwnershipControls={'Rules': [{'ObjectOwnership': 'BucketOwnerEnforced'}]})
     fails(400, 'AccessControlListNotSupported', s3.put_object, Bucket=bucket, Key='k', Body=b'', ACL='public-read')
     assert 'LoggingEnabled' not in s3.get_bucket_logging(Bucket=bucket)
+    fails(403, 'AccessDenied', s3.list_objects_v2, Bucket=bucket, ExpectedBucketOwner='0' * 12)
     assert s3.get_bucket_request_payment(Bucket=bucket)['Payer'] == 'BucketOwner'
     fails(501, 'NotImplemented', s3.put_object, Bucket=bucket, Key='k', Body=b'', ServerSideEncryption='AES256')

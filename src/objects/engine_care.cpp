@@ -142,6 +142,7 @@ size_t Engine::scrub(bool pace) {
       } catch (const Error& error) {
         if (error.code() != Code::DataLoss) continue;  // it went meanwhile
         ++damaged;
+        state_->distrust(content);
         spdlog::error("scrub: {}", error.message());
       }
     }

@@ -101,6 +101,11 @@ void Engine::State::drop_content(db::Connection& c, int64_t content, Garbage& ga
   garbage.push_back(found);
 }
 
+void Engine::State::distrust(const Content& content) {
+  database->post_write(
+      [id = content.id](db::Connection& c) { c.execute("UPDATE contents SET hash = NULL WHERE id = ?", id); });
+}
+
 void Engine::State::dispose(const Garbage& garbage) {
   std::vector<fs::path> gone;
   {
@@ -197,6 +202,7 @@ void Engine::verify(const Content& content) {
     crc = crc32c(crc, {piece.data(), static_cast<size_t>(got)});
   }
   if (crc != content.crc) {
+    state_->distrust(content);
     throw Error(Code::DataLoss,
                 fmt::format("the content {:016x} is damaged: its checksum is not what it was", content.place.offset));
   }

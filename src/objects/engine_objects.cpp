@@ -117,7 +117,12 @@ Async<Engine::Found> Engine::find_with_data(BucketPtr bucket, std::string key, s
         Found out;
         out.object = version ? state_->version(c, *bucket, key, *version) : state_->current(c, *bucket, key);
         if (out.object && out.object->content.id != 0 && in_log(out.object->content)) {
-          out.data = read_small(out.object->content);
+          try {
+            out.data = read_small(out.object->content);
+          } catch (const Error& error) {
+            if (error.code() == Code::DataLoss) state_->distrust(out.object->content);
+            throw;
+          }
         }
         return out;
       });
@@ -266,7 +271,6 @@ Removed Engine::State::remove_one(db::Connection& c, const Bucket& bucket, const
   marker.key = key;
   marker.marker = true;
   marker.modified = clock.now();
-  marker.meta["owner"] = bucket.owner;
   removed.version = insert(c, bucket, std::move(marker), garbage);
   removed.marker = true;
   return removed;
@@ -406,7 +410,6 @@ void Engine::State::take_in(const Bucket& bucket, const std::string& key) {
         row.size = staged.size;
         row.etag = etag;
         row.modified = stamp->time();
-        row.meta["owner"] = bucket.owner;
         if (staged.size > 0) row.content.id = add_content(c, staged, {0, own->number}, garbage, kept);
         insert(c, plain, std::move(row), garbage);
       },

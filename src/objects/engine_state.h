@@ -47,6 +47,8 @@ struct Engine::State {
   int64_t add_content(db::Connection& c, const Staged& staged, Place place, Garbage& garbage, bool& kept);
   void add_reference(db::Connection& c, int64_t content);
   void drop_content(db::Connection& c, int64_t content, Garbage& garbage);
+  // New objects no longer share what is damaged.
+  void distrust(const Content& content);
   // After the commit.
   void dispose(const Garbage& garbage);
   void recover_contents();

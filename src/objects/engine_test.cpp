@@ -171,6 +171,9 @@ TEST_CASE_FIXTURE(Fixture, "damage is found") {
     if (entry.is_regular_file()) std::fstream(entry.path(), std::ios::in | std::ios::out) << "X";
   }
   CHECK(engine->scrub(false) == 2);
+  // The same bytes, put again, do not end up as the damaged ones.
+  put("again", kLarge);
+  CHECK(read(find("again").value()) == kLarge);
 }
 
 TEST_CASE_FIXTURE(Fixture, "compaction takes dead space back and keeps what lives") {

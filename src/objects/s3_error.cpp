@@ -28,6 +28,7 @@ constexpr Known kKnown[] = {
     {"InternalError", 500, "The server met an internal error. Please try again."},
     {"InvalidAccessKeyId", 403, "The access key that you provided does not exist"},
     {"InvalidArgument", 400, "Invalid argument"},
+    {"InvalidBucketAclWithObjectOwnership", 400, "Bucket cannot have ACLs set with its ObjectOwnership setting"},
     {"InvalidBucketName", 400, "The specified bucket is not valid"},
     {"InvalidBucketState", 409, "The request is not valid for the current state of the bucket"},
     {"InvalidDigest", 400, "The Content-MD5 that you specified is not valid"},

@@ -14,10 +14,12 @@ bool acls_are_off(const Bucket& bucket) { return get_string(bucket.config, "owne
 
 // Whether a key with scopes may touch this at all.
 bool in_scope(const AccessKey& key, std::string_view bucket, std::string_view object, bool write, bool lists,
-              std::string_view prefix) {
+              bool probe, std::string_view prefix) {
   if (key.scopes.empty()) return true;
   for (const Scope& scope : key.scopes) {
-    if (!matches_wildcard(scope.bucket, bucket) || !(write ? scope.write : scope.read)) continue;
+    if (!matches_wildcard(scope.bucket, bucket)) continue;
+    if (probe) return true;
+    if (!(write ? scope.write : scope.read)) continue;
     if (scope.prefix.empty()) return true;
     // Of the bucket itself, a key of a prefix may list that prefix and what is below it.
     if (!object.empty() ? object.starts_with(scope.prefix) : lists && prefix.starts_with(scope.prefix)) return true;
@@ -93,7 +95,8 @@ bool S3Service::allowed(const Call& call, const Bucket& bucket, const Ask& ask) 
   const bool owner = !account.empty() && account == bucket.owner;
   if (call.who) {
     const bool lists = ask.action.starts_with("s3:ListBucket");
-    if (!in_scope(*call.who, bucket.name, ask.key, ask.write, lists, call.http.query_or("prefix", ""))) return false;
+    if (!in_scope(*call.who, bucket.name, ask.key, ask.write, lists, ask.probe, call.http.query_or("prefix", "")))
+      return false;
   }
   const json::object* policy = find_object(bucket.config, "policy");
   bool policy_ignored = false;

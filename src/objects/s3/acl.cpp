@@ -180,6 +180,13 @@ bool acl_grants(const json::object& acl, std::string_view account, std::string_v
   return false;
 }
 
+bool grants_to_others(const json::object& acl, std::string_view owner) {
+  const json::array* grants = find_array(acl, "grants");
+  if (grants == nullptr) return false;
+  return std::ranges::any_of(*grants,
+                             [&](const json::value& value) { return get_string(value.as_object(), "id") != owner; });
+}
+
 bool is_public_acl(const json::object& acl) {
   const json::array* grants = find_array(acl, "grants");
   if (grants == nullptr) return false;

@@ -29,6 +29,7 @@ std::string acl_to_xml(const json::object& acl, const Keys& keys);
 // `ignore_public`.
 bool acl_grants(const json::object& acl, std::string_view account, std::string_view permission, bool ignore_public);
 bool is_public_acl(const json::object& acl);
+bool grants_to_others(const json::object& acl, std::string_view owner);
 void write_owner(XmlWriter& xml, std::string_view element, std::string_view id, const Keys& keys);
 
 }  // namespace penstock::objects

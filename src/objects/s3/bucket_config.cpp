@@ -117,7 +117,14 @@ json::value read_config(const Kind& kind, const std::string& text, const Bucket&
   if (kind.name == "cors") return read_cors(text);
   if (kind.name == "lifecycle") return read_lifecycle(text);
   if (kind.name == "tags") return tags_of_xml(text, kBucketTags);
-  if (kind.name == "ownership") return json::string(read_ownership(text));
+  if (kind.name == "ownership") {
+    const std::string ownership = read_ownership(text);
+    const json::object* acl = find_object(bucket.config, "acl");
+    if (ownership == "BucketOwnerEnforced" && acl != nullptr && grants_to_others(*acl, bucket.owner)) {
+      throw S3Error("InvalidBucketAclWithObjectOwnership");
+    }
+    return json::string(ownership);
+  }
   if (kind.name == "lock") {
     if (bucket.versioning != Versioning::Enabled) {
       throw S3Error("InvalidBucketState",

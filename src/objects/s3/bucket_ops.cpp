@@ -90,8 +90,8 @@ Async<http::Response> S3Service::create_bucket(Call& call) {
     bucket.config["ownership"] = ownership;
   }
   auto acl = acl_of_headers(call.http, bucket.owner, bucket.owner, keys_);
-  if (acl && ownership == "BucketOwnerEnforced" && is_public_acl(*acl)) {
-    throw S3Error("InvalidRequest", "Bucket cannot have ACLs set with ObjectOwnership's BucketOwnerEnforced setting");
+  if (acl && ownership == "BucketOwnerEnforced" && grants_to_others(*acl, bucket.owner)) {
+    throw S3Error("InvalidBucketAclWithObjectOwnership");
   }
   bucket.config["acl"] = acl ? *acl : canned_acl("private", bucket.owner, bucket.owner);
   if (is_true(call.header("x-amz-bucket-object-lock-enabled"))) {
@@ -121,7 +121,7 @@ Async<http::Response> S3Service::delete_bucket(Call& call) {
 
 Async<http::Response> S3Service::head_bucket(Call& call) {
   const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:ListBucket", .permission = "READ"});
+  require(call, *bucket, {.action = "s3:ListBucket", .permission = "READ", .probe = true});
   auto response = empty_response();
   response.set("x-amz-bucket-region", get_string(bucket->config, "location", options_.region));
   response.set("Content-Type", "application/xml");
@@ -130,7 +130,7 @@ Async<http::Response> S3Service::head_bucket(Call& call) {
 
 Async<http::Response> S3Service::get_location(Call& call) {
   const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:GetBucketLocation"});
+  require(call, *bucket, {.action = "s3:GetBucketLocation", .probe = true});
   XmlWriter xml("LocationConstraint");
   xml.raw(xml_escape(get_string(bucket->config, "location")));
   co_return xml_response(xml.finish());

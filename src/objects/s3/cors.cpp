@@ -149,7 +149,9 @@ void S3Service::add_cors(http::Response& response, const Call& call) const {
   const json::object* cors = bucket ? find_object(bucket->config, "cors") : nullptr;
   if (cors == nullptr) return;
   const bool preflights = call.http.method == http::Method::Options;
-  const auto method = preflights ? call.header("access-control-request-method") : http::to_string(call.http.method);
+  // A request that names the method it is checked for is answered for that one, whatever it is itself.
+  const auto asked = call.header("access-control-request-method");
+  const auto method = asked.empty() ? http::to_string(call.http.method) : asked;
   std::optional<std::string_view> requested;
   if (preflights) requested = call.header("access-control-request-headers");
   const auto headers = cors_headers(*cors, origin, method, requested);

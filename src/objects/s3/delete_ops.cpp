@@ -7,7 +7,7 @@ namespace penstock::objects {
 
 namespace {
 
-constexpr size_t kMaxDelete = 2u << 20;
+constexpr size_t kMaxDelete = 8u << 20;  // 1000 keys of 1024 bytes, each maybe an entity
 constexpr size_t kMaxKeys = 1'000;
 
 bool wants_bypass(const Call& call) {

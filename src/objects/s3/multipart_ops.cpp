@@ -95,7 +95,7 @@ Async<http::Response> S3Service::create_upload(Call& call) {
   const BucketPtr bucket = engine_.bucket(call.bucket);
   require(call, *bucket, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
   json::object meta = new_meta(call, *bucket);
-  meta["initiator"] = call.who ? call.account() : bucket->owner;
+  if (call.who && call.account() != get_string(meta, "owner", bucket->owner)) meta["initiator"] = call.account();
   read_checksum_form(call.http, meta);
   const std::string algorithm = get_string(meta, "algorithm"), type = get_string(meta, "checksum_type");
   const std::string id = co_await engine_.create_upload(bucket, call.key, std::move(meta));
@@ -302,53 +302,70 @@ std::vector<CompletedPart> read_completion(std::string_view text) {
 
 }  // namespace
 
+namespace {
+
+// Compares what the request says of the whole object with what its parts add up to.
+void check_completion(const Call& call, const ChecksumForm& form, const json::value& checksum) {
+  const auto type = call.header("x-amz-checksum-type");
+  if (!type.empty() && (type == "COMPOSITE") != form.composite) {
+    throw S3Error("InvalidRequest", "The upload was created with another checksum type");
+  }
+  std::string header = fmt::format("x-amz-checksum-{}", checksum_name(form.algorithm));
+  for (char& c : header) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  const auto given = call.header(header);
+  if (given.empty()) return;
+  // A composite value may be given without its count of parts.
+  const auto plain = given.substr(0, given.rfind('-'));
+  const auto raw = base64_decode(plain);
+  if (!raw || raw->size() != digest_size(form.algorithm)) {
+    throw S3Error("InvalidRequest", "The checksum that you specified is not valid");
+  }
+  if (!checksum.is_object()) return;
+  const auto computed = get_string(checksum.get_object(), checksum_name(form.algorithm));
+  if (given != computed && given != computed.substr(0, computed.rfind('-'))) {
+    throw S3Error("BadDigest", "The checksum you specified did not match the calculated checksum.");
+  }
+}
+
+void check_total(const Call& call, const std::vector<Part>& parts) {
+  const auto wanted = call.header("x-amz-mp-object-size");
+  if (wanted.empty()) return;
+  uint64_t size = 0;
+  for (const Part& part : parts) size += part.content.size;
+  if (std::to_string(size) == wanted) return;
+  throw S3Error("InvalidRequest", "The x-amz-mp-object-size header does not match the size of the parts");
+}
+
+// The object that the parts make; its checksum is null where they have none.
+NewObject object_of_parts(const Call& call, const UploadInfo& upload, const std::vector<Part>& parts,
+                          json::value& checksum) {
+  if (upload.key != call.key) throw S3Error("NoSuchUpload").with("UploadId", upload.id);
+  NewObject object;
+  object.key = upload.key;
+  object.etag = etag_of_parts(parts);
+  object.meta = upload.meta;
+  for (const char* name : {"initiator", "algorithm", "checksum_type"}) object.meta.erase(name);
+  if (const auto form = checksum_form(upload.meta)) {
+    checksum = checksum_of_parts(*form, parts);
+    check_completion(call, *form, checksum);
+    if (checksum.is_object()) object.meta["checksum"] = checksum;
+  }
+  check_total(call, parts);
+  return object;
+}
+
+}  // namespace
+
 Async<http::Response> S3Service::complete_upload(Call& call) {
   const BucketPtr bucket = engine_.bucket(call.bucket);
   require(call, *bucket, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
   const std::string id = upload_id(call);
-  auto chosen = read_completion(co_await receive_text(call, kMaxCompletion, false));
   // What the headers here say is of the object, not of this body.
-  const std::string wanted_type(call.header("x-amz-checksum-type"));
+  auto chosen = read_completion(co_await receive_text(call, kMaxCompletion, false));
   json::value checksum;
-  const auto size_text = call.header("x-amz-mp-object-size");
   const auto make = [&](const UploadInfo& upload, const std::vector<Part>& parts) {
-    if (upload.key != call.key) throw S3Error("NoSuchUpload").with("UploadId", id);
-    NewObject object;
-    object.key = upload.key;
-    object.etag = etag_of_parts(parts);
-    object.meta = upload.meta;
-    for (const char* name : {"initiator", "algorithm", "checksum_type"}) object.meta.erase(name);
+    NewObject object = object_of_parts(call, upload, parts, checksum);
     object.check = write_conditions(call);
-    if (const auto form = checksum_form(upload.meta)) {
-      if (!wanted_type.empty() && (wanted_type == "COMPOSITE") != form->composite) {
-        throw S3Error("InvalidRequest", "The upload was created with another checksum type");
-      }
-      checksum = checksum_of_parts(*form, parts);
-      if (checksum.is_object()) object.meta["checksum"] = checksum;
-      const auto given = call.header(fmt::format("x-amz-checksum-{}", [&] {
-        std::string name(checksum_name(form->algorithm));
-        for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-        return name;
-      }()));
-      const auto raw =
-          base64_decode(given.substr(0, given.rfind('-') == std::string_view::npos ? given.size() : given.rfind('-')));
-      if (!given.empty() && (!raw || raw->size() != digest_size(form->algorithm))) {
-        throw S3Error("InvalidRequest", "The checksum that you specified is not valid");
-      }
-      if (!given.empty() && checksum.is_object()) {
-        auto computed = get_string(checksum.get_object(), checksum_name(form->algorithm));
-        // A composite value may be given without its count of parts.
-        const bool same = given == computed || given == computed.substr(0, computed.rfind('-'));
-        if (!same) throw S3Error("BadDigest", "The checksum you specified did not match the calculated checksum.");
-      }
-    }
-    if (!size_text.empty()) {
-      uint64_t size = 0;
-      for (const Part& part : parts) size += part.content.size;
-      if (std::to_string(size) != size_text) {
-        throw S3Error("InvalidRequest", "The x-amz-mp-object-size header does not match the size of the parts");
-      }
-    }
     return object;
   };
   Written written;

@@ -123,85 +123,107 @@ void FormReader::finish() const {
   if (state_ != State::Done) throw malformed();
 }
 
-FormPolicy check_form_policy(std::string_view document, const std::map<std::string, std::string, std::less<>>& fields,
-                             std::string_view bucket, Time now) {
-  const auto bad = [](std::string message) { return S3Error("InvalidPolicyDocument", std::move(message)); };
-  json::value value;
-  try {
-    value = parse_json(document);
-  } catch (const Error&) {
-    throw bad("Invalid JSON in the policy");
-  }
-  if (!value.is_object()) throw bad("Invalid JSON in the policy");
-  const json::object& policy = value.get_object();
-  const json::value *expiration = find(policy, "expiration"), *conditions = find(policy, "conditions");
-  if (expiration == nullptr || !expiration->is_string()) throw bad("Policy missing expiration");
-  if (conditions == nullptr || !conditions->is_array()) throw bad("Policy missing conditions");
-  auto until = parse_time(to_std(expiration->get_string()));
-  if (!until) throw bad("Invalid 'expiration' value");
-  if (*until <= now) throw S3Error("AccessDenied", "Invalid according to Policy: Policy expired.");
-  FormPolicy out;
-  std::set<std::string> named{"policy", "awsaccesskeyid", "signature", "file", "x-amz-signature", "submit"};
-  const auto field = [&](const std::string& name) -> std::optional<std::string> {
-    if (name == "bucket") return std::string(bucket);
-    const auto found = fields.find(name);
-    if (found == fields.end()) return std::nullopt;
-    return found->second;
-  };
-  const auto failed = [](const std::string& what) {
-    return S3Error("AccessDenied", "Invalid according to Policy: Policy Condition failed: " + what);
-  };
-  const auto check = [&](std::string_view op, std::string name, const std::string& wanted) {
-    name = lower(name.starts_with('$') ? name.substr(1) : name);
-    named.insert(name);
-    const auto given = field(name);
-    const bool holds = op == "eq" ? given == wanted : given && given->starts_with(wanted);
-    if (!holds && !(op == "starts-with" && wanted.empty())) throw failed(fmt::format("[\"{}\", \"${}\"]", op, name));
-  };
-  for (const json::value& condition : conditions->get_array()) {
+namespace {
+
+S3Error bad_policy(std::string message) { return S3Error("InvalidPolicyDocument", std::move(message)); }
+
+// Checks conditions one by one, and notes which fields they were about.
+class PolicyChecker {
+ public:
+  PolicyChecker(const std::map<std::string, std::string, std::less<>>& fields, std::string_view bucket)
+      : fields_(fields), bucket_(bucket) {}
+
+  void check(const json::value& condition) {
     if (condition.is_object()) {
+      if (condition.get_object().empty()) throw bad_policy("Invalid condition");
       for (const auto& [name, wanted] : condition.get_object()) {
-        if (!wanted.is_string()) throw bad("Invalid condition");
-        check("eq", std::string(name), to_std(wanted.get_string()));
+        if (!wanted.is_string()) throw bad_policy("Invalid condition");
+        check_field("eq", std::string(name), to_std(wanted.get_string()));
       }
-      if (condition.get_object().empty()) throw bad("Invalid condition");
-      continue;
+      return;
     }
     if (!condition.is_array() || condition.get_array().size() != 3 || !condition.get_array()[0].is_string()) {
-      throw bad("Invalid condition");
+      throw bad_policy("Invalid condition");
     }
     const json::array& list = condition.get_array();
     const std::string op = lower(to_std(list[0].get_string()));
     if (op == "content-length-range") {
-      if (!list[1].is_number() || !list[2].is_number()) {
-        const auto number = [&](const json::value& v) {
-          if (v.is_string()) return number_of(to_std(v.get_string()), "content-length-range");
-          if (!v.is_number()) throw bad("Invalid content-length-range");
-          return v.to_number<int64_t>();
-        };
-        try {
-          out.least = static_cast<uint64_t>(number(list[1]));
-          out.most = static_cast<uint64_t>(number(list[2]));
-        } catch (const S3Error&) {
-          throw bad("Invalid content-length-range");
-        }
-      } else {
-        const auto least = list[1].to_number<int64_t>(), most = list[2].to_number<int64_t>();
-        if (least < 0 || most < 0) throw bad("Invalid content-length-range");
-        out.least = static_cast<uint64_t>(least);
-        out.most = static_cast<uint64_t>(most);
-      }
-      continue;
+      policy_.least = length_of(list[1]);
+      policy_.most = length_of(list[2]);
+      return;
     }
-    if ((op != "eq" && op != "starts-with") || !list[1].is_string() || !list[2].is_string())
-      throw bad("Invalid condition");
-    check(op, to_std(list[1].get_string()), to_std(list[2].get_string()));
+    if ((op != "eq" && op != "starts-with") || !list[1].is_string() || !list[2].is_string()) {
+      throw bad_policy("Invalid condition");
+    }
+    check_field(op, to_std(list[1].get_string()), to_std(list[2].get_string()));
   }
-  for (const auto& [name, text] : fields) {
-    if (named.contains(name) || name.starts_with("x-ignore-")) continue;
-    throw S3Error("AccessDenied", fmt::format("Invalid according to Policy: Extra input fields: {}", name));
+
+  // Every field must have been spoken of.
+  FormPolicy finish() const {
+    for (const auto& [name, text] : fields_) {
+      if (named_.contains(name) || name.starts_with("x-ignore-")) continue;
+      throw S3Error("AccessDenied", fmt::format("Invalid according to Policy: Extra input fields: {}", name));
+    }
+    return policy_;
   }
-  return out;
+
+ private:
+  static uint64_t length_of(const json::value& value) {
+    int64_t length = -1;
+    if (value.is_int64()) length = value.get_int64();
+    if (value.is_string()) {
+      try {
+        length = number_of(to_std(value.get_string()), "content-length-range");
+      } catch (const S3Error&) {
+        length = -1;
+      }
+    }
+    if (length < 0) throw bad_policy("Invalid content-length-range");
+    return static_cast<uint64_t>(length);
+  }
+
+  void check_field(std::string_view op, std::string name, const std::string& wanted) {
+    name = lower(name.starts_with('$') ? name.substr(1) : name);
+    named_.insert(name);
+    std::optional<std::string> given;
+    if (name == "bucket") {
+      given = bucket_;
+    } else if (const auto found = fields_.find(name); found != fields_.end()) {
+      given = found->second;
+    }
+    const bool holds = op == "eq" ? given == wanted : wanted.empty() || (given && given->starts_with(wanted));
+    if (holds) return;
+    throw S3Error("AccessDenied",
+                  fmt::format("Invalid according to Policy: Policy Condition failed: [\"{}\", \"${}\"]", op, name));
+  }
+
+  const std::map<std::string, std::string, std::less<>>& fields_;
+  std::string bucket_;
+  FormPolicy policy_;
+  std::set<std::string> named_{"policy", "awsaccesskeyid", "signature", "file", "x-amz-signature", "submit"};
+};
+
+}  // namespace
+
+FormPolicy check_form_policy(std::string_view document, const std::map<std::string, std::string, std::less<>>& fields,
+                             std::string_view bucket, Time now) {
+  json::value value;
+  try {
+    value = parse_json(document);
+  } catch (const Error&) {
+    throw bad_policy("Invalid JSON in the policy");
+  }
+  if (!value.is_object()) throw bad_policy("Invalid JSON in the policy");
+  const json::object& policy = value.get_object();
+  const json::value *expiration = find(policy, "expiration"), *conditions = find(policy, "conditions");
+  if (expiration == nullptr || !expiration->is_string()) throw bad_policy("Policy missing expiration");
+  if (conditions == nullptr || !conditions->is_array()) throw bad_policy("Policy missing conditions");
+  const auto until = parse_time(to_std(expiration->get_string()));
+  if (!until) throw bad_policy("Invalid 'expiration' value");
+  if (*until <= now) throw S3Error("AccessDenied", "Invalid according to Policy: Policy expired.");
+  PolicyChecker checker(fields, bucket);
+  for (const json::value& condition : conditions->get_array()) checker.check(condition);
+  return checker.finish();
 }
 
 namespace {
@@ -214,7 +236,7 @@ std::string field_of(const Fields& fields, std::string_view name) {
 }
 
 // Who signed the form's policy; null for a form without one.
-AccessKeyPtr authenticate_form(const Fields& fields, const Keys& keys, Time now) {
+AccessKeyPtr authenticate_form(const Fields& fields, const Keys& keys) {
   const auto policy = field_of(fields, "policy");
   const bool v4 = fields.contains("x-amz-signature") || fields.contains("x-amz-credential");
   const bool v2 = fields.contains("awsaccesskeyid") || fields.contains("signature");
@@ -227,7 +249,6 @@ AccessKeyPtr authenticate_form(const Fields& fields, const Keys& keys, Time now)
         "InvalidArgument",
         "Bucket POST must contain a field named 'policy'.  If it is specified, please check the order of the fields.");
   }
-  (void)now;
   if (v4) {
     if (field_of(fields, "x-amz-algorithm") != "AWS4-HMAC-SHA256") {
       throw S3Error("InvalidArgument", "x-amz-algorithm must be AWS4-HMAC-SHA256");
@@ -287,6 +308,34 @@ void headers_of_fields(const Fields& fields, http::Request& request) {
   request.headers = std::move(headers);
 }
 
+// 204, or what the form's success_action fields ask for.
+http::Response form_response(const Call& call, const Fields& fields, const std::string& etag,
+                             const std::string& version) {
+  http::Response response;
+  const auto location =
+      fmt::format("http://{}{}/{}", call.header("host"), call.http.path, http::url_encode(call.key, "/"));
+  auto redirect = field_of(fields, "success_action_redirect");
+  if (redirect.empty()) redirect = field_of(fields, "redirect");
+  if (redirect.starts_with("http://") || redirect.starts_with("https://")) {
+    response = empty_response(303);
+    response.set(
+        "Location",
+        fmt::format("{}{}bucket={}&key={}&etag={}", redirect, redirect.find('?') == std::string::npos ? "?" : "&",
+                    http::url_encode(call.bucket), http::url_encode(call.key), http::url_encode(quote_etag(etag))));
+  } else if (const auto status = field_of(fields, "success_action_status"); status == "201") {
+    XmlWriter xml("PostResponse", false);
+    xml.element("Location", location).element("Bucket", call.bucket).element("Key", call.key);
+    xml.element("ETag", quote_etag(etag));
+    response = xml_response(xml.finish(), 201);
+  } else {
+    response = empty_response(status == "200" ? 200 : 204);
+  }
+  response.set("ETag", quote_etag(etag));
+  if (response.status != 303) response.set("Location", location);
+  if (!version.empty()) response.set("x-amz-version-id", version);
+  return response;
+}
+
 }  // namespace
 
 Async<http::Response> S3Service::post_object(Call& call) {
@@ -312,7 +361,7 @@ Async<http::Response> S3Service::post_object(Call& call) {
   if (key.find('\0') != std::string::npos || !is_utf8(key)) throw S3Error("InvalidURI");
   call.key = key;
   const Time now = engine_.clock().now();
-  call.who = authenticate_form(fields, keys_, now);
+  call.who = authenticate_form(fields, keys_);
   FormPolicy policy;
   if (call.who) {
     const auto document = base64_decode(field_of(fields, "policy"));
@@ -358,30 +407,7 @@ Async<http::Response> S3Service::post_object(Call& call) {
   object.etag = hex(staged.md5);
   const std::string etag = object.etag;
   const Written written = co_await engine_.put(bucket, std::move(object), std::move(staged));
-  http::Response response;
-  const auto location = fmt::format("http://{}{}/{}", call.header("host"), call.http.path, http::url_encode(key, "/"));
-  auto redirect = field_of(kept, "success_action_redirect");
-  if (redirect.empty()) redirect = field_of(kept, "redirect");
-  if (redirect.starts_with("http://") || redirect.starts_with("https://")) {
-    response = empty_response(303);
-    response.set(
-        "Location",
-        fmt::format("{}{}bucket={}&key={}&etag={}", redirect, redirect.find('?') == std::string::npos ? "?" : "&",
-                    http::url_encode(call.bucket), http::url_encode(key), http::url_encode(quote_etag(etag))));
-  } else if (const auto status = field_of(kept, "success_action_status"); status == "201") {
-    XmlWriter xml("PostResponse", false);
-    xml.element("Location", location)
-        .element("Bucket", call.bucket)
-        .element("Key", key)
-        .element("ETag", quote_etag(etag));
-    response = xml_response(xml.finish(), 201);
-  } else {
-    response = empty_response(status == "200" ? 200 : 204);
-  }
-  response.set("ETag", quote_etag(etag));
-  if (response.status != 303) response.set("Location", location);
-  if (!written.version.empty()) response.set("x-amz-version-id", written.version);
-  co_return response;
+  co_return form_response(call, kept, etag, written.version);
 }
 
 }  // namespace penstock::objects

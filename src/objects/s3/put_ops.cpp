@@ -101,8 +101,10 @@ json::object S3Service::new_meta(const Call& call, const Bucket& bucket) const {
     meta["tags"] = tags_of_query(tagging);
   }
   json::object acl = acl_for_new_object(call, bucket);
-  meta["owner"] = acl.at("owner");
-  meta["acl"] = std::move(acl);
+  // What goes without saying is not kept with each of a million objects.
+  const std::string owner = get_string(acl, "owner");
+  if (owner != bucket.owner) meta["owner"] = owner;
+  if (acl != canned_acl("private", owner, bucket.owner)) meta["acl"] = std::move(acl);
   lock_of_headers(call.http, bucket, engine_.clock().now(), meta);
   return meta;
 }

@@ -201,6 +201,10 @@ Async<http::Response> S3Service::serve(Call& call) {
   // A browser asks before it signs; a form carries its own signature.
   if (handler == &S3Service::preflight || handler == &S3Service::post_object) co_return co_await (this->*handler)(call);
   authenticate(call);
+  if (const auto owner = call.header("x-amz-expected-bucket-owner"); !owner.empty()) {
+    const BucketPtr bucket = engine_.find_bucket(call.bucket);
+    if (bucket && bucket->owner != owner) throw S3Error("AccessDenied");
+  }
   if (call.key.size() > 1'024) throw S3Error("KeyTooLongError").with("Size", std::to_string(call.key.size()));
   if (call.key.find('\0') != std::string::npos || !is_utf8(call.key)) throw S3Error("InvalidURI");
   co_return co_await (this->*handler)(call);

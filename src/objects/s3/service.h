@@ -56,6 +56,7 @@ class S3Service {
     std::string version;
     std::map<std::string, std::vector<std::string>, std::less<>> context;
     bool write = false;  // for scopes of keys
+    bool probe = false;  // whether the bucket is there: for every key that reaches something in it
   };
   void require(const Call& call, const Bucket& bucket, const Ask& ask) const;
   bool allowed(const Call& call, const Bucket& bucket, const Ask& ask) const;
@@ -128,7 +129,9 @@ class S3Service {
   json::object new_meta(const Call& call, const Bucket& bucket) const;
   Check write_conditions(const Call& call) const;
   Check delete_check(const Call& call, const Bucket& bucket, bool versioned, bool bypass_allowed) const;
-  void add_object_headers(http::Response& response, const Call& call, const Bucket& bucket, const Object& object) const;
+  void add_object_headers(http::Response& response, const Bucket& bucket, const Object& object) const;
+  Async<> add_body(http::Response& response, const Bucket& bucket, const Object& object, const std::vector<Part>& parts,
+                   uint64_t first, uint64_t length);
   void add_cors(http::Response& response, const Call& call) const;
   std::optional<std::string> expiration_of(const Bucket& bucket, const Object& object) const;
 
