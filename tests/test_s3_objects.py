@@ -299,3 +299,46 @@ def test_tasks_files_are_objects(server, s3):
     s3.put_object(Bucket='mlpipeline', Key=f'{folder.name}/other', Body=b'of a client')
     answer = server.get(f'/artifacts/minio/mlpipeline/{folder.name}/other')
     assert answer.text == 'of a client'
+
+
+def importing(uri, command):
+    """A step whose input artifact is what `uri` names."""
+    dataset = {'schemaTitle': 'system.Dataset', 'schemaVersion': '0.0.1'}
+    return {
+        'pipelineInfo': {'name': 'importing'}, 'schemaVersion': '2.1.0', 'sdkVersion': 'kfp-2.17.0',
+        'root': {'dag': {'tasks': {
+            'data': {'taskInfo': {'name': 'data'}, 'componentRef': {'name': 'comp-data'},
+                     'inputs': {'parameters': {'uri': {'runtimeValue': {'constant': uri}}}}},
+            'use': {'taskInfo': {'name': 'use'}, 'componentRef': {'name': 'comp-use'}, 'dependentTasks': ['data'],
+                    'inputs': {'artifacts': {'a': {'taskOutputArtifact': {'producerTask': 'data',
+                                                                          'outputArtifactKey': 'artifact'}}}}}}}},
+        'components': {
+            'comp-data': {'executorLabel': 'exec-data', 'inputDefinitions': {'parameters': {'uri': {'parameterType': 'STRING'}}},
+                          'outputDefinitions': {'artifacts': {'artifact': {'artifactType': dataset}}}},
+            'comp-use': {'executorLabel': 'exec-use', 'inputDefinitions': {'artifacts': {'a': {'artifactType': dataset}}},
+                         'outputDefinitions': {'artifacts': {'out': {'artifactType': dataset}}}}},
+        'deploymentSpec': {'executors': {
+            'exec-data': {'importer': {'artifactUri': {'constant': uri}, 'typeSchema': dataset}},
+            'exec-use': {'container': {'image': 'debian:12', 'command': ['sh', '-c', command]}}}}}
+
+
+@pytest.mark.parametrize('sandbox', ['auto', 'none'])
+def test_steps_take_what_clients_put_and_the_other_way_round(new_server, sandbox):
+    server = new_server(['--sandbox', sandbox])
+    s3 = server.s3()
+    s3.create_bucket(Bucket='inputs')
+    s3.put_object(Bucket='inputs', Key='folder/one', Body=b'one')
+    s3.put_object(Bucket='inputs', Key='folder/two', Body=b'2' * 200_000)
+    run, tasks = server.run(importing(
+        'minio://inputs/folder', "cat {{$.inputs.artifacts['a'].path}}/* | wc -c > {{$.outputs.artifacts['out'].path}}"))
+    assert run['state'] == 'SUCCEEDED', run
+    outputs = [o['Key'] for o in s3.list_objects_v2(Bucket='mlpipeline')['Contents']]
+    assert len(outputs) == 1 and outputs[0].endswith('/out'), outputs
+    assert int(body(s3.get_object(Bucket='mlpipeline', Key=outputs[0]))) == 200_003
+    # Put again, the next step sees the new one.
+    s3.put_object(Bucket='inputs', Key='folder/two', Body=b'')
+    run, tasks = server.run(importing(
+        'minio://inputs/folder', "cat {{$.inputs.artifacts['a'].path}}/* > {{$.outputs.artifacts['out'].path}}"))
+    assert run['state'] == 'SUCCEEDED', run
+    contents = {body(s3.get_object(Bucket='mlpipeline', Key=o['Key'])) for o in s3.list_objects_v2(Bucket='mlpipeline')['Contents']}
+    assert b'one' in contents

@@ -11,6 +11,8 @@ namespace {
 
 constexpr size_t kMaxFields = 64 * 1024;
 
+S3Error too_long() { return S3Error("MaxMessageLengthExceeded", "The fields before the file are longer than 64 KiB"); }
+
 S3Error malformed() { return S3Error("MalformedPOSTRequest"); }
 
 std::string lower(std::string_view text) {
@@ -53,28 +55,20 @@ FormReader::FormReader(std::string_view content_type) {
 
 void FormReader::read_head(std::string_view head) {
   name_.clear();
-  bool file = false;
   while (!head.empty()) {
     const size_t end = head.find("\r\n");
     const auto line = head.substr(0, end);
     head.remove_prefix(end == std::string_view::npos ? head.size() : end + 2);
-    if (!lower(line).starts_with("content-disposition:")) {
-      if (lower(line).starts_with("content-type:") && name_ == "file") continue;
-      continue;
-    }
+    if (!lower(line).starts_with("content-disposition:")) continue;
     name_ = lower(parameter(line, "name").value_or(""));
-    file = name_ == "file";
-    if (file) file_name_ = parameter(line, "filename").value_or("");
+    if (name_ == "file") file_name_ = parameter(line, "filename").value_or("");
   }
   if (name_.empty()) throw malformed();
-  state_ = file ? State::File : State::Field;
+  state_ = name_ == "file" ? State::File : State::Field;
 }
 
 void FormReader::feed(std::string_view bytes, const std::function<void(std::string_view)>& sink) {
   if (state_ == State::Done) return;
-  if (state_ != State::File) {
-    before_ += bytes.size();
-  }
   buffer_ += bytes;
   while (true) {
     if (state_ == State::Start || state_ == State::Field || state_ == State::File) {
@@ -90,7 +84,11 @@ void FormReader::feed(std::string_view bytes, const std::function<void(std::stri
         return;
       }
       if (!whole) break;
-      if (state_ == State::Field) fields_.emplace(name_, buffer_.substr(0, at));
+      if (state_ == State::Field) {
+        fields_size_ += name_.size() + at;
+        if (fields_size_ > kMaxFields) throw too_long();
+        fields_.emplace(name_, buffer_.substr(0, at));
+      }
       const bool last = buffer_.compare(at + boundary_.size(), 2, "--") == 0;
       buffer_.erase(0, at + boundary_.size());
       if (last) {
@@ -114,9 +112,7 @@ void FormReader::feed(std::string_view bytes, const std::function<void(std::stri
       return feed(rest, sink);
     }
   }
-  if (buffer_.size() > kMaxFields) {
-    throw S3Error("MaxMessageLengthExceeded", "The fields before the file are longer than 64 KiB");
-  }
+  if (buffer_.size() > kMaxFields) throw too_long();
 }
 
 void FormReader::finish() const {

@@ -18,7 +18,7 @@ class FormReader {
   // Of the header "multipart/form-data; boundary=…". MalformedPOSTRequest.
   explicit FormReader(std::string_view content_type);
 
-  // Bytes of the file go to `sink`. Throws MalformedPOSTRequest, or MaxPostPreDataLengthExceeded when the fields
+  // Bytes of the file go to `sink`. Throws MalformedPOSTRequest, or MaxMessageLengthExceeded when the fields
   // before the file have more than 64 KiB.
   void feed(std::string_view bytes, const std::function<void(std::string_view)>& sink);
   void finish() const;  // IncompleteBody
@@ -35,7 +35,7 @@ class FormReader {
   std::string buffer_;
   std::string name_;
   std::string file_name_;
-  size_t before_ = 0;
+  size_t fields_size_ = 0;
   std::map<std::string, std::string, std::less<>> fields_;
 };
 

@@ -233,6 +233,14 @@ TEST_CASE("forms, in pieces of any size") {
     CHECK(file == "data");
   }
   CHECK(code_of([] { FormReader form("text/plain"); }) == "MalformedPOSTRequest");
+  CHECK(code_of([] {
+          FormReader form("multipart/form-data; boundary=B");
+          for (int i = 0; i < 1'000; ++i) {
+            form.feed(fmt::format("--B\r\nContent-Disposition: form-data; name=\"f{}\"\r\n\r\n{}\r\n", i,
+                                  std::string(100, 'x')),
+                      [](std::string_view) {});
+          }
+        }) == "MaxMessageLengthExceeded");
 }
 
 TEST_CASE("policies of forms") {

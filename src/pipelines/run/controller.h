@@ -135,6 +135,9 @@ class RunController : public RunControl {
   Async<std::string> last_words(kube::Object pod);
   std::vector<ObjectMount> mounts_of(const engine::LaunchSpec& spec) const;
   std::optional<std::filesystem::path> local_path(std::string_view uri) const;
+  // Whether the object of a minio:// URI is there, or with `folder` what it would be in; what clients of S3 have put
+  // is laid out as a file for it.
+  Async<bool> object_exists(std::string uri, bool folder);
 
   struct TaskLog {
     json::object pod;  // what its log is found by

@@ -259,6 +259,24 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
   }
 }
 
+Async<bool> RunController::object_exists(std::string uri, bool folder) {
+  auto path = local_path(uri);
+  if (!path) co_return false;
+  if (folder) path = path->parent_path();
+  std::error_code error;
+  if (std::filesystem::exists(*path, error)) co_return true;
+  if (!options_.lay_out) co_return false;
+  const auto work = [&] {
+    try {
+      options_.lay_out(uri);
+    } catch (const Error& failure) {
+      spdlog::warn("{} cannot be laid out: {}", uri, failure.message());
+    }
+  };
+  co_await pool_.run(work);
+  co_return std::filesystem::exists(*path, error);
+}
+
 Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
   std::optional<CachedTask> cached;
   const auto fresh = fresh_cached_.find({run->run.pipeline_name, command.fingerprint});
@@ -279,9 +297,8 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
       const auto uri = string_at(artifact, {"uri"});
       if (!uri.starts_with(kMinio)) continue;
       // An artifact that was never written has no file of its own, but its folder exists.
-      const auto path = local_path(uri);
-      std::error_code error;
-      if (!path || !std::filesystem::exists(path->parent_path(), error)) missing = uri;
+      const bool there = co_await object_exists(uri, true);
+      if (!there) missing = uri;
     }
   }
   if (missing.empty()) {
@@ -297,9 +314,8 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
 Async<> RunController::import(RunPtr run, engine::Import command) {
   const auto& spec = *command.spec;
   if (spec.uri.starts_with(kMinio)) {
-    const auto path = local_path(spec.uri);
-    std::error_code error;
-    if (!path || !std::filesystem::exists(*path, error)) {
+    const bool there = co_await object_exists(spec.uri, false);
+    if (!there) {
       post(run, Event::import_failed(command.task, command.attempt, clock_.now(), 1,
                                      fmt::format("there is no object {}", spec.uri), false));
       co_return;
