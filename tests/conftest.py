@@ -44,6 +44,7 @@ class Server:
         self.user = user
         self.process = None
         self.url = None
+        self.s3_url = None
 
     def command(self):
         command = [BINARY, 'up', '--data', str(self.data), '--s3-listen', '127.0.0.1:0', '--log-level', 'warn',
@@ -59,9 +60,9 @@ class Server:
         self.process = subprocess.Popen(self.command(), stdout=subprocess.PIPE, stderr=self.log, env=self.env,
                                         text=True, stdin=subprocess.DEVNULL)
         line = self.process.stdout.readline()
-        match = re.search(r'ready at (http://\S+)', line)
+        match = re.search(r'ready at (http://\S+) \(S3 at (http://[^,]+),', line)
         assert match, f'the server did not start: {line!r} {self.errors()}'
-        self.url = match.group(1)
+        self.url, self.s3_url = match.groups()
         return self
 
     def errors(self):
@@ -94,6 +95,24 @@ class Server:
             except ProcessLookupError:
                 pass
         os.unlink(self.log.name)
+
+    # --- S3 ---
+    def s3_key(self):
+        """The root access key and its secret."""
+        return (self.data / 's3/root-key').read_text().split()
+
+    def s3(self, key=None, url=None, **config):
+        """A boto3 client; `key` is (access key, secret), or False for requests without a signature."""
+        import boto3
+        import botocore
+        from botocore.config import Config
+        config.setdefault('s3', {'addressing_style': 'path'})
+        config.setdefault('retries', {'max_attempts': 1})
+        if key is False:
+            config['signature_version'] = botocore.UNSIGNED
+        access, secret = key or self.s3_key()
+        return boto3.client('s3', endpoint_url=url or self.s3_url, aws_access_key_id=access,
+                            aws_secret_access_key=secret, region_name='us-east-1', config=Config(**config))
 
     # --- HTTP ---
     def request(self, method, path, body=None, headers=None, timeout=60):

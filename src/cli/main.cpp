@@ -62,8 +62,18 @@ int run_command(int argc, char** argv) {
   auto* up = app.add_subcommand("up", "start the server");
   add_config_options(*up, config);
   up->add_option("--listen", config.listen, "HOST:PORT")->envname("PENSTOCK_LISTEN")->capture_default_str();
-  up->add_option("--s3-listen", config.s3_listen, "HOST:PORT kept for the S3 interface")
+  up->add_option("--s3-listen", config.s3_listen, "HOST:PORT of the object store, or none")
       ->envname("PENSTOCK_S3_LISTEN")
+      ->capture_default_str();
+  up->add_option("--s3-access-key", config.s3_access_key, "the root access key (default: in DATA/s3/root-key)")
+      ->envname("PENSTOCK_S3_ACCESS_KEY");
+  up->add_option("--s3-secret-key", config.s3_secret_key, "its secret")->envname("PENSTOCK_S3_SECRET_KEY");
+  up->add_option("--s3-keys", config.s3_keys, "YAML file with more access keys")->envname("PENSTOCK_S3_KEYS");
+  up->add_option("--s3-domain", config.s3_domain, "buckets are also found at BUCKET.DOMAIN")
+      ->envname("PENSTOCK_S3_DOMAIN")
+      ->capture_default_str();
+  up->add_option("--s3-region", config.s3_region, "the region that buckets are in")
+      ->envname("PENSTOCK_S3_REGION")
       ->capture_default_str();
   up->add_option("--webhook", config.webhook, "URL that is told of every change of a run's state")
       ->envname("PENSTOCK_WEBHOOK");

@@ -274,6 +274,7 @@ int run(RunArguments arguments) {
     auto config = arguments.config;
     if (config.data.empty()) config.data = scratch.path() / "data";
     config.listen = "127.0.0.1:0";
+    config.s3_listen = "none";
     if (config.log_level == "info") config.log_level = "warn";
     own = std::make_unique<server::Server>(config);
     url = own->url();
@@ -326,8 +327,8 @@ int run(RunArguments arguments) {
 
 int up(server::Config config, bool until_input_ends) {
   server::Server server(std::move(config));
-  std::printf("penstock %s is ready at %s (data in %s)\n", server::version().c_str(), server.url().c_str(),
-              server.config().data.c_str());
+  std::printf("penstock %s is ready at %s (S3 at %s, data in %s)\n", server::version().c_str(), server.url().c_str(),
+              server.s3_url().c_str(), server.config().data.c_str());
   std::fflush(stdout);
   if (!until_input_ends) {
     server::wait_for_signal();

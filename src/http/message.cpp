@@ -1,6 +1,7 @@
 #include "http/message.h"
 
 #include <charconv>
+#include <unistd.h>
 
 namespace penstock::http {
 
@@ -95,6 +96,18 @@ Async<std::string> BodyReader::read_all(size_t limit) {
     } else {
       body += piece;
     }
+  }
+}
+
+Async<> BodyWriter::write_file(int fd, uint64_t offset, uint64_t length) {
+  std::string piece;
+  while (length > 0) {
+    piece.resize(std::min<uint64_t>(length, 256 * 1024));
+    const ssize_t got = ::pread(fd, piece.data(), piece.size(), static_cast<off_t>(offset));
+    if (got <= 0) throw Error(Code::DataLoss, "a file shrank while it was sent");
+    offset += static_cast<uint64_t>(got);
+    length -= static_cast<uint64_t>(got);
+    co_await write(std::string_view(piece).substr(0, static_cast<size_t>(got)));
   }
 }
 

@@ -60,6 +60,8 @@ class BodyWriter {
  public:
   virtual ~BodyWriter() = default;
   virtual Async<> write(std::string_view bytes) = 0;
+  // `length` bytes of an open file from `offset` on, by the kernel. For answers with a Content-Length.
+  virtual Async<> write_file(int fd, uint64_t offset, uint64_t length);
 };
 
 struct Response {

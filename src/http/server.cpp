@@ -5,6 +5,7 @@
 #include <fcntl.h>
 #include <list>
 #include <mutex>
+#include <sys/sendfile.h>
 #include <unistd.h>
 
 #include <boost/asio/bind_cancellation_slot.hpp>
@@ -140,12 +141,13 @@ class Connection::Body : public BodyReader {
   bool waits_for_continue() const { return expects_; }
 
   Async<std::string> read_some(size_t max) override {
-    if (parser_.is_done()) co_return std::string();
+    // Also before an empty body: botocore takes an early final answer badly when the connection is used again.
     if (expects_) {
       expects_ = false;
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await asio::async_write(connection_.stream_, asio::buffer(kContinue), use_async);
     }
+    if (parser_.is_done()) co_return std::string();
     std::string piece;
     piece.resize(length_ ? std::min<uint64_t>(max, std::max<uint64_t>(*length_, 1)) : max);
     auto& body = parser_.get().body();
@@ -197,7 +199,43 @@ class Connection::Writer : public BodyWriter {
     if (error) throw Error(Code::Cancelled, "the client went away");
   }
 
+  Async<> write_file(int fd, uint64_t offset, uint64_t length) override {
+    CHECK_INVARIANT(!chunked_);
+    // A turn at a time, so that a fast client does not keep the loop from others.
+    constexpr uint64_t kTurn = 4u << 20;
+    auto& socket = connection_.stream_.socket();
+    socket.native_non_blocking(true);
+    auto at = static_cast<off_t>(offset);
+    for (uint64_t turn = 0; length > 0;) {
+      const ssize_t sent = ::sendfile(socket.native_handle(), fd, &at, std::min<uint64_t>(length, 1u << 30));
+      if (sent < 0 && errno == EINTR) continue;
+      if (sent == 0) throw Error(Code::DataLoss, "a file shrank while it was sent");
+      if (sent < 0 && errno != EAGAIN) throw Error(Code::Cancelled, "the client went away");
+      if (sent > 0) {
+        length -= static_cast<uint64_t>(sent);
+        turn += static_cast<uint64_t>(sent);
+        if (turn < kTurn) continue;
+        turn = 0;
+        if (length == 0) break;
+      }
+      co_await wait_writable();
+    }
+  }
+
  private:
+  // Throws Cancelled when the client takes nothing for too long.
+  Async<> wait_writable() {
+    auto& socket = connection_.stream_.socket();
+    Timer limit(connection_.executor(), std::chrono::seconds(120));
+    limit.async_wait([self = connection_.shared_from_this(), &socket](const boost::system::error_code& over) {
+      boost::system::error_code ignored;
+      if (!over) socket.close(ignored);
+    });
+    boost::system::error_code error;
+    co_await socket.async_wait(Tcp::socket::wait_write, asio::redirect_error(use_async, error));
+    if (error) throw Error(Code::Cancelled, "the client went away");
+  }
+
   Connection& connection_;
   bool chunked_;
 };
@@ -205,7 +243,7 @@ class Connection::Writer : public BodyWriter {
 Async<bool> Connection::serve_one() {
   Parser parser;
   parser.header_limit(static_cast<uint32_t>(server_.options.max_header_bytes));
-  parser.body_limit(server_.options.max_body_bytes);
+  parser.body_limit(boost::none);  // known with the path
   stream_.expires_after(server_.options.header_timeout);
   boost::system::error_code error;
   co_await bhttp::async_read_header(stream_, buffer_, parser, asio::redirect_error(use_async, error));
@@ -215,8 +253,6 @@ Async<bool> Connection::serve_one() {
     Response refusal;
     if (error == bhttp::error::header_limit) {
       refusal = text_response("the request's header is too large\n", 431);
-    } else if (error == bhttp::error::body_limit) {
-      refusal = text_response("the request's body is larger than the server accepts\n", 413);
     } else if (error == beast::error::timeout || error == bhttp::error::end_of_stream || error == asio::error::eof ||
                error == asio::error::connection_reset || error == bhttp::error::partial_message) {
       co_return false;
@@ -231,6 +267,15 @@ Async<bool> Connection::serve_one() {
   request.target = std::string(message.target());
   const size_t mark = request.target.find('?');
   request.path = request.target.substr(0, mark);
+  const auto& options = server_.options;
+  const bool large = !options.large_body_prefix.empty() && request.path.starts_with(options.large_body_prefix);
+  const uint64_t limit = large ? options.large_body_bytes : options.max_body_bytes;
+  parser.body_limit(limit);
+  if (const auto length = parser.content_length(); length && *length > limit) {
+    Response refusal = text_response("the request's body is larger than the server accepts\n", 413);
+    co_await send(request, refusal, false);
+    co_return false;
+  }
   if (mark != std::string::npos) request.query = parse_query(std::string_view(request.target).substr(mark + 1));
   for (const auto& field : message) {
     std::string name(field.name_string());
@@ -247,7 +292,7 @@ Async<bool> Connection::serve_one() {
     response = co_await server_.router->handle(request);
   }
   // What the handler left unread is read past when it is small, so that the connection can go on.
-  bool keep = message.keep_alive() && !server_.draining;
+  bool keep = message.keep_alive() && !server_.draining && !body.waits_for_continue();
   if (body.unread()) {
     if (!body.failed() && !body.waits_for_continue() && body.length() && *body.length() <= 256 * 1024) {
       try {

@@ -9,38 +9,13 @@
 
 #include "base/clock.h"
 #include "base/error.h"
+#include "objects/engine.h"
 
 namespace penstock::objects {
 
 namespace fs = std::filesystem;
 
 namespace {
-
-constexpr std::string_view kTemporary = ".tmp-";  // files that are still being written
-
-struct File {
-  int fd = -1;
-  ~File() {
-    if (fd >= 0) ::close(fd);
-  }
-};
-
-void write_all(int fd, std::string_view bytes) {
-  while (!bytes.empty()) {
-    const ssize_t written = ::write(fd, bytes.data(), bytes.size());
-    if (written < 0 && errno == EINTR) continue;
-    if (written < 0 && (errno == ENOSPC || errno == EDQUOT)) {
-      throw Error(Code::ResourceExhausted, "the disk of the object store is full");
-    }
-    if (written < 0) throw_errno("writing an object");
-    bytes.remove_prefix(static_cast<size_t>(written));
-  }
-}
-
-void sync_folder(const fs::path& path) {
-  const File folder{::open(path.c_str(), O_RDONLY | O_DIRECTORY | O_CLOEXEC)};
-  if (folder.fd >= 0) ::fsync(folder.fd);
-}
 
 bool is_temporary(const fs::path& path) { return path.filename().native().starts_with(kTemporary); }
 
@@ -60,7 +35,7 @@ std::optional<Location> parse_uri(std::string_view uri) {
   return out;
 }
 
-Store::Store(fs::path root) : root_(std::move(root)) {
+Store::Store(fs::path root, Engine* engine) : root_(std::move(root)), engine_(engine) {
   fs::create_directories(root_);
   make_bucket(kDefaultBucket);
 }
@@ -111,6 +86,26 @@ std::optional<std::string> Store::path_to_uri(const fs::path& path) const {
 }
 
 std::optional<fs::path> Store::find(std::string_view bucket, std::string_view key) const {
+  if (auto path = find_file(bucket, key)) return path;
+  if (engine_ == nullptr || !engine_->materialise(bucket, key)) return std::nullopt;
+  return find_file(bucket, key);
+}
+
+void Store::lay_out(std::string_view uri) const {
+  if (engine_ == nullptr || !uri_to_path(uri)) return;
+  const Location location = *parse_uri(uri);
+  if (!location.key.empty()) engine_->materialise_all(location.bucket, location.key);
+}
+
+void Store::make_bucket_of(std::string_view uri) {
+  const std::optional<Location> location = parse_uri(uri);
+  if (!location || location->scheme != "minio") return;
+  const bool known =
+      engine_ != nullptr ? engine_->find_bucket(location->bucket) != nullptr : has_bucket(location->bucket);
+  if (!known) make_bucket(location->bucket);
+}
+
+std::optional<fs::path> Store::find_file(std::string_view bucket, std::string_view key) const {
   const fs::path path = path_of(bucket, key);
   std::error_code error;
   const fs::path real = fs::canonical(path, error);
@@ -128,7 +123,14 @@ bool Store::has_bucket(std::string_view bucket) const {
 }
 
 void Store::make_bucket(std::string_view bucket) {
-  fs::create_directories(bucket_path(bucket));
+  const fs::path path = bucket_path(bucket);
+  if (engine_ != nullptr && !engine_->find_bucket(bucket)) {
+    Bucket made;
+    made.name = bucket;
+    made.owner = engine_->owner();
+    engine_->create_bucket_now(std::move(made));
+  }
+  fs::create_directories(path);
   sync_folder(root_);
 }
 
@@ -136,34 +138,22 @@ void Store::put(std::string_view bucket, std::string_view key, std::string_view 
   if (!has_bucket(bucket)) throw not_found("bucket {} does not exist", bucket);
   const fs::path path = path_of(bucket, key);
   if (path == bucket_path(bucket)) throw Error(Code::InvalidArgument, "an object needs a key", "key");
-  std::error_code error;
-  fs::create_directories(path.parent_path(), error);
-  if (error) throw Error(Code::FailedPrecondition, fmt::format("object {}: {}", key, error.message()), "key");
-  const fs::path temporary = path.parent_path() / fmt::format("{}{}", kTemporary, new_uuid());
-  try {
-    const File file{::open(temporary.c_str(), O_WRONLY | O_CREAT | O_EXCL | O_CLOEXEC, 0644)};
-    if (file.fd < 0) throw_errno("creating an object");
-    write_all(file.fd, content);
-    if (::fsync(file.fd) != 0) throw_errno("syncing an object");
-    if (::rename(temporary.c_str(), path.c_str()) != 0) throw_errno(fmt::format("storing the object {}", key));
-  } catch (...) {
-    ::unlink(temporary.c_str());
-    throw;
-  }
-  sync_folder(path.parent_path());
+  const FileTree files(root_);
+  files.replace(
+      bucket, key, [&](int fd) { write_all(fd, content); }, [](const FileStamp&) {});
 }
 
 std::string Store::get(std::string_view bucket, std::string_view key, uint64_t limit) const {
   const std::optional<fs::path> path = find(bucket, key);
-  const File file{path ? ::open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1};
+  const Descriptor file(path ? ::open(path->c_str(), O_RDONLY | O_CLOEXEC | O_NOFOLLOW | O_NONBLOCK) : -1);
   struct stat info {};
-  if (file.fd < 0 || ::fstat(file.fd, &info) != 0 || !S_ISREG(info.st_mode)) {
+  if (!file || ::fstat(file.get(), &info) != 0 || !S_ISREG(info.st_mode)) {
     throw not_found("object {} not found in bucket {}", key, bucket);
   }
   std::string content(std::min<uint64_t>(limit, static_cast<uint64_t>(info.st_size)), '\0');
   size_t filled = 0;
   while (filled < content.size()) {
-    const ssize_t got = ::read(file.fd, content.data() + filled, content.size() - filled);
+    const ssize_t got = ::read(file.get(), content.data() + filled, content.size() - filled);
     if (got < 0 && errno == EINTR) continue;
     if (got < 0) throw_errno(fmt::format("reading the object {}", key));
     if (got == 0) break;
@@ -174,13 +164,29 @@ std::string Store::get(std::string_view bucket, std::string_view key, uint64_t l
 }
 
 std::vector<ObjectInfo> Store::list(std::string_view bucket, std::string_view prefix, size_t limit) const {
+  const BucketPtr known = engine_ != nullptr && has_bucket(bucket) ? engine_->find_bucket(bucket) : nullptr;
+  if (!known) return list_files(bucket, prefix, limit);
+  std::vector<ObjectInfo> out;
+  ListQuery query;
+  query.prefix = prefix;
+  while (out.size() < limit) {
+    query.limit = std::min<size_t>(limit - out.size(), 1'000);
+    ListPage page = engine_->list_now(*known, query);
+    for (Object& object : page.objects) out.push_back({std::move(object.key), object.size});
+    if (!page.truncated) break;
+    query.after = page.next;
+  }
+  return out;
+}
+
+std::vector<ObjectInfo> Store::list_files(std::string_view bucket, std::string_view prefix, size_t limit) const {
   const fs::path base = bucket_path(bucket);
   if (!has_bucket(bucket)) throw not_found("bucket {} does not exist", bucket);
   // Only the deepest folder that the prefix names is walked.
   const size_t slash = prefix.rfind('/');
   const std::string_view folder = slash == std::string_view::npos ? std::string_view() : prefix.substr(0, slash);
   std::vector<ObjectInfo> out;
-  if (!find(bucket, folder)) return out;
+  if (!find_file(bucket, folder)) return out;
   const fs::path start = path_of(bucket, folder);
   std::error_code error;
   for (fs::recursive_directory_iterator it(start, fs::directory_options::skip_permission_denied, error), end;
@@ -197,6 +203,9 @@ std::vector<ObjectInfo> Store::list(std::string_view bucket, std::string_view pr
 bool Store::remove(std::string_view bucket, std::string_view key) {
   const fs::path base = bucket_path(bucket);
   const fs::path path = path_of(bucket, key);
+  if (engine_ != nullptr && path != base && engine_->find_bucket(bucket)) {
+    return engine_->remove_now(bucket, std::string(key));
+  }
   std::error_code error;
   if (path == base || fs::is_directory(fs::symlink_status(path, error)) || !fs::remove(path, error)) return false;
   for (fs::path folder = path.parent_path(); folder != base; folder = folder.parent_path()) {

@@ -1,5 +1,6 @@
-// Objects as files: bucket b's object k is the file <root>/b/k, so that tasks on this machine read and write them
-// directly. Every function blocks on the disk: call it on a BlockingPool. Thread-safe.
+// Objects as tasks and this program's other parts see them: bucket b's object k is the file <root>/b/k, which tasks on
+// this machine read and write directly. What clients of S3 have put lies in the engine (engine.h) and is laid out as a
+// file when it is asked for by its path. Every function blocks on the disk: call it on a BlockingPool. Thread-safe.
 #pragma once
 
 #include <cstdint>
@@ -27,10 +28,12 @@ struct ObjectInfo {
   uint64_t size = 0;
 };
 
+class Engine;
+
 class Store {
  public:
-  // Makes the folder and the default bucket.
-  explicit Store(std::filesystem::path root);
+  // Makes the folder and the default bucket. Without an engine there are files alone.
+  explicit Store(std::filesystem::path root, Engine* engine = nullptr);
   const std::filesystem::path& root() const { return root_; }
 
   // Throws InvalidArgument for a bucket or key that could leave its folder ("..", empty parts, NUL, a leading dot of
@@ -44,6 +47,10 @@ class Store {
   // The path of an object or of a folder of objects which exists. Empty when it does not, or when symbolic links, which
   // tasks can make, lead out of the root.
   std::optional<std::filesystem::path> find(std::string_view bucket, std::string_view key) const;
+  // Lays out what `uri` names, an object or all those below it, so that a task finds it at its path.
+  void lay_out(std::string_view uri) const;
+  // Makes the bucket that `uri` is in, if it is one of this store's and not there.
+  void make_bucket_of(std::string_view uri);
 
   bool has_bucket(std::string_view bucket) const;
   void make_bucket(std::string_view bucket);
@@ -59,7 +66,10 @@ class Store {
 
  private:
   std::filesystem::path bucket_path(std::string_view bucket) const;
+  std::optional<std::filesystem::path> find_file(std::string_view bucket, std::string_view key) const;
+  std::vector<ObjectInfo> list_files(std::string_view bucket, std::string_view prefix, size_t limit) const;
   std::filesystem::path root_;
+  Engine* engine_;
 };
 
 }  // namespace penstock::objects

@@ -80,6 +80,16 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       config.listen = text_value();
     else if (key == "s3_listen")
       config.s3_listen = text_value();
+    else if (key == "s3_access_key")
+      config.s3_access_key = text_value();
+    else if (key == "s3_secret_key")
+      config.s3_secret_key = text_value();
+    else if (key == "s3_keys")
+      config.s3_keys = text_value();
+    else if (key == "s3_domain")
+      config.s3_domain = text_value();
+    else if (key == "s3_region")
+      config.s3_region = text_value();
     else if (key == "runtime")
       config.runtime = text_value();
     else if (key == "container_engine")
@@ -140,7 +150,11 @@ void check_config(Config& config) {
   }
   config.data = std::filesystem::weakly_canonical(std::filesystem::absolute(config.data));
   const auto http = parse_endpoint(config.listen, "listen");
-  const auto s3 = parse_endpoint(config.s3_listen, "s3-listen");
+  auto listening = std::vector{http};
+  if (config.s3_listen != "none") listening.push_back(parse_endpoint(config.s3_listen, "s3-listen"));
+  if (config.s3_access_key.empty() != config.s3_secret_key.empty()) {
+    throw invalid("s3-access-key and s3-secret-key go together: set both or neither");
+  }
   parse_runtime(config.runtime);
   if (config.sandbox != "auto" && config.sandbox != "none") {
     throw invalid("sandbox: \"{}\" is none of auto, none", config.sandbox);
@@ -149,7 +163,7 @@ void check_config(Config& config) {
     throw Error(Code::InvalidArgument,
                 fmt::format("warm-python: {} is not a number from 0 to 1000", config.warm_python), "warm-python");
   }
-  for (const auto& endpoint : {http, s3}) {
+  for (const auto& endpoint : listening) {
     if (!is_loopback(endpoint.host) && !config.insecure) {
       throw Error(
           Code::PermissionDenied,

@@ -24,9 +24,13 @@ Runtime parse_runtime(const std::string& text);
 struct Config {
   std::filesystem::path data;  // empty: ~/.penstock
   std::string listen = "127.0.0.1:8080";
-  std::string s3_listen = "127.0.0.1:9000";
-  std::string runtime = "auto";            // auto, host: processes of this machine; oci: containers of the pods' images
-  std::filesystem::path container_engine;  // the socket of Docker's API; empty: where Docker and Podman have theirs
+  std::string s3_listen = "127.0.0.1:9000";  // "none": only below /s3 of the main address
+  std::string s3_access_key, s3_secret_key;  // the root key; empty: the one in <data>/s3/root-key
+  std::filesystem::path s3_keys;             // YAML with more keys; empty: none
+  std::string s3_domain = "localhost";       // buckets are also found at BUCKET.DOMAIN
+  std::string s3_region = "us-east-1";       // that buckets say they are in
+  std::string runtime = "auto";              // auto, host: processes of this machine; oci: containers of the images
+  std::filesystem::path container_engine;    // the socket of Docker's API; empty: where Docker and Podman have theirs
   std::string python;            // empty: the first python3 in PATH
   std::string sandbox = "auto";  // auto: where the machine allows it; none: plain processes
   std::string log_level = "info";

@@ -29,6 +29,9 @@
 #include "node/bundled_kfp.h"
 #include "node/host/spawner.h"
 #include "node/volumes.h"
+#include "objects/engine.h"
+#include "objects/s3/lifecycle.h"
+#include "objects/s3/service.h"
 #include "objects/store.h"
 #include "pipelines/api/api.h"
 #include "pipelines/api/recurring_scheduler.h"
@@ -40,7 +43,11 @@
 
 namespace penstock::server {
 
+using namespace std::chrono_literals;
+
 namespace {
+
+constexpr uint64_t kMaxObject = uint64_t{5} << 40;
 
 // One server a data folder, for as long as this lives.
 class DataLock {
@@ -126,10 +133,12 @@ node::AgentOptions agent_options(const Config& config, kube::EmbeddedApi& api, b
   return options;
 }
 
-pipelines::RunOptions run_options(const Config& config, bool sandbox) {
+pipelines::RunOptions run_options(const Config& config, objects::Store& objects, bool sandbox) {
   pipelines::RunOptions options;
   options.data = config.data;
   options.objects = config.data / "objects";
+  options.lay_out = [&objects](std::string_view uri) { objects.lay_out(uri); };
+  options.make_bucket_of = [&objects](std::string_view uri) { objects.make_bucket_of(uri); };
   options.sandbox = sandbox;
   options.images = uses_images(config);
   options.caching = config.caching;
@@ -168,6 +177,21 @@ pipelines::WebhookOptions webhook_options(const Config& config) {
   return options;
 }
 
+constexpr std::string_view kS3Prefix = "/s3";
+
+objects::Keys::Options key_options(const Config& config) {
+  std::filesystem::create_directories(config.data / "s3");
+  return {config.data / "s3" / "root-key", config.s3_access_key, config.s3_secret_key, config.s3_keys};
+}
+
+objects::S3Service::Options s3_options(const Config& config, std::string_view prefix) {
+  objects::S3Service::Options options;
+  options.prefix = prefix;
+  options.domains = {config.s3_domain};
+  options.region = config.s3_region;
+  return options;
+}
+
 std::shared_ptr<const ir::Pipeline> read_spec(json::value spec, json::value platform) {
   return argo::read_either(std::move(spec), std::move(platform));
 }
@@ -190,8 +214,13 @@ struct Server::Parts {
         store(database, clock),
         artifacts(database),
         specs({read_spec, engine::validate_parameters}),
-        objects(config.data / "objects"),
-        runs(control, api, agent, store, artifacts, specs, clock, pool, run_options(config, sandbox_problem.empty())),
+        keys(key_options(config)),
+        engine({config.data / "s3", config.data / "objects", keys.root().account.id}, clock),
+        objects(config.data / "objects", &engine),
+        s3(engine, keys, s3_options(config, "")),
+        s3_below(engine, keys, s3_options(config, kS3Prefix)),
+        runs(control, api, agent, store, artifacts, specs, clock, pool,
+             run_options(config, objects, sandbox_problem.empty())),
         recurring(control, api_context(), clock, config.time_zone),
         webhook(control, store, clock, webhook_options(config)),
         retention(control, api_context(), clock,
@@ -227,9 +256,21 @@ struct Server::Parts {
     http::ServerOptions options;
     options.host = endpoint.host;
     options.port = endpoint.port;
+    options.large_body_prefix = kS3Prefix;
+    options.large_body_bytes = kMaxObject;
     std::vector<Loop*> threads;
     for (const auto& loop : loops) threads.push_back(loop.get());
-    http = std::make_unique<http::Server>(std::move(threads), router, options);
+    http = std::make_unique<http::Server>(threads, router, options);
+    engine.set_expirer(objects::run_lifecycle);
+    if (config.s3_listen == "none") return;
+    s3.add_routes(s3_router);
+    const auto s3_endpoint = parse_endpoint(config.s3_listen, "s3-listen");
+    http::ServerOptions own;
+    own.host = s3_endpoint.host;
+    own.port = s3_endpoint.port;
+    own.max_body_bytes = kMaxObject;
+    own.body_timeout = 20s;  // as long as AWS waits
+    s3_http = std::make_unique<http::Server>(std::move(threads), s3_router, own);
   }
 
   // Of a wave of runs, once it is over: what the allocator keeps goes back to the system.
@@ -269,16 +310,19 @@ struct Server::Parts {
   pipelines::Store store;
   metadata::Store artifacts;
   pipelines::SpecCache specs;
+  objects::Keys keys;
+  objects::Engine engine;
   objects::Store objects;
+  objects::S3Service s3, s3_below;  // at an address of its own, and below the main one
   pipelines::RunController runs;
   pipelines::RecurringScheduler recurring;
   pipelines::WebhookNotifier webhook;
   pipelines::Retention retention;
   Timer quiet{control.executor()};
   prometheus::Registry registry;
-  http::Router router;
+  http::Router router, s3_router;
   std::vector<std::unique_ptr<Loop>> loops;
-  std::unique_ptr<http::Server> http;
+  std::unique_ptr<http::Server> http, s3_http;
   bool stopped = false;
 };
 
@@ -339,6 +383,7 @@ void Server::Parts::add_routes() {
   context.recurring = &recurring;
   pipelines::add_routes(router, context);
   runs.add_watch_route(router);
+  s3_below.add_routes(router);
 }
 
 Server::Server(Config config) {
@@ -356,13 +401,21 @@ Server::~Server() { stop(std::chrono::milliseconds(0)); }
 
 std::string Server::address() const { return parts_->http->address(); }
 std::string Server::url() const { return "http://" + address(); }
+std::string Server::s3_url() const {
+  return parts_->s3_http ? "http://" + parts_->s3_http->address() : url() + std::string(kS3Prefix);
+}
 const Config& Server::config() const { return parts_->config; }
 
 void Server::stop(std::chrono::milliseconds grace, bool end_tasks) {
   auto& parts = *parts_;
   if (parts.stopped) return;
   parts.stopped = true;
+  const auto deadline = std::chrono::steady_clock::now() + grace;
   parts.http->stop(grace);
+  if (parts.s3_http) {
+    const auto left = deadline - std::chrono::steady_clock::now();
+    parts.s3_http->stop(std::max(std::chrono::duration_cast<std::chrono::milliseconds>(left), 0ms));
+  }
   wait_for(parts.control, [&parts, end_tasks]() -> Async<> {
     co_await parts.end();
     if (end_tasks) {

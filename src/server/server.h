@@ -17,6 +17,7 @@ class Server {
 
   std::string address() const;  // "127.0.0.1:8080"
   std::string url() const;      // "http://127.0.0.1:8080"
+  std::string s3_url() const;   // "http://127.0.0.1:9000"; below the main address when S3 has none of its own
   const Config& config() const;
 
   // Answers no more, lets requests in flight finish for `grace`. Tasks run on and are found again by the next server,

@@ -76,11 +76,13 @@ std::string file_name_of(std::string_view key) {
 Response read_object(const objects::Store& objects, const std::string& bucket, const std::string& key,
                      std::optional<int64_t> peek) {
   const std::optional<std::filesystem::path> path = objects.find(bucket, key);
-  if (!path) throw not_found("object {} not found in bucket {}", key, bucket);
+  const std::string prefix = key.empty() || key.ends_with('/') ? key : key + '/';
+  const bool folder = path ? std::filesystem::is_directory(*path)
+                           : objects.has_bucket(bucket) && !objects.list(bucket, prefix, 1).empty();
+  if (!path && !folder) throw not_found("object {} not found in bucket {}", key, bucket);
   Response response;
-  if (std::filesystem::is_directory(*path)) {
+  if (folder) {
     json::array files;
-    const std::string prefix = key.empty() || key.ends_with('/') ? key : key + '/';
     for (const objects::ObjectInfo& info : objects.list(bucket, prefix)) {
       files.push_back(json::object{{"key", info.key}, {"size", std::to_string(info.size)}});
     }

@@ -34,7 +34,11 @@ namespace penstock::pipelines {
 struct RunOptions {
   std::filesystem::path data;
   std::filesystem::path objects;  // bucket folders; minio://bucket/key is objects/bucket/key
-  std::string ns = "kubeflow";    // where pods of runs without a namespace go
+  // Makes sure that what the URI names lies there, also when it came by S3; blocks. May be empty.
+  std::function<void(std::string_view uri)> lay_out;
+  // Makes the bucket of a URI that a task will write to; blocks. May be empty.
+  std::function<void(std::string_view uri)> make_bucket_of;
+  std::string ns = "kubeflow";  // where pods of runs without a namespace go
   std::string pipeline_root = "minio://mlpipeline/v2/artifacts";
   bool sandbox = true;  // tasks see mounts
   bool images = false;  // the node has the files of images: artifacts oci://… are mounted
@@ -143,6 +147,9 @@ class RunController : public RunControl {
   std::vector<ObjectMount> mounts_of(const engine::LaunchSpec& spec) const;
   static std::vector<ImageMount> images_of(const engine::LaunchSpec& spec);
   std::optional<std::filesystem::path> local_path(std::string_view uri) const;
+  // Whether the object of a minio:// URI is there, or with `folder` what it would be in; what clients of S3 have put
+  // is laid out as a file for it.
+  Async<bool> object_exists(std::string uri, bool folder);
 
   struct TaskLog {
     json::object pod;  // what its log is found by

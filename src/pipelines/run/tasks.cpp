@@ -167,7 +167,13 @@ RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const e
     auto paths = paths_in(folder, options_.objects, options_.sandbox);
     paths.workspace = run.engine.info().workspace_path;
     const auto resolved = engine::resolve(spec, paths);
-    if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
+    if (!component.output_artifacts.empty()) {
+      if (options_.make_bucket_of) options_.make_bucket_of(spec.output_prefix);
+      std::filesystem::create_directories(*local_path(spec.output_prefix));
+    }
+    if (options_.lay_out) {
+      for (const std::string& uri : input_uris(spec)) options_.lay_out(uri);
+    }
     PodInputs inputs;
     inputs.name = flight.pod;
     inputs.ns = run.engine.info().ns;
@@ -309,6 +315,24 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
   }
 }
 
+Async<bool> RunController::object_exists(std::string uri, bool folder) {
+  auto path = local_path(uri);
+  if (!path) co_return false;
+  if (folder) path = path->parent_path();
+  std::error_code error;
+  if (std::filesystem::exists(*path, error)) co_return true;
+  if (!options_.lay_out) co_return false;
+  const auto work = [&] {
+    try {
+      options_.lay_out(uri);
+    } catch (const Error& failure) {
+      spdlog::warn("{} cannot be laid out: {}", uri, failure.message());
+    }
+  };
+  co_await pool_.run(work);
+  co_return std::filesystem::exists(*path, error);
+}
+
 Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
   std::optional<CachedTask> cached;
   const auto fresh = fresh_cached_.find({run->run.pipeline_name, command.fingerprint});
@@ -329,9 +353,8 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
       const auto uri = string_at(artifact, {"uri"});
       if (!uri.starts_with(kMinio)) continue;
       // An artifact that was never written has no file of its own, but its folder exists.
-      const auto path = local_path(uri);
-      std::error_code error;
-      if (!path || !std::filesystem::exists(path->parent_path(), error)) missing = uri;
+      const bool there = co_await object_exists(uri, true);
+      if (!there) missing = uri;
     }
   }
   if (missing.empty()) {
@@ -347,9 +370,8 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
 Async<> RunController::import(RunPtr run, engine::Import command) {
   const auto& spec = *command.spec;
   if (spec.uri.starts_with(kMinio)) {
-    const auto path = local_path(spec.uri);
-    std::error_code error;
-    if (!path || !std::filesystem::exists(*path, error)) {
+    const bool there = co_await object_exists(spec.uri, false);
+    if (!there) {
       post(run, Event::import_failed(command.task, command.attempt, clock_.now(), 1,
                                      fmt::format("there is no object {}", spec.uri), false));
       co_return;

@@ -137,6 +137,7 @@ Async<std::string> RunController::import_into_workspace(RunPtr run, std::string 
     const auto folder = options_.claim_folder(run->engine.info().ns, claim);
     const std::filesystem::path path = engine::workspace_path(uri);
     const auto copy = [&] {
+      if (options_.lay_out) options_.lay_out(uri);
       copy_into_workspace(options_.objects, object, folder, path);
       return true;
     };
