@@ -2,7 +2,7 @@
 
     ./dev bench             all
     ./dev bench tasks       no-op shell tasks: independent and in a chain, with and without the sandbox
-    ./dev bench python      Python function tasks in a chain
+    ./dev bench python      Python function tasks in a chain and independent, and what their imports cost
     ./dev bench api         run creations and lists
     ./dev bench scale       a loop of 10,000 steps with lists meanwhile, a run of 2,000 tasks, lists of 200,000 runs
 """
@@ -135,39 +135,62 @@ def bench_tasks():
     with_server([], sandboxed)
 
 
-def bench_python():
-    count = 50
+def python_spec(body, count, chained):
+    """A pipeline of `count` Python functions, compiled with our SDK."""
+    from conftest import compile_pipeline
     script = f'''
 from kfp import dsl
 
 @dsl.component
 def step(n: int) -> int:
-    return n + 1
+    {body}
 
-@dsl.pipeline(name='python-chain')
-def chain(start: int = 0):
-    task = step(n=start).set_caching_options(False)
-    for _ in range({count - 1}):
-        task = step(n=task.output).set_caching_options(False)
+@dsl.pipeline(name='python')
+def pipeline(start: int = 0):
+    value = start
+    for _ in range({count}):
+        task = step(n=value).set_caching_options(False)
+        if {chained}:
+            value = task.output
 '''
-    from conftest import compile_pipeline
     with tempfile.TemporaryDirectory() as folder:
-        path = pathlib.Path(folder, 'chain.py')
+        path = pathlib.Path(folder, 'pipeline.py')
         path.write_text(script)
-        spec = compile_pipeline(path)[0]
+        return compile_pipeline(path)[0]
+
+
+def python_floor(statement, count):
+    """Milliseconds of the interpreter alone."""
     python = subprocess.check_output(['python3', '-c', 'import sys; print(sys.executable)'], text=True).strip()
-    bare = []
+    times = []
     for _ in range(ROUNDS):
         began = time.monotonic()
         for _ in range(count):
-            subprocess.run([python, '-c', 'pass'], check=True)
-        bare.append((time.monotonic() - began) * 1000 / count)
+            subprocess.run([python, '-c', statement], check=True)
+        times.append((time.monotonic() - began) * 1000 / count)
+    return min(times)
+
+
+def bench_python():
+    chain, many = 50, 200
+    chained, independent = python_spec('return n + 1', chain, True), python_spec('return n + 1', many, False)
+    # Of the standard library, and slow to import.
+    package = 'import asyncio, unittest.mock, xml.dom.minidom, sqlite3, email.message, http.client'
+    importing = python_spec(package + '; return n + 1', chain, True)
+    bare, imported = python_floor('pass', chain), python_floor(package, chain)
 
     def use(server):
-        timed_run(server, spec)
-        row(f'chain of {count} Python functions', best_run(server, spec, count), ('python3 -c pass', min(bare), 3))
+        for what, spec, count, floor in ((f'chain of {chain} Python functions', chained, chain, bare),
+                                         (f'{many} independent Python functions', independent, many, bare),
+                                         (f'chain of {chain} that import much', importing, chain, imported)):
+            timed_run(server, spec)
+            timed_run(server, spec)
+            print(f'{what:<44}{best_run(server, spec, count):9.2f} ms/task [want <= 8]   the interpreter alone: '
+                  f'{floor:.2f}', flush=True)
 
     with_server([], use)
+    with_server(['--sandbox', 'none'], lambda server: (print('without a sandbox:'), use(server)))
+    with_server(['--warm-python', '0'], lambda server: (print('each started by itself:'), use(server)))
 
 
 def bench_api():
