@@ -110,7 +110,8 @@ Authorization read_query_v4(const http::Request& request) {
   read_credential(need("X-Amz-Credential"), out, bad_query);
   out.signature = need("X-Amz-Signature");
   out.time = need("X-Amz-Date");
-  for (const auto header : split(need("X-Amz-SignedHeaders"), ';')) out.signed_headers.push_back(lower(header));
+  const std::string signed_headers = need("X-Amz-SignedHeaders");
+  for (const auto header : split(signed_headers, ';')) out.signed_headers.push_back(lower(header));
   const auto expires = need("X-Amz-Expires");
   int64_t seconds = -1;
   const auto [end, error] = std::from_chars(expires.data(), expires.data() + expires.size(), seconds);
