@@ -427,7 +427,7 @@ def test_recurring(server, compiled):
         deadline = time.monotonic() + 60
         runs = []
         while not runs and time.monotonic() < deadline:
-            found = server.get('/apis/v2beta1/runs?page_size=100').json.get('runs', [])
+            found = server.get('/apis/v2beta1/runs?page_size=100&sort_by=created_at%20desc').json.get('runs', [])
             runs = [one['run_id'] for one in found if one.get('recurring_run_id') == recurring]
         assert server.wait(runs[0])['state'] == 'SUCCEEDED'
         words = left(server, server.tasks(runs[0])['names'][0], 'names-o').split()

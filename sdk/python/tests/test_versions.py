@@ -32,7 +32,7 @@ import importlib, pkgutil, sys
 sys.modules['yaml'] = type(sys)('yaml')  # a Python without PyYAML loads everything as well
 import kfp
 for module in pkgutil.walk_packages(kfp.__path__, 'kfp.'):
-    if not module.name.endswith('__main__'):
+    if not module.name.endswith(('__main__', 'executor_warm')):  # programs
         importlib.import_module(module.name)
 for module in (kfp, kfp.dsl, kfp.components, kfp.kubernetes, kfp.compiler, kfp.local, kfp.kubeflow_client, kfp.registry):
     for name in module.__all__:

@@ -105,13 +105,26 @@ TEST_CASE("a Python step's kfp comes with the server, its own packages by pip") 
       "\nif ! [ -x \"$(command -v pip)\" ]; then\n    python3 -m ensurepip || python3 -m "
       "ensurepip --user || apt-get install python3-pip\nfi\n\nPIP_DISABLE_PIP_VERSION_CHECK=1 ";
   const std::string kfp = pip + "'kfp==2.17.0' '--no-deps' && \"$0\" \"$@\"";
-  const ImageCommand only_kfp = command_in_image({"sh", "-c", install + kfp, "python3", "x.py"});
+  const std::vector<std::string> program = {
+      "sh",
+      "-ec",
+      "program_path=$(mktemp -d)\n\nprintf \"%s\" \"$0\" > \"$program_path/ephemeral_component.py\"\n_KFP_RUNTIME=true "
+      "python3 -m kfp.dsl.executor_main --component_module_path \"$program_path/ephemeral_component.py\" \"$@\"\n",
+      "def f(): pass",
+      "--executor_input",
+      "{}"};
+  auto step_of = [&](const std::string& script) {
+    std::vector<std::string> argv = {"sh", "-c", script};
+    argv.insert(argv.end(), program.begin(), program.end());
+    return command_in_image(std::move(argv));
+  };
+  const ImageCommand only_kfp = step_of(install + kfp);
   CHECK(only_kfp.needs_kfp);
-  CHECK(only_kfp.argv == std::vector<std::string>{"python3", "x.py"});
+  CHECK(only_kfp.argv == program);
 
-  const ImageCommand more = command_in_image({"sh", "-c", install + pip + "'numpy<2' && " + kfp, "python3", "x.py"});
+  const ImageCommand more = step_of(install + pip + "'numpy<2' && " + kfp);
   CHECK(more.needs_kfp);
-  REQUIRE(more.argv.size() == 5);
+  REQUIRE(more.argv.size() == 3 + program.size());
   CHECK(more.argv[2].find("'numpy<2'") != std::string::npos);
   CHECK(more.argv[2].find("kfp==") == std::string::npos);
 
