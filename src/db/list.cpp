@@ -364,14 +364,19 @@ std::string List::next_token(std::optional<SqlValue> sort_value, int64_t key) co
 
 List::Result List::read(Connection& connection, std::string_view select, std::string_view joins, const RowReader& row,
                         Columns* columns) const {
-  // A condition that has no column in memory (see only()) is asked of the table, and so are values beside the rows.
-  if (columns == nullptr || conditions_.size() != predicates_.size() || !sort_ || sort_->kind == ColumnKind::Real) {
-    return read_by_sql(connection, select, joins, row);
+  // A condition that has no column in memory (see only()) is asked of the table.
+  if (columns == nullptr || conditions_.size() != predicates_.size() || (sort_ && sort_->kind == ColumnKind::Real)) {
+    return read_by_sql(connection, find_matches(connection), select, joins, row);
+  }
+  if (!sort_) {
+    std::optional<Matches> matches = matches_of(*columns, connection);
+    if (!matches) matches = find_matches(connection);
+    return read_by_sql(connection, *matches, select, joins, row);
   }
   Columns::Order order{sort_, descending_, {}, static_cast<size_t>(page_size_)};
   if (start_) order.start.emplace(*start_->first, start_->second);
   std::optional<Columns::Found> found = columns->find(connection, conditions_, order);
-  if (!found) return read_by_sql(connection, select, joins, row);
+  if (!found) return read_by_sql(connection, find_matches(connection), select, joins, row);
   Result result;
   result.total_size = found->total;
   if (found->next) result.next_page_token = next_token(std::move(found->next->first), found->next->second);
@@ -385,9 +390,21 @@ List::Result List::read(Connection& connection, std::string_view select, std::st
   return result;
 }
 
-List::Result List::read_by_sql(Connection& connection, std::string_view select, std::string_view joins,
-                               const RowReader& row) const {
-  const Matches matches = find_matches(connection);
+// For lists that are sorted by values beside the rows.
+std::optional<Matches> List::matches_of(Columns& columns, Connection& connection) const {
+  const ListColumn* order = find_column(model_, model_.default_sort);
+  const std::optional<Columns::Found> found =
+      columns.find(connection, conditions_, {order, false, {}, static_cast<size_t>(kFewRows)});
+  if (!found) return std::nullopt;
+  Matches matches{found->total, {}};
+  if (!conditions_.empty() && found->total <= kFewRows) {
+    matches.keys = to_text(json::array(found->keys.begin(), found->keys.end()));
+  }
+  return matches;
+}
+
+List::Result List::read_by_sql(Connection& connection, const Matches& matches, std::string_view select,
+                               std::string_view joins, const RowReader& row) const {
   Result result;
   result.total_size = matches.total;
   if (result.total_size == 0) return result;

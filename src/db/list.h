@@ -103,8 +103,9 @@ class List {
   // False when `key` is none of the side values' names.
   bool parse_side(std::string_view key);
   std::string where(std::vector<SqlValue>& values, Plan plan) const;
-  Result read_by_sql(Connection& connection, std::string_view select, std::string_view joins,
-                     const std::function<void(Rows&)>& row) const;
+  Result read_by_sql(Connection& connection, const Matches& matches, std::string_view select, std::string_view joins,
+                     const RowReader& row) const;
+  std::optional<Matches> matches_of(Columns& columns, Connection& connection) const;
   Matches find_matches(Connection& connection) const;
   std::string page_sql(const Matches& matches, std::string_view select, std::string_view joins,
                        std::vector<SqlValue>& values) const;

@@ -1,10 +1,8 @@
 // The way from a process's standard output to its log. A pipe, and not the file itself: a process that prints nothing
 // costs no file, and on some file systems making one costs more than starting the process.
-#include <algorithm>
 #include <cerrno>
 #include <cstring>
 #include <fcntl.h>
-#include <sys/stat.h>
 #include <unistd.h>
 
 #include "base/error.h"
@@ -17,18 +15,6 @@ namespace {
 constexpr size_t kBuffer = 64 << 10;
 // Of one process in one turn, so that others get theirs.
 constexpr size_t kTurn = 1 << 20;
-constexpr uint64_t kCheckEvery = 1 << 20;
-// Makes the folder too when it is missing.
-int open_log(const std::filesystem::path& path) {
-  constexpr int kFlags = O_WRONLY | O_APPEND | O_CREAT | O_CLOEXEC | O_NOFOLLOW;
-  const int file = open(path.c_str(), kFlags, 0644);
-  if (file >= 0 || errno != ENOENT) return file;
-  std::error_code error;
-  std::filesystem::create_directories(path.parent_path(), error);
-  return open(path.c_str(), kFlags, 0644);
-}
-
-constexpr char kCutNote[] = "\n[penstock: this log is over its limit; its middle part is left out here]\n";
 
 }  // namespace
 
@@ -79,26 +65,10 @@ bool HelperTasks::copy_output(Task& task, size_t most) {
   return true;
 }
 
-// What cannot be written is lost: a full disk must not stop the process.
 void HelperTasks::write_log(Task& task, std::string_view bytes) {
-  if (task.log_file < 0 && !task.log_failed) {
-    task.log_file = open_log(task.spec.log);
-    task.log_failed = task.log_file < 0;
-    if (task.log_failed && task.status.message.empty()) {
-      task.status.message = fmt::format("open the log {}: {}", task.spec.log.native(), std::strerror(errno));
-    }
-  }
-  if (task.log_file < 0) return;
-  task.log_unchecked += bytes.size();
-  while (!bytes.empty()) {
-    ssize_t size = write(task.log_file, bytes.data(), bytes.size());
-    if (size < 0 && errno == EINTR) continue;
-    if (size <= 0) break;
-    bytes.remove_prefix(static_cast<size_t>(size));
-  }
-  if (task.spec.log_limit == 0 || task.log_unchecked < std::min(kCheckEvery, task.spec.log_limit / 8)) return;
-  task.log_unchecked = 0;
-  check_log(task);
+  if (!task.log) task.log.emplace(task.spec.log, task.spec.log_limit);
+  task.log->write(bytes);
+  if (task.status.message.empty()) task.status.message = task.log->problem();
 }
 
 void HelperTasks::close_log(Task& task) {
@@ -109,36 +79,7 @@ void HelperTasks::close_log(Task& task) {
     close(task.log_pipe);
     task.log_pipe = -1;
   }
-  if (task.log_file >= 0) {
-    if (task.spec.log_limit != 0) check_log(task);
-    close(task.log_file);
-    task.log_file = -1;
-  }
-}
-
-// The task goes on writing at the end of its file; the middle of the file gives its blocks back to the disk. What stays
-// is the first quarter of the limit, a note, and the last part; readers see zero bytes between.
-void HelperTasks::check_log(Task& task) {
-  constexpr int64_t kBlock = 4096;
-  struct stat info = {};
-  fstat(task.log_file, &info);
-  int64_t limit = static_cast<int64_t>(task.spec.log_limit);
-  if (info.st_blocks * 512 <= limit || info.st_size <= limit) return;
-  int64_t head = std::max(kBlock, limit / 4 / kBlock * kBlock);
-  int64_t tail = (info.st_size - limit / 2) / kBlock * kBlock;
-  if (tail <= head) return;
-  // By a descriptor of its own: where a file is open for appending, pwrite() appends.
-  int file = open(task.spec.log.c_str(), O_WRONLY | O_CLOEXEC | O_NOFOLLOW);
-  if (file < 0) return;
-  std::string_view note = kCutNote;
-  if (!task.log_cut && pwrite(file, note.data(), note.size(), head - static_cast<int64_t>(note.size())) > 0) {
-    task.log_cut = true;
-  }
-  // Where a file system cannot make holes, the log starts anew: its writer appends.
-  if (fallocate(file, FALLOC_FL_PUNCH_HOLE | FALLOC_FL_KEEP_SIZE, head, tail - head) != 0 && ftruncate(file, 0) == 0) {
-    task.log_cut = pwrite(file, note.data(), note.size(), 0) > 0;
-  }
-  close(file);
+  if (task.log) task.log->close();
 }
 
 }  // namespace penstock::node

@@ -4,6 +4,7 @@
 #include <functional>
 #include <map>
 #include <memory>
+#include <optional>
 #include <set>
 #include <string>
 #include <unordered_map>
@@ -13,6 +14,7 @@
 #include "node/host/sandbox.h"
 #include "node/host/sandbox_child.h"
 #include "node/host/spawner.h"
+#include "node/log_writer.h"
 #include "node/host/warm_pool.h"
 
 namespace penstock::node {
@@ -32,10 +34,7 @@ struct Task {
   bool watch_memory = false;
   bool killed_for_memory = false;
   int log_pipe = -1;  // what the process prints comes here
-  int log_file = -1;  // opened by the first output
-  bool log_failed = false;
-  bool log_cut = false;
-  uint64_t log_unchecked = 0;  // bytes written since the limit was looked at
+  std::optional<LogWriter> log;
   std::unique_ptr<SpareSandbox> sandbox;
   int spare_channel = -1;  // to the init of a task that a warm process has forked; none: -1
   std::string problem;     // why such a one was not started
@@ -111,7 +110,6 @@ class HelperTasks {
   std::vector<int> tree_of(const Task& task);
   int counted_threads(bool sandboxed) const;
   void check_memory(Task& task);
-  void check_log(Task& task);
   char* take_stacks();
   void give_stacks(char* stacks);
 
