@@ -26,7 +26,7 @@ def podman(store, *words, runtime=None, check=True, **more):
 def make_image(store, folder, name):
     archive = store / 'image.tar'
     subprocess.run(['tar', '-C', folder, '-cf', archive, '.'], check=True)
-    podman(store, 'import', '--change', 'ENV FROM_IMAGE=yes', '--change', 'WORKDIR /work', str(archive), name)
+    podman(store, 'import', '--change', 'ENV FROM_IMAGE=yes', '--change', 'WORKDIR /content', str(archive), name)
     archive.unlink()
 
 
@@ -62,10 +62,10 @@ def make_root(store):
         if os.path.islink(f'/{name}') and not (folder / name).exists():
             (folder / f'usr/{name}').mkdir(parents=True, exist_ok=True)
             os.symlink(f'usr/{name}', folder / name)
-    for name in ('tmp', 'proc', 'sys', 'dev', 'work', 'etc', 'root'):
+    for name in ('tmp', 'proc', 'sys', 'dev', 'content', 'etc', 'root'):
         (folder / name).mkdir(exist_ok=True)
     (folder / 'tmp').chmod(0o1777)
-    (folder / 'work/only-in-the-image').write_text('from the image')
+    (folder / 'content/only-in-the-image').write_text('from the image')
     return folder
 
 
@@ -155,7 +155,7 @@ from kfp import dsl
 @dsl.component(base_image='{IMAGE}')
 def make(n: int, data: dsl.Output[dsl.Dataset]) -> int:
     import os
-    open(data.path, 'w').write(open('/work/only-in-the-image').read())
+    open(data.path, 'w').write(open('/content/only-in-the-image').read())
     data.metadata['rows'] = 3
     return n + 1
 
