@@ -327,6 +327,7 @@ void Translator::read_leaf(Template& from) {
     if (!empty) add_names(names, name);
   }
   if (!names.empty()) executor.not_applied = std::make_shared<const std::string>(std::move(names));
+  executor.not_applied_in_images = executor.not_applied;
 }
 
 }  // namespace penstock::argo

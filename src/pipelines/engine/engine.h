@@ -36,6 +36,7 @@ struct RunInfo {
   std::string workspace_path = "/kfp-workspace";
   Time created_at{};
   Time scheduled_at{};
+  bool images = false;      // steps are containers of their images
   bool caching = true;      // false: no task looks for or leaves cache entries
   int max_in_flight = 200;  // tasks that the shell has in hand at once; the others wait in here, most of them unmade
 };

@@ -81,8 +81,10 @@ TaskRecord record_of(const State& state, const Instance& instance) {
   record.cached_from = instance.cached_from;
   record.cache_note = instance.cache_note;
   if (instance.component != nullptr && instance.component->executor != nullptr) {
-    record.not_applied = instance.component->executor->not_applied;
+    const ir::Executor& executor = *instance.component->executor;
+    record.not_applied = state.info.images ? executor.not_applied_in_images : executor.not_applied;
   }
+  if (instance.parent == kNoTask) record.not_applied = state.pipeline->config.not_applied;
   return record;
 }
 

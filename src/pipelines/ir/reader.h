@@ -33,6 +33,8 @@ struct Reader {
   void read_executors();
   void read_info();
   void read_config();
+  static const json::object* own_platform(const json::object& component, std::string_view label,
+                                          const std::string& path);
   void read_implementation(Component& component, const json::object& spec, const std::string& path, bool dags);
 };
 

@@ -18,14 +18,21 @@ const json::object* platform_executors(const Pipeline& pipeline) {
   return deployment ? object_member(*deployment, "executors", "platforms.kubernetes.deploymentSpec") : nullptr;
 }
 
-std::shared_ptr<const std::string> not_applied(const json::object* platform) {
-  std::string names;
-  if (platform == nullptr) return nullptr;
-  for (const std::string_view name : {"nodeSelector", "tolerations", "nodeAffinity", "podAffinity", "imagePullPolicy",
-                                      "imagePullSecret", "securityContext"}) {
-    if (member(*platform, name) != nullptr) names += (names.empty() ? "" : ", ") + std::string(name);
+// Those of `names` that are there; null: none.
+std::shared_ptr<const std::string> present(const json::object* object, std::initializer_list<std::string_view> names) {
+  std::string found;
+  if (object == nullptr) return nullptr;
+  for (const std::string_view name : names) {
+    if (member(*object, name) != nullptr) found += (found.empty() ? "" : ", ") + std::string(name);
   }
-  return names.empty() ? nullptr : std::make_shared<const std::string>(std::move(names));
+  return found.empty() ? nullptr : std::make_shared<const std::string>(std::move(found));
+}
+
+void set_platform(Executor& executor, const json::object* platform) {
+  executor.platform = platform;
+  executor.not_applied = present(platform, {"nodeSelector", "tolerations", "nodeAffinity", "podAffinity",
+                                            "imagePullPolicy", "imagePullSecret", "securityContext"});
+  executor.not_applied_in_images = present(platform, {"nodeSelector", "tolerations", "nodeAffinity", "podAffinity"});
 }
 
 // The PipelineJob form's parameters: plain values, or {"intValue": "5"} of schema 2.0.0.
@@ -134,6 +141,8 @@ void Reader::read_config() {
   const std::string path = "platforms.kubernetes.pipelineConfig";
   const auto* config = kubernetes ? object_member(*kubernetes, "pipelineConfig", "platforms.kubernetes") : nullptr;
   if (config == nullptr) return;
+  pipeline.config.not_applied =
+      present(config, {"resourceTtlOnCompletion", "resourceTtlOnSuccess", "resourceTtlOnFailure"});
   const double deadline = number_member(*config, "activeDeadlineSeconds", 0, path);
   if (deadline < 0 || deadline > 1e9) throw invalid("{}.activeDeadlineSeconds: {} is no time", path, deadline);
   pipeline.config.active_deadline = std::chrono::seconds(static_cast<int64_t>(deadline));
@@ -187,10 +196,27 @@ void Reader::read_executors() {
     } else {
       throw invalid("{}: neither a container nor an importer; other kinds of executors are not supported", path);
     }
-    if (platform != nullptr) executor.platform = object_member(*platform, label, "platforms.kubernetes executors");
-    executor.not_applied = not_applied(executor.platform);
+    if (platform != nullptr) {
+      set_platform(executor, object_member(*platform, label, "platforms.kubernetes executors"));
+    }
     pipeline.executors.emplace(std::string(label), std::move(executor));
   }
+}
+
+// What the component itself says of its executor, for platforms whose document does not.
+const json::object* Reader::own_platform(const json::object& component, std::string_view label,
+                                         const std::string& path) {
+  const json::array* specs = array_member(component, "singlePlatformSpecs", path);
+  if (specs == nullptr) return nullptr;
+  for (const json::value& item : *specs) {
+    const std::string at = path + ".singlePlatformSpecs";
+    const json::object& one = as_object(item, at);
+    if (string_member(one, "platform", at) != "kubernetes") continue;
+    const json::object* deployment = object_member(one, "deploymentSpec", at);
+    const json::object* executors = deployment ? object_member(*deployment, "executors", at) : nullptr;
+    if (executors != nullptr) return object_member(*executors, label, at + ".deploymentSpec.executors");
+  }
+  return nullptr;
 }
 
 void Reader::read_implementation(Component& component, const json::object& spec, const std::string& path, bool dags) {
@@ -205,6 +231,7 @@ void Reader::read_implementation(Component& component, const json::object& spec,
     throw invalid("{}.executorLabel: there is no executor \"{}\" in deploymentSpec.executors", path, label);
   }
   component.executor = &executor->second;
+  if (executor->second.platform == nullptr) set_platform(executor->second, own_platform(spec, label, path));
 }
 
 std::shared_ptr<const Pipeline> from_json(json::value spec, json::value platform_spec) {

@@ -57,6 +57,8 @@ struct Executor {
   const json::object* platform = nullptr;  // its KubernetesExecutorConfig, null when there is none
   // What it says that changes nothing on one machine whose steps are processes; null: nothing.
   std::shared_ptr<const std::string> not_applied;
+  // The same where steps are containers of their images.
+  std::shared_ptr<const std::string> not_applied_in_images;
 };
 
 struct Dag;
@@ -186,7 +188,9 @@ struct PipelineConfig {
   std::string workspace_size;                     // a quantity; empty: the run has no workspace
   const json::object* workspace_patch = nullptr;  // merged into the spec of the workspace's claim
   std::chrono::seconds active_deadline{0};        // a run that takes longer is ended; 0: none
-  int max_in_flight = 0;                          // tasks at once; 0: what the server allows
+  // What it says that changes nothing, as a run's pods and claims go when it ends; null: nothing.
+  std::shared_ptr<const std::string> not_applied;
+  int max_in_flight = 0;  // tasks at once; 0: what the server allows
   // volumeClaimTemplates: made before the first task; gone with the run, or when it has succeeded.
   const json::array* claims = nullptr;
 };

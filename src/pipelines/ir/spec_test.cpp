@@ -179,4 +179,32 @@ TEST_CASE("deep and wide specs stay within bounds") {
         std::string::npos);
 }
 
+TEST_CASE("a component's own platform spec holds where the second document says nothing") {
+  std::string text(kHello);
+  text.replace(text.find("    executorLabel: exec-say"), 0,
+               "    singlePlatformSpecs:\n"
+               "    - {platform: elsewhere, deploymentSpec: {executors: {exec-say: {tolerations: []}}}}\n"
+               "    - {platform: kubernetes, deploymentSpec: {executors: {exec-say: {imagePullPolicy: Always, "
+               "nodeSelector: {labels: {a: b}}}}}}\n");
+  const auto pipeline = read_pipeline(text);
+  const Executor& own = pipeline->executors.at("exec-say");
+  REQUIRE(own.platform != nullptr);
+  CHECK(*own.not_applied == "nodeSelector, imagePullPolicy");
+  CHECK(*own.not_applied_in_images == "nodeSelector");
+
+  const auto with_second = read_pipeline(
+      text + "\n---\nplatforms: {kubernetes: {deploymentSpec: {executors: {exec-say: {podMetadata: {}}}}}}\n");
+  const Executor& second = with_second->executors.at("exec-say");
+  CHECK(second.platform->contains("podMetadata"));
+  CHECK(second.not_applied == nullptr);
+}
+
+TEST_CASE("what a pipeline says of its resources' time to live is named") {
+  const std::string text =
+      std::string(kHello) +
+      "\n---\nplatforms: {kubernetes: {pipelineConfig: {resourceTtlOnCompletion: 60, resourceTtlOnFailure: 90}}}\n";
+  CHECK(*read_pipeline(text)->config.not_applied == "resourceTtlOnCompletion, resourceTtlOnFailure");
+  CHECK(read_pipeline(kHello)->config.not_applied == nullptr);
+}
+
 }  // namespace penstock::ir

@@ -119,6 +119,7 @@ Async<RunController::RunPtr> RunController::load(Run run) {
   info.ns = run.name_space.empty() ? options_.ns : run.name_space;
   info.created_at = run.created_at;
   info.scheduled_at = run.scheduled_at == Time{} ? run.created_at : run.scheduled_at;
+  info.images = options_.images;
   info.caching = options_.caching && !run.runtime_config.disable_caching;
   if (!spec->pipeline->config.workspace_size.empty() && !options_.sandbox) {
     info.workspace_path = options_.claim_folder(info.ns, workspace_claim_name(info.resource_name)).string();
