@@ -238,9 +238,9 @@ def scenario_raw(client):
     reports.report_service_report_workflow(json.dumps({'kind': 'Workflow', 'metadata': metadata}))
     refused(400, reports.report_service_report_workflow, json.dumps({'kind': 'Workflow', 'metadata': {}}))
     # A table of the text that a step has left in the store.
-    newest = f'{api.configuration.host}/apis/v2beta1/artifacts?page_size=200&order_by=created_at%20desc'
-    with urllib.request.urlopen(newest) as answer:
-        copy = [one for one in json.load(answer)['artifacts'] if one['name'] == 'copy' and done.run_id in one['uri']][0]
+    with urllib.request.urlopen(f'{api.configuration.host}/apis/v2beta1/runs/{done.run_id}/tasks') as answer:
+        shout = next(task for task in json.load(answer)['tasks'] if task['name'] == 'shout')
+    copy = next(one for one in shout['outputs']['artifacts'] if one['artifact_key'] == 'copy')['artifacts'][0]
     pages = kfp_server_api.VisualizationServiceApi(api)
     page = pages.visualization_service_create_visualization_v1('kubeflow', kfp_server_api.V2beta1Visualization(
         type='TABLE', source=copy['uri']))
