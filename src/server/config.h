@@ -31,8 +31,8 @@ struct Config {
   std::string s3_region = "us-east-1";       // that buckets say they are in
   std::string runtime = "auto";              // auto, host: processes of this machine; oci: containers of the images
   std::filesystem::path container_engine;    // the socket of Docker's API; empty: where Docker and Podman have theirs
-  std::string python;            // empty: the first python3 in PATH
-  std::string sandbox = "auto";  // auto: where the machine allows it; none: plain processes
+  std::string python;                        // empty: the first python3 in PATH
+  std::string sandbox = "auto";              // auto: where the machine allows it; none: plain processes
   std::string log_level = "info";
   std::string webhook;                         // URL that is told of runs' changes; empty: none
   std::filesystem::path webhook_secret_file;   // whose content signs what it is told
