@@ -149,7 +149,7 @@ Async<std::string> read_output(const ApiContext& context, const TaskRecord& task
 namespace {
 
 Async<Response> read_node_artifact(const ApiContext& context, Request& request) {
-  const TaskRecord task = co_await context.store.get_task(param(request, "run_id"), param(request, "node_id"));
+  const TaskRecord task = co_await task_of_node(context, param(request, "run_id"), param(request, "node_id"));
   const std::string name = param(request, "artifact_name");
   std::string data = base64_encode(co_await read_output(context, task, name));
   json::object out;

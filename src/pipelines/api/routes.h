@@ -68,6 +68,8 @@ Async<std::shared_ptr<const Spec>> check_spec(const ApiContext& context, std::ve
 // The spec with this hash, from the cache or the store.
 Async<std::shared_ptr<const Spec>> load_spec(const ApiContext& context, std::string hash);
 
+// By the task's id or name, the name of one of its pods, or its node's id in the run's Workflow. NotFound.
+Async<TaskRecord> task_of_node(const ApiContext& context, std::string run_id, std::string node);
 // The bytes of a task's output artifact, of which the first 32 MiB. NotFound, FailedPrecondition when it is not here.
 Async<std::string> read_output(const ApiContext& context, const TaskRecord& task, const std::string& name);
 

@@ -1,5 +1,8 @@
+#include <algorithm>
+
 #include "pipelines/api/messages.h"
 #include "pipelines/api/routes.h"
+#include "pipelines/argo/manifest.h"
 
 namespace penstock::pipelines::api {
 
@@ -29,7 +32,7 @@ Async<Response> get(const ApiContext& context, Request& request) {
 
 Async<Response> log(const ApiContext& context, Request& request) {
   const bool follow = bool_query(request, "follow");
-  const TaskRecord task = co_await context.store.get_task(param(request, "run_id"), param(request, "node_id"));
+  const TaskRecord task = co_await task_of_node(context, param(request, "run_id"), param(request, "node_id"));
   const int attempt = int_query(request, "attempt", -1);
   co_await context.runs.check_log(task.run_id, task.task_id, attempt);
   Response response;
@@ -41,6 +44,22 @@ Async<Response> log(const ApiContext& context, Request& request) {
 }
 
 }  // namespace
+
+Async<TaskRecord> task_of_node(const ApiContext& context, std::string run_id, std::string node) {
+  const Run run = co_await context.store.get_run(run_id);
+  const std::string workflow = argo::workflow_name(run);
+  if (node.starts_with(workflow)) {
+    std::vector<TaskRecord> tasks = co_await context.store.list_tasks(run_id);
+    const auto same = [&](const TaskRecord& task) {
+      const auto has_name = [&](const auto& pod) { return pod.first == node; };
+      return task.pod_name == node || argo::node_id(workflow, task.scope_path) == node ||
+             std::ranges::any_of(task.earlier_pods, has_name);
+    };
+    const auto found = std::ranges::find_if(tasks, same);
+    if (found != tasks.end()) co_return std::move(*found);
+  }
+  co_return co_await context.store.get_task(std::move(run_id), std::move(node));
+}
 
 void add_task_routes(Routes& routes) {
   routes.add(Method::Get, "/runs/{run_id}/tasks", list);

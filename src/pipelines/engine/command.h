@@ -64,6 +64,7 @@ struct CheckCache {
   TaskId task = kNoTask;
   int attempt = 0;
   std::string fingerprint;
+  std::string path;  // the task's
 };
 
 // Run it: TaskStarted, then TaskSucceeded, TaskFailed or TaskCanceled.

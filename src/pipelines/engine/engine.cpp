@@ -86,7 +86,7 @@ std::vector<Command> Engine::resume_commands() const {
     const Instance& instance = *kept;
     switch (instance.phase) {
       case Phase::CheckingCache:
-        commands.emplace_back(CheckCache{instance.id, instance.attempt, instance.fingerprint});
+        commands.emplace_back(CheckCache{instance.id, instance.attempt, instance.fingerprint, instance.launch->path});
         break;
       case Phase::Launched:
         if (state_->canceling)

@@ -74,7 +74,7 @@ void Machine::launch(Instance& leaf) {
   // What has failed just now is not in the cache.
   if (leaf.fingerprint.empty() || leaf.attempt > 0) return start_container(leaf);
   leaf.phase = Phase::CheckingCache;
-  state_.commands.emplace_back(CheckCache{leaf.id, leaf.attempt, leaf.fingerprint});
+  state_.commands.emplace_back(CheckCache{leaf.id, leaf.attempt, leaf.fingerprint, leaf.launch->path});
 }
 
 void Machine::pause(Instance& leaf) {

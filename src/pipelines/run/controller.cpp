@@ -230,7 +230,8 @@ Async<> RunController::retry(std::string run_id) {
       throw Error(Code::Unavailable, fmt::format("run {} cannot be retried now: the journal has no room", run_id));
     }
     for (const auto& task : tasks) {
-      if (task.type == "RUNTIME" && (task.state == "SUCCEEDED" || task.state == "CACHED")) {
+      if (task.type == "RUNTIME" && (task.state == "SUCCEEDED" || task.state == "CACHED") &&
+          is_kept_by_retry(active->engine.pipeline(), task.scope_path)) {
         auto& kept = active->kept[task.scope_path];
         kept = {task.outputs, task.pod_name, task.pod_uid};
         notes.push_back(kept_note(task.scope_path, kept));

@@ -1,5 +1,9 @@
 #include "pipelines/run/notes.h"
 
+#include <algorithm>
+
+#include "pipelines/engine/launch.h"
+
 namespace penstock::pipelines {
 
 std::string folder_note(FlightKey key, const std::filesystem::path& folder) {
@@ -30,6 +34,30 @@ bool take_note(ActiveRun& run, const json::value& line, const std::filesystem::p
     kept.uid = get_string(*note, "uid");
   } else {
     throw internal("a run's log holds the unknown note \"{}\"", kind);
+  }
+  return true;
+}
+
+bool is_kept_by_retry(const ir::Pipeline& pipeline, std::string_view path) {
+  const ir::Component* component = pipeline.root;
+  const ir::Task* task = nullptr;
+  for (size_t at = path.find('/'); at != std::string_view::npos;) {
+    const size_t end = std::min(path.find('/', at + 1), path.size());
+    const std::string_view segment = path.substr(at + 1, end - at - 1);
+    at = end == path.size() ? std::string_view::npos : end;
+    const ir::Task* next = nullptr;
+    if (component->dag) {
+      for (const ir::Task& one : component->dag->tasks) {
+        if (engine::path_segment(one.name) == segment) next = &one;
+      }
+    }
+    if (next == nullptr) {
+      if (task != nullptr && task->iterator) continue;  // the number of an iteration
+      return false;
+    }
+    if (next->after_failure) return false;
+    task = next;
+    component = task->component;
   }
   return true;
 }

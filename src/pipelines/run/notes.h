@@ -13,6 +13,10 @@ namespace penstock::pipelines {
 std::string folder_note(FlightKey key, const std::filesystem::path& folder);
 std::string kept_note(const std::string& path, const Kept& kept);
 
+// May the task at `path` ("root/for-loop-1/3/train"), which has succeeded, be left as it is when its run is retried?
+// Not one that starts although others have failed: it has seen how the run ended before, and is to see how it ends now.
+bool is_kept_by_retry(const ir::Pipeline& pipeline, std::string_view path);
+
 // False when `line` is none, but an event. `tasks`: the folder of tasks' folders.
 bool take_note(ActiveRun& run, const json::value& line, const std::filesystem::path& tasks);
 

@@ -313,6 +313,11 @@ Async<bool> RunController::object_exists(std::string uri, bool folder) {
 }
 
 Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
+  if (run->kept.contains(command.path)) {
+    post(run, Event::cache_miss(command.task, command.attempt, clock_.now(),
+                                "off: the task is kept as it was before the run was retried"));
+    co_return;
+  }
   std::optional<CachedTask> cached;
   const auto fresh = fresh_cached_.find({run->run.pipeline_name, command.fingerprint});
   if (fresh != fresh_cached_.end()) {

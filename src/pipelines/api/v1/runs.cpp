@@ -171,21 +171,9 @@ Async<Response> report_metrics(const ApiContext& context, Request& request) {
   co_return http::json_response(out);
 }
 
-// By its node's id in the run's Workflow, or as v2 finds it: by the task's id or its name.
-Async<TaskRecord> task_of_node(const ApiContext& context, Run run, std::string node) {
-  const std::string workflow = argo::workflow_name(run);
-  if (node.starts_with(workflow)) {
-    std::vector<TaskRecord> tasks = co_await context.store.list_tasks(run.run_id);
-    const auto same = [&](const TaskRecord& task) { return argo::node_id(workflow, task.scope_path) == node; };
-    const auto found = std::ranges::find_if(tasks, same);
-    if (found != tasks.end()) co_return std::move(*found);
-  }
-  co_return co_await context.store.get_task(run.run_id, node);
-}
-
 Async<Response> read_artifact(const ApiContext& context, Request& request) {
   const Run run = co_await context.store.get_run(param(request, "id"));
-  const TaskRecord task = co_await task_of_node(context, run, param(request, "node_id"));
+  const TaskRecord task = co_await task_of_node(context, run.run_id, param(request, "node_id"));
   const std::string name = param(request, "artifact_name");
   std::string data = co_await read_output(context, task, name);
   const std::shared_ptr<const Spec> spec = co_await load_spec(context, run.spec_hash);
