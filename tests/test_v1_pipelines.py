@@ -415,6 +415,14 @@ def test_paths_on_other_machines(new_server, compiled, tmp_path, how):
 
 
 @compiled_by_upstream
+def test_a_parameter_as_a_file(server, compiled):
+    assert 'raw' in yaml.safe_load(compiled['parameter-as-file'].read_text())['spec']['arguments']['artifacts'][0]
+    one, tasks = run(server, compiled, 'parameter-as-file', {'words': 'given "now"'})
+    assert one['state'] == 'SUCCEEDED', one
+    assert left(server, tasks['read-file'][0], 'read-file-Output') == 'given "now"/3'
+
+
+@compiled_by_upstream
 def test_recurring(server, compiled):
     answer = server.post('/apis/v2beta1/recurringruns', {
         'display_name': 'v1 again', 'max_concurrency': '1', 'mode': 'ENABLE', 'no_catchup': True,

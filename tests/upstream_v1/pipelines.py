@@ -341,6 +341,16 @@ def names(greeting: str = 'hello'):
     shell('run-id', f'echo {dsl.RUN_ID_PLACEHOLDER} {dsl.EXECUTION_ID_PLACEHOLDER} > /tmp/o', file_outputs={'o': '/tmp/o'})
 
 
+def read_file(words: InputPath(str), again: InputPath(str)) -> str:
+    return open(words).read() + '/' + open(again).read()
+
+
+@pipeline
+def parameter_as_file(words: str = 'a parameter', number: int = 3):
+    """A component that takes files, given parameters of the pipeline."""
+    func_to_container_op(read_file)(words, number)
+
+
 @pipeline
 def cached():
     """Caching, and a step that will have none of it."""

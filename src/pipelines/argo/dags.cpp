@@ -94,9 +94,11 @@ class DagTranslator {
   }
 
   // Of the wrapper that an exit handler needs, and of entrypoints that are no dag.
-  ir::Task& add_call(const std::string& name, const std::string& of, const std::string& path) {
-    auto& spec = translator_.keep(json::object{{"name", name}, {"template", of}}).get_object();
-    return add(spec, path);
+  ir::Task& add_call(const std::string& name, const std::string& of, const std::string& path,
+                     json::object arguments = {}) {
+    json::object call{{"name", name}, {"template", of}};
+    if (!arguments.empty()) call["arguments"] = std::move(arguments);
+    return add(translator_.keep(std::move(call)).get_object(), path);
   }
 
   void finish_calls() {
@@ -449,7 +451,14 @@ void Translator::add_exit_handler(ir::Component& root, const std::string& handle
       task.parameters.push_back(std::move(source));
     }
   };
-  pass(dag.add_call(entry, entry, "spec.entrypoint"));
+  // Of the workflow's arguments, what the SDK makes of a pipeline's parameter that a component takes as a file.
+  json::object given;
+  if (const auto* arguments = ir::object_member(*spec_, "arguments", "spec")) {
+    if (const auto* artifacts = ir::array_member(*arguments, "artifacts", "spec.arguments")) {
+      if (!artifacts->empty()) given["artifacts"] = *artifacts;
+    }
+  }
+  pass(dag.add_call(entry, entry, "spec", std::move(given)));
   if (!handler.empty()) {
     ir::Task& task = dag.add_call(handler == entry ? handler + "-on-exit" : handler, handler, "spec.onExit");
     pass(task);

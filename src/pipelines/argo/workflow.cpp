@@ -356,10 +356,10 @@ void Translator::read_root() {
   ir::Component& root = pipeline_.components["/root"];
   root.name = "root";
   pipeline_.root = &root;
-  const json::object arguments = ir::object_member(*spec_, "arguments", "spec") != nullptr
-                                     ? *ir::object_member(*spec_, "arguments", "spec")
-                                     : json::object();
-  check_fields(arguments, "spec.arguments", {"parameters"});
+  json::object arguments;
+  if (const auto* given = ir::object_member(*spec_, "arguments", "spec")) arguments = *given;
+  check_fields(arguments, "spec.arguments", {"parameters", "artifacts"});
+  arguments.erase("artifacts");  // the entrypoint's call has them
   Template holder{.spec = &keep(json::object{{"inputs", arguments}, {"dag", json::object()}}).get_object(),
                   .path = "spec.arguments",
                   .component = &root};
