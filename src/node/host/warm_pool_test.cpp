@@ -2,6 +2,7 @@
 
 #include <csignal>
 #include <fstream>
+#include <sstream>
 #include <sys/stat.h>
 #include <unistd.h>
 
@@ -14,6 +15,14 @@ using namespace penstock::node;
 namespace fs = std::filesystem;
 
 namespace {
+
+// Empty when the process is gone, or goes while it is read.
+std::string proc_text(int pid, const char* name) {
+  std::ifstream file("/proc/" + std::to_string(pid) + "/" + name);
+  std::ostringstream text;
+  text << file.rdbuf();
+  return text.str();
+}
 
 std::string python() { return fs::canonical("/usr/bin/python3"); }
 
@@ -65,8 +74,7 @@ struct WarmRig : SpawnerRig {
 
 // A zombie has closed its files.
 bool is_gone(int pid) {
-  std::ifstream file("/proc/" + std::to_string(pid) + "/stat");
-  std::string text((std::istreambuf_iterator<char>(file)), {});
+  const std::string text = proc_text(pid, "stat");
   const size_t end = text.rfind(") ");
   return end == std::string::npos || text[end + 2] == 'Z' || text[end + 2] == 'X';
 }
@@ -269,8 +277,7 @@ TEST_CASE("warm: tasks outlive their warm process, and the server") {
     REQUIRE(status.warm);
     std::vector<int> killed;
     for (const int pid : all_processes()) {
-      std::ifstream file("/proc/" + std::to_string(pid) + "/cmdline");
-      std::string words((std::istreambuf_iterator<char>(file)), {});
+      const std::string words = proc_text(pid, "cmdline");
       if (words.find(rig.warm_program.native()) != std::string::npos && pid != status.pid &&
           words.find("penstock_warm") != std::string::npos) {
         const std::vector<int> its = descendants_of(status.pid);
