@@ -144,34 +144,47 @@ class DagTranslator {
       if (ir::bool_member(*go_on, "failed", path + ".continueOn")) task.tolerated |= ir::kFailed;
       if (ir::bool_member(*go_on, "error", path + ".continueOn")) task.tolerated |= ir::kErrored;
     }
-    task.cache = wants_cache(callee);
+    read_cache(task, callee);
     const json::object* retry = ir::object_member(*callee.spec, "retryStrategy", callee.path);
     if (retry != nullptr) read_retry(task.retry, *retry, callee.path + ".retryStrategy");
   }
 
-  // As the SDK's label says it; a staleness of nothing turns it off. What a resource template does is outside of the
-  // run.
-  static bool wants_cache(const Template& callee) {
-    if (ir::member(*callee.spec, "resource") != nullptr) return false;
+  // As the SDK's label says it, and no older than its staleness; a staleness of nothing turns it off. A memoized
+  // template is cached in any case. What a resource template does is outside of the run.
+  static void read_cache(ir::Task& task, const Template& callee) {
+    if (ir::member(*callee.spec, "resource") != nullptr || is_delete_step(callee)) return;
+    if (const auto* memo = ir::object_member(*callee.spec, "memoize", callee.path)) {
+      task.cache = true;
+      const auto age = duration(*memo, "maxAge", callee.path + ".memoize");
+      if (age.count() > 0) task.max_cache_age = std::chrono::duration_cast<std::chrono::seconds>(age);
+      return;
+    }
     const auto* labels = metadata_of(callee, "labels");
     const auto* label = labels != nullptr ? labels->if_contains("pipelines.kubeflow.org/enable_caching") : nullptr;
-    if (label == nullptr || any_text(*label, callee.path) != "true") return false;
+    task.cache = label != nullptr && any_text(*label, callee.path) == "true";
+    constexpr std::string_view kStaleness = "pipelines.kubeflow.org/max_cache_staleness";
     const auto* annotations = metadata_of(callee, "annotations");
-    const auto* staleness =
-        annotations != nullptr ? annotations->if_contains("pipelines.kubeflow.org/max_cache_staleness") : nullptr;
-    if (staleness == nullptr) return true;
+    const auto* staleness = annotations != nullptr ? annotations->if_contains(kStaleness) : nullptr;
+    if (!task.cache || staleness == nullptr) return;
     const std::string text = any_text(*staleness, callee.path);
-    return std::any_of(text.begin(), text.end(), [](char c) { return c >= '1' && c <= '9'; });
+    const auto seconds = iso_seconds(text);
+    if (!seconds) return;  // as the reference has it: any age
+    task.cache = *seconds > 0;
+    task.max_cache_age = std::chrono::seconds(std::llround(*seconds));
   }
 
-  static void read_retry(ir::RetryPolicy& retry, const json::object& spec, const std::string& path) {
-    check_fields(spec, path, {"limit", "retryPolicy", "backoff"}, {"affinity"});
+  void read_retry(ir::RetryPolicy& retry, const json::object& spec, const std::string& path) {
+    check_fields(spec, path, {"limit", "retryPolicy", "backoff", "expression"}, {"affinity"});
     constexpr int kUnlimited = 1'000'000;
     const auto* limit = ir::member(spec, "limit");
     retry.max_retries = limit == nullptr ? kUnlimited : static_cast<int>(whole(spec, "limit", 0, path));
     retry.each_item = true;
     const std::string policy = ir::string_member(spec, "retryPolicy", path);
-    if (policy.empty() || policy == "OnFailure") {
+    const std::string expression = ir::string_member(spec, "expression", path);
+    if (!expression.empty()) retry.expression = retry_expression(expression, path + ".expression");
+    if (policy.empty() && retry.expression) {
+      // Always.
+    } else if (policy.empty() || policy == "OnFailure") {
       retry.results = ir::kFailed;
     } else if (policy == "OnError" || policy == "OnTransientError") {
       retry.results = ir::kErrored;
@@ -192,6 +205,20 @@ class DagTranslator {
     retry.max_backoff = cap.count() > 0 ? cap : std::chrono::hours(24 * 365);
   }
 
+  // Looked at when an attempt has failed: over that, the inputs and the run.
+  std::shared_ptr<const Expression> retry_expression(const std::string& text, const std::string& path) {
+    if (text.find("{{") != std::string::npos) {
+      throw invalid("{}: write what it names without braces: inputs.parameters.x", path);
+    }
+    auto parsed = std::make_shared<const Expression>(translator_.parse_expression(text, path));
+    for (const auto& names : parsed->paths()) {
+      if (names[0] != "lastRetry" && names[0] != "retries") {
+        translator_.check_common(names, *callees_.back()->component, text, path);
+      }
+    }
+    return parsed;
+  }
+
   void resolve() {
     for (size_t i = 0; i < specs_.size(); ++i) {
       const auto& [spec, path] = specs_[i];
@@ -208,9 +235,12 @@ class DagTranslator {
   ir::Text text(ir::Task& task, std::string_view raw, const std::string& path, bool item = true) {
     ir::Text result = translator_.text(raw, scope(item && task.iterator.has_value()), path);
     for (const auto& reference : result) {
-      if (reference.task < 0) continue;
-      if (reference.task == task.index) throw invalid("{}: the task waits for itself", path);
-      task.upstream.push_back(reference.task);
+      std::vector<int> named = reference.tasks;
+      if (reference.task >= 0) named.push_back(reference.task);
+      for (const int other : named) {
+        if (other == task.index) throw invalid("{}: the task waits for itself", path);
+        task.upstream.push_back(other);
+      }
     }
     return result;
   }

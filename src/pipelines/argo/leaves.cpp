@@ -21,7 +21,76 @@ json::value merged_lists(const json::value* first, const json::value* second) {
   return list;
 }
 
+// kubectl's other words for the kinds that there are.
+std::string kind_of(std::string_view word) {
+  static constexpr std::pair<std::string_view, std::string_view> kKinds[] = {
+      {"configmap", "ConfigMap"},
+      {"cm", "ConfigMap"},
+      {"event", "Event"},
+      {"ev", "Event"},
+      {"namespace", "Namespace"},
+      {"ns", "Namespace"},
+      {"persistentvolumeclaim", "PersistentVolumeClaim"},
+      {"pvc", "PersistentVolumeClaim"},
+      {"pod", "Pod"},
+      {"po", "Pod"},
+      {"secret", "Secret"}};
+  std::string lower(word);
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const auto& [name, kind] : kKinds) {
+    if (lower == name || lower == std::string(name) + "s") return std::string(kind);
+  }
+  return std::string(word);
+}
+
+struct DeleteStep {
+  std::string kind, name, ns;
+  bool missing_ok = false;
+};
+
+// Nothing for any other command, also for one with a flag that would have to be obeyed and cannot.
+std::optional<DeleteStep> delete_step(const json::object& spec) {
+  const auto* container = find_object(spec, "container");
+  if (container == nullptr || find(spec, "outputs") != nullptr || find(spec, "sidecars") != nullptr ||
+      find(spec, "initContainers") != nullptr) {
+    return std::nullopt;
+  }
+  std::vector<std::string> words;
+  for (const std::string_view list : {"command", "args"}) {
+    const auto* given = find_array(*container, list);
+    if (given == nullptr) continue;
+    for (const auto& word : *given) words.push_back(ir::text_of(word));
+  }
+  if (words.size() < 4 || words[0] != "kubectl" || words[1] != "delete") return std::nullopt;
+  DeleteStep step;
+  std::vector<std::string> plain;
+  for (size_t i = 2; i < words.size(); ++i) {
+    const std::string flag = words[i].substr(0, words[i].find('='));
+    const bool joined = flag.size() < words[i].size();
+    const std::string value = joined ? words[i].substr(flag.size() + 1) : "";
+    if (!words[i].starts_with('-')) {
+      plain.push_back(words[i]);
+    } else if (flag == "--ignore-not-found") {
+      step.missing_ok = value != "false";
+    } else if (flag == "--wait" || flag == "--now" || flag == "--force" || (flag == "--cascade" && joined)) {
+      // Nothing here takes longer, or is left behind.
+    } else if (flag == "-n" || flag == "--namespace" || flag == "-o" || flag == "--output" ||
+               flag == "--grace-period" || flag == "--timeout") {
+      if (!joined && ++i == words.size()) return std::nullopt;
+      if (flag == "-n" || flag == "--namespace") step.ns = joined ? value : words[i];
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (plain.size() != 2) return std::nullopt;
+  step.kind = kind_of(plain[0]);
+  step.name = plain[1];
+  return step;
+}
+
 }  // namespace
+
+bool is_delete_step(const Template& from) { return delete_step(*from.spec).has_value(); }
 
 class LeafTranslator {
  public:
@@ -37,11 +106,15 @@ class LeafTranslator {
     } else if (ir::member(spec_, "suspend") != nullptr) {
       executor.kind = ir::Executor::Kind::Suspend;
       made = suspend();
+    } else if (const auto step = delete_step(spec_)) {
+      executor.kind = ir::Executor::Kind::Resource;
+      made = delete_resource(*step);
     } else {
       executor.kind = ir::Executor::Kind::Workload;
       made = workload();
     }
     paths(made);
+    memoize(made);
     translator_.check_leaf(made, from_, from_.path);
     executor.spec = &translator_.keep(std::move(made)).get_object();
     std::string names = translator_.not_applied_;
@@ -70,6 +143,21 @@ class LeafTranslator {
     if (!constants.empty()) made["constants"] = std::move(constants);
   }
 
+  // {"key", "cache": the name of Argo's config map}: what the cache finds its outputs by.
+  void memoize(json::object& made) {
+    const auto* memo = ir::object_member(spec_, "memoize", from_.path);
+    if (memo == nullptr) return;
+    const std::string path = from_.path + ".memoize";
+    check_fields(*memo, path, {"key", "maxAge", "cache"});
+    const std::string key = ir::string_member(*memo, "key", path);
+    if (key.empty()) throw invalid("{}.key: missing", path);
+    const auto* cache = ir::object_member(*memo, "cache", path);
+    const auto* map = cache != nullptr ? ir::object_member(*cache, "configMap", path + ".cache") : nullptr;
+    std::string name = map != nullptr ? ir::string_member(*map, "name", path + ".cache.configMap") : "";
+    if (name.empty()) name = "/" + from_.component->name;
+    made["memoize"] = json::object{{"key", key}, {"cache", name}};
+  }
+
   // Of templates that have no pod.
   void note_pod_fields(std::initializer_list<std::string_view> more) {
     for (const std::string_view name : {"initContainers", "sidecars", "volumes", "podSpecPatch"}) {
@@ -96,6 +184,15 @@ class LeafTranslator {
       throw invalid("{}.duration: \"{}\" is no duration; write it as \"30s\", \"5m\" or \"1h\"", path, text);
     }
     return {{"seconds", text}};
+  }
+
+  json::object delete_resource(const DeleteStep& step) {
+    json::object metadata{{"name", step.name}};
+    if (!step.ns.empty()) metadata["namespace"] = step.ns;
+    json::object manifest{{"apiVersion", "v1"}, {"kind", step.kind}, {"metadata", std::move(metadata)}};
+    json::object made{{"action", "delete"}, {"manifest", std::move(manifest)}, {"missingIsError", !step.missing_ok}};
+    deadline(made);
+    return made;
   }
 
   json::object resource() {

@@ -11,6 +11,9 @@
 //                    "constants": {output parameter: value} are of the template.
 //   Kind::Resource   {"action", "manifest", "successCondition", "failureCondition", "mergeStrategy",
 //                     "outputs": {"parameters": {name: JSONPath}}, "constants"}
+//                    The manifest is a text, or the resource itself; "missingIsError" tells whether delete fails where
+//                    there is nothing.
+//   Of any of these  "memoize": {"key", "cache"}: what its outputs are found by in the cache
 //   Kind::Suspend    {"seconds": text}
 #pragma once
 
@@ -35,5 +38,8 @@ std::vector<std::string_view> split(std::string_view dotted);
 
 // Seconds in "90", "1m30s", "2h", "1.5d"; nothing for other texts.
 std::optional<double> duration_seconds(std::string_view text);
+
+// Seconds in "P30D", "PT1H30M", "P1W": a month is 30 days, a year 365. Nothing for other texts.
+std::optional<double> iso_seconds(std::string_view text);
 
 }  // namespace penstock::argo

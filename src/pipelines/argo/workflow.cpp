@@ -266,9 +266,12 @@ void Translator::find_captures(const json::value& value) {
     constexpr std::string_view kResult = ".outputs.result";
     const std::string_view text = to_view(value.get_string());
     for (size_t at = text.find(kResult); at != std::string_view::npos; at = text.find(kResult, at + 1)) {
-      const size_t dot = text.substr(0, at).rfind('.');
-      captured_.emplace(
-          text.substr(dot == std::string_view::npos ? 0 : dot + 1, at - (dot == std::string_view::npos ? 0 : dot + 1)));
+      // "tasks.NAME.outputs.result", or tasks['NAME'] in an expression.
+      std::string_view before = text.substr(0, at);
+      const bool brackets = before.ends_with("']") || before.ends_with("\"]");
+      if (brackets) before.remove_suffix(2);
+      const size_t begin = before.find_last_of(brackets ? "'\"" : ".{ (");
+      captured_.emplace(before.substr(begin == std::string_view::npos ? 0 : begin + 1));
     }
   }
 }
@@ -291,7 +294,7 @@ void Translator::find_templates() {
                  {"name",         "inputs",      "outputs",  "metadata",       "container",     "script",
                   "dag",          "steps",       "resource", "suspend",        "retryStrategy", "activeDeadlineSeconds",
                   "timeout",      "parallelism", "failFast", "initContainers", "sidecars",      "volumes",
-                  "podSpecPatch", "annotations"},
+                  "podSpecPatch", "annotations", "memoize"},
                  {"nodeSelector", "tolerations", "affinity", "schedulerName", "priorityClassName", "priority",
                   "securityContext", "hostAliases", "archiveLocation", "metrics", "executor",
                   "automountServiceAccountToken", "serviceAccountName"});

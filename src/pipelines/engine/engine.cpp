@@ -86,7 +86,8 @@ std::vector<Command> Engine::resume_commands() const {
     const Instance& instance = *kept;
     switch (instance.phase) {
       case Phase::CheckingCache:
-        commands.emplace_back(CheckCache{instance.id, instance.attempt, instance.fingerprint, instance.launch->path});
+        commands.emplace_back(CheckCache{instance.id, instance.attempt, instance.fingerprint, instance.launch->path,
+                                         instance.task->max_cache_age});
         break;
       case Phase::Launched:
         if (state_->canceling)

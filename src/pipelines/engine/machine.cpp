@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "pipelines/argo/expr.h"
+#include "pipelines/engine/texts.h"
+
 namespace penstock::engine {
 
 namespace {
@@ -74,7 +77,8 @@ void Machine::launch(Instance& leaf) {
   // What has failed just now is not in the cache.
   if (leaf.fingerprint.empty() || leaf.attempt > 0) return start_container(leaf);
   leaf.phase = Phase::CheckingCache;
-  state_.commands.emplace_back(CheckCache{leaf.id, leaf.attempt, leaf.fingerprint, leaf.launch->path});
+  state_.commands.emplace_back(
+      CheckCache{leaf.id, leaf.attempt, leaf.fingerprint, leaf.launch->path, leaf.task->max_cache_age});
 }
 
 void Machine::pause(Instance& leaf) {
@@ -131,7 +135,7 @@ void Machine::finish(Instance& instance, TaskState state) {
 }
 
 void Machine::fail(Instance& instance, TaskError error, bool retriable) {
-  if (retriable && may_retry(instance, error)) return retry(instance, std::move(error));
+  if (retriable && may_retry(instance, error) && wants_retry(instance, error)) return retry(instance, std::move(error));
   instance.error = std::move(error);
   if (state_.pipeline->main_task >= 0 && instance.is_leaf()) state_.failures.push_back(failure_of(state_, instance));
   finish(instance, TaskState::Failed);
@@ -160,6 +164,21 @@ bool Machine::may_retry(const Instance& instance, const TaskError& error) const 
   // Of a loop over a container, each iteration is retried; of a loop over a dag, the loop.
   if (instance.is_leaf()) return true;
   return instance.iteration < 0 && instance.component->dag != nullptr;
+}
+
+// What its expression says. One that cannot be computed is told beside the error.
+bool Machine::wants_retry(Instance& instance, TaskError& error) const {
+  const auto& expression = instance.task->retry.expression;
+  const Time from = instance.started == Time{} ? state_.now : instance.started;
+  instance.last_attempt = std::chrono::duration_cast<std::chrono::seconds>(state_.now - from);
+  if (!expression) return true;
+  instance.error = error;
+  try {
+    return retry_holds(state_, instance, *expression);
+  } catch (const Error& problem) {
+    error.message += fmt::format("\nretryStrategy.expression {}: {}", expression->text(), problem.message());
+    return false;
+  }
 }
 
 void Machine::retry(Instance& instance, TaskError error) {

@@ -32,6 +32,7 @@ class Machine {
   void finish(Instance& instance, TaskState state);
   void fail(Instance& instance, TaskError error, bool retriable);
   bool may_retry(const Instance& instance, const TaskError& error) const;
+  bool wants_retry(Instance& instance, TaskError& error) const;
   void retry(Instance& instance, TaskError error);
   void settle(TaskId id);
   void drain();

@@ -26,6 +26,10 @@ std::optional<std::string> run_variable(const State& state, std::string_view nam
 // What a workload's texts may name: "inputs.parameters.x", "workflow.uid", "retries", ….
 std::optional<std::string> leaf_variable(const State& state, const Instance& leaf, std::string_view tag);
 
+// Does `expression` of a retryStrategy hold for the attempt that has failed, whose error is the instance's? Throws
+// InvalidArgument.
+bool retry_holds(const State& state, const Instance& instance, const argo::Expression& expression);
+
 bool depends_hold(const Instance& dag, const ir::Depends& depends);
 
 }  // namespace penstock::engine

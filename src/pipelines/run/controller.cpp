@@ -336,7 +336,7 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool rep
     run.rows.add_cached(spec.fingerprint, spec.task_id, event.outputs);
     if (!replayed) {
       fresh_cached_[{run.run.pipeline_name, spec.fingerprint}] = {run.run.run_id, spec.task_id,
-                                                                  outputs_json(event.outputs)};
+                                                                  outputs_json(event.outputs), event.time};
     }
   }
   if (event.type == Event::Type::RunStarted) {

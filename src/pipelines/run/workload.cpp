@@ -122,16 +122,34 @@ class Workload {
     return {host_.folder, fs::path(kElsewhere) / clean.relative_path()};
   }
 
+  // The topmost folder above or at `folder` that this machine does not have; `folder` where it has them all.
+  static fs::path missing_part(const fs::path& folder) {
+    fs::path top = folder;
+    std::error_code error;
+    for (fs::path at = folder; at != "/" && !fs::exists(at, error); at = at.parent_path()) top = at;
+    return top;
+  }
+
   void make_place(const std::string& path, bool file) {
     const Place at = place(path);
     if (at.volume) return;
-    const OpenFolder folder(at.root, at.inside.parent_path());
-    if (*at.inside.begin() != kElsewhere || !host_.sandbox) return;
+    // As in a container, the task makes the folders that its image lacks.
+    if (*at.inside.begin() != kElsewhere && host_.sandbox) return;
     const fs::path clean = fs::path(path).lexically_normal(), parent = clean.parent_path();
+    if (!host_.sandbox) {
+      const OpenFolder folder(at.root, at.inside.parent_path());
+      return;
+    }
     std::error_code error;
     const bool own = parent == "/" || (fs::exists(parent, error) && !fs::is_empty(parent, error)) || error;
-    if (own) folder.make_untouched(at.inside.filename(), file);
-    const fs::path target = own ? clean : parent, source = own ? at.whole() : at.whole().parent_path();
+    const fs::path target = own ? clean : missing_part(parent);
+    const Place mounted = place(target.string());
+    if (own) {
+      OpenFolder(at.root, at.inside.parent_path()).make_untouched(at.inside.filename(), file);
+    } else {
+      const OpenFolder folder(mounted.root, mounted.inside);
+    }
+    const fs::path source = mounted.whole();
     for (const auto& mount : mounts_) {
       if (mount.target == target ||
           (!mount.read_only && fs::is_directory(mount.source) && is_below(target, mount.target)))
