@@ -490,13 +490,30 @@ spec:
 @pytest.mark.parametrize('spec, field', [
     ('{entrypoint: a, templates: [{name: a, container: {image: b, command: [c]}, memoize: {}}]}', 'memoize.key'),
     ('{entrypoint: a, templates: [{name: a, http: {url: x}}]}', 'http'),
-    ('{entrypoint: a, hooks: {exit: {template: a}}, templates: [{name: a, container: {image: b, command: [c]}}]}',
-     'spec.hooks'),
+    ('{entrypoint: a, hooks: {exit: {}}, templates: [{name: a, container: {image: b, command: [c]}}]}',
+     'spec.hooks.exit.template'),
+    ('{entrypoint: a, templates: [{name: a, plugin: {hello: {}}}]}', 'templates.a.plugin'),
+    ('{entrypoint: a, templates: [{name: a, containerSet: {containers: [{name: b, image: c, command: [d], dependencies: [e]}]}}]}',
+     'no container'),
+    ('{entrypoint: a, templates: [{name: a, containerSet: {containers: [{name: b, image: c, command: [d], dependencies: [b]}]}}]}',
+     'waits for itself'),
     ('{entrypoint: b, templates: [{name: a, container: {image: b, command: [c]}}]}', 'spec.entrypoint'),
     ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: gone}]}}]}', 'tasks[0].template'),
     ('{entrypoint: a, templates: [{name: a, container: {image: b, command: ["{{inputs.parameters.x}}"]}}]}',
      'inputs.parameters.x'),
-    ('{entrypoint: a, templates: [{name: a, suspend: {}}]}', 'suspend.duration'),
+    ('{entrypoint: a, templates: [{name: a, suspend: {duration: soon}}]}', 'suspend.duration'),
+    ('{entrypoint: a, templates: [{name: a, steps: [[{name: t, template: b}]], timeout: soon}, {name: b, suspend: {}}]}',
+     'templates.a.timeout'),
+    ('{entrypoint: a, templates: [{name: a, dag: {target: x, tasks: [{name: t, template: b}]}}, {name: b, suspend: {}}]}',
+     'dag.target'),
+    ('{entrypoint: a, templates: [{name: a, daemon: true, suspend: {}}]}', 'templates.a.daemon'),
+    ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: b, withItems: [1], onExit: b}]}}, {name: b, suspend: {}}]}',
+     'tasks[0].hooks'),
+    ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: b, hooks: {x: {template: b}}}]}}, {name: b, suspend: {}}]}',
+     'hooks.x.expression'),
+    ('{entrypoint: a, templates: [{name: a, container: {image: b, command: [c, "{{workflow.outputs.parameters.x}}"]}}]}',
+     'globalName'),
+    ('{entrypoint: a, templates: [{name: a, container: {image: b, command: [c, "{{=sprig.now()}}"]}}]}', 'sprig.now'),
     ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: a, dependencies: [t]}]}}]}', 'wait'),
 ])
 def test_what_is_not_supported_is_refused(server, spec, field):
@@ -716,3 +733,132 @@ spec:
     assert once('a', 'one') == ('SUCCEEDED', 'one')
     assert once('a', 'two') == ('CACHED', 'one')
     assert once('b', 'two') == ('SUCCEEDED', 'two')
+
+
+def test_a_pause_until_somebody_resumes_it(new_server):
+    """Also over a crash; what is not paused cannot be resumed."""
+    server = new_server()
+    run_id = server.submit(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps: [[{name: approve, template: pause}, {name: approve-too, template: pause}], [{name: go, template: go}]]
+  - {name: pause, suspend: {}}
+  - {name: go, container: {image: busybox, command: ['true']}}
+'''))
+    def paused(name):
+        return lambda event: (event.get('task', {}).get('name') == name and event['task']['state'] == 'RUNNING')
+    server.wait_for(run_id, paused('approve-too'))
+    server.kill()
+    server.start()
+    server.wait_for(run_id, paused('approve-too'))
+    states = {name: found[0]['state'] for name, found in server.tasks(run_id).items()}
+    assert states['approve'] == 'RUNNING' and 'go' not in states, states
+    assert server.post(f'/apis/penstock/v1/runs/{run_id}:resume').status == 200
+    assert server.wait(run_id)['state'] == 'SUCCEEDED'
+    answer = server.post(f'/apis/penstock/v1/runs/{run_id}:resume')
+    assert answer.status == 400 and 'nothing in it is paused' in answer.text
+    assert server.post('/apis/penstock/v1/runs/none:resume').status == 404
+
+
+def test_a_daemon_lives_as_long_as_it_is_needed(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  volumeClaimTemplates: [{metadata: {name: work}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]
+  templates:
+  - name: main
+    steps:
+    - - {name: service, template: service}
+    - - {name: ask, template: ask, arguments: {parameters: [{name: at, value: '{{steps.service.ip}}'}]}}
+  - name: service
+    daemon: true
+    container: {image: busybox, command: [sh, -c, 'mkfifo /mnt/w/answer; echo up > /mnt/w/answer; sleep 3600'], volumeMounts: [{name: work, mountPath: /mnt/w}]}
+  - name: ask
+    inputs: {parameters: [{name: at}]}
+    container: {image: busybox, command: [sh, -c, 'while ! test -p /mnt/w/answer; do sleep 0.05; done; echo "{{inputs.parameters.at}} $(cat /mnt/w/answer)" > /tmp/o'], volumeMounts: [{name: work, mountPath: /mnt/w}]}
+    outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}}]}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    address, word = outputs(tasks['ask'][0])['o'].split()
+    assert word == 'up' and address.count('.') == 3
+    assert tasks['service'][0]['state'] == 'SUCCEEDED'
+
+
+def test_a_dag_has_only_so_long(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps: [[{name: slow, template: slow, continueOn: {failed: true}}], [{name: then, template: then}]]
+  - name: slow
+    activeDeadlineSeconds: 1
+    dag: {tasks: [{name: sleep, template: sleep}, {name: each, template: sleep, withItems: [1, 2]}, {name: never, template: then, dependencies: [sleep]}]}
+  - {name: sleep, container: {image: busybox, command: [sleep, '600']}}
+  - {name: then, container: {image: busybox, command: ['true']}}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    assert tasks['slow'][0]['state'] == 'FAILED' and 'DeadlineExceeded' in message(tasks['slow'][0])
+    assert tasks['sleep'][0]['state'] == 'CANCELED' and tasks['never'][0]['state'] == 'SKIPPED'
+    assert {task['state'] for task in tasks['each']} == {'CANCELED'}
+    assert tasks['then'][0]['state'] == 'SUCCEEDED'
+
+
+def test_hooks_and_outputs_of_the_whole_run(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  hooks:
+    exit: {template: tell, arguments: {parameters: [{name: s, value: '{{workflow.status}} {{workflow.outputs.parameters.made}}'}]}}
+  templates:
+  - name: main
+    steps:
+    - - name: make
+        template: make
+        hooks:
+          running: {template: tell, expression: steps.make.status == "Running", arguments: {parameters: [{name: s, value: it runs}]}}
+          exit: {template: tell, arguments: {parameters: [{name: s, value: 'it was {{steps.make.status}}'}]}}
+    - - {name: use, template: use}
+  - name: make
+    container: {image: busybox, command: [sh, -c, 'echo 7 > /tmp/o']}
+    outputs: {parameters: [{name: o, globalName: made, valueFrom: {path: /tmp/o}}]}
+  - name: use
+    container: {image: busybox, command: [sh, -c, 'test {{workflow.outputs.parameters.made}} = 7']}
+  - name: tell
+    inputs: {parameters: [{name: s}]}
+    container: {image: busybox, command: [sh, -c, 'echo "{{inputs.parameters.s}}" > /tmp/o']}
+    outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}}]}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    assert outputs(tasks['tell'][0])['o'] == 'Succeeded 7'
+    assert outputs(tasks['make.running'][0])['o'] == 'it runs'
+    assert outputs(tasks['make.onExit'][0])['o'] == 'it was Succeeded'
+    assert tasks['use'][0]['start_time'] >= tasks['make.onExit'][0]['end_time']
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_a_set_of_containers_in_one_pod(server, fails):
+    one, tasks = server.run(workflow(f'''
+spec:
+  entrypoint: main
+  volumes: [{{name: work, emptyDir: {{}}}}]
+  templates:
+  - name: main
+    inputs: {{artifacts: [{{name: given, path: /given/words, raw: {{data: 'some words'}}}}]}}
+    containerSet:
+      volumeMounts: [{{name: work, mountPath: /work}}]
+      containers:
+      - {{name: a, image: busybox, command: [sh, -c, 'cat /given/words > /work/a']}}
+      - {{name: b, image: busybox, command: [sh, -c], args: ['{'exit 3' if fails else 'cp /work/a /work/b'}'], dependencies: [a]}}
+      - {{name: c, image: busybox, command: [sh, -c, 'cp /work/a /work/c'], dependencies: [a]}}
+      - {{name: main, image: busybox, command: [sh, -c, 'cat /work/b /work/c > /tmp/o; echo printed'], dependencies: [b, c]}}
+    outputs: {{parameters: [{{name: o, valueFrom: {{path: /tmp/o}}}}]}}
+'''))
+    task, = tasks['main']
+    if fails:
+        assert one['state'] == 'FAILED' and 'exit code' in message(task)
+    else:
+        assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+        assert outputs(task) == {'o': 'some wordssome words'}

@@ -99,6 +99,7 @@ class LeafTranslator {
   void run() {
     ir::Executor executor;
     executor.label = from_.component->name;
+    executor.daemon = ir::bool_member(spec_, "daemon", from_.path);
     json::object made;
     if (ir::member(spec_, "resource") != nullptr) {
       executor.kind = ir::Executor::Kind::Resource;
@@ -176,9 +177,7 @@ class LeafTranslator {
     const auto* body = ir::object_member(spec_, "suspend", from_.path);
     check_fields(*body, path, {"duration"});
     const auto* duration = ir::member(*body, "duration");
-    if (duration == nullptr) {
-      throw invalid("{}.duration: missing; nobody can resume a workflow here, so that a pause needs its length", path);
-    }
+    if (duration == nullptr) return {{"seconds", ""}};  // until it is resumed
     const std::string text = any_text(*duration, path + ".duration");
     if (text.find("{{") == std::string::npos && !duration_seconds(text)) {
       throw invalid("{}.duration: \"{}\" is no duration; write it as \"30s\", \"5m\" or \"1h\"", path, text);
@@ -236,7 +235,11 @@ class LeafTranslator {
     const bool script = ir::member(spec_, "script") != nullptr;
     const std::string path = from_.path + (script ? ".script" : ".container");
     const auto* body = ir::object_member(spec_, script ? "script" : "container", from_.path);
-    made["main"] = container(*body, path, script);
+    if (body == nullptr) {
+      container_set(made);
+    } else {
+      made["main"] = container(*body, path, script);
+    }
     json::array files, objects;
     if (script) {
       const std::string source = ir::string_member(*body, "source", path);
@@ -325,6 +328,70 @@ class LeafTranslator {
     return made;
   }
 
+  // One pod: "set" are the containers beside the main one, which is called main or else the first.
+  void container_set(json::object& made) {
+    const std::string path = from_.path + ".containerSet";
+    const auto* body = ir::object_member(spec_, "containerSet", from_.path);
+    check_fields(*body, path, {"containers", "volumeMounts"});
+    const auto* list = ir::array_member(*body, "containers", path);
+    if (list == nullptr || list->empty()) throw invalid("{}.containers: missing", path);
+    const auto* mounts = ir::array_member(*body, "volumeMounts", path);
+    json::array set;
+    std::map<std::string, std::vector<std::string>> waits;
+    for (size_t i = 0; i < list->size(); ++i) {
+      const std::string at = fmt::format("{}.containers[{}]", path, i);
+      json::object given = ir::as_object((*list)[i], at);
+      const std::string name = ir::string_member(given, "name", at);
+      const bool label = !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == name.npos;
+      if (!label) throw invalid("{}.name: \"{}\" is no name for a container", at, name);
+      if (waits.contains(name)) throw invalid("{}.name: there is another container \"{}\"", at, name);
+      json::array before;
+      if (const auto* dependencies = ir::array_member(given, "dependencies", at)) before = *dependencies;
+      given.erase("dependencies");
+      json::object one = container(given, at, false);
+      if (one["command"].is_null()) throw invalid("{}.command: missing", at);
+      one["name"] = name;
+      for (const auto& word : before) waits[name].push_back(any_text(word, at + ".dependencies"));
+      waits[name];
+      if (!before.empty()) one["dependencies"] = std::move(before);
+      if (mounts != nullptr) {
+        auto& own = one["volumeMounts"];
+        if (!own.is_array()) own = json::array();
+        own.get_array().insert(own.get_array().end(), mounts->begin(), mounts->end());
+      }
+      set.push_back(std::move(one));
+    }
+    check_order(waits, path);
+    auto main =
+        std::find_if(set.begin(), set.end(), [](const auto& one) { return string_at(one, {"name"}) == "main"; });
+    const auto& outputs = *from_.component;
+    if (main == set.end() && !(outputs.output_parameters.empty() && outputs.output_artifacts.empty())) {
+      throw invalid("{}.containers: outputs are those of the container \"main\", which is missing", path);
+    }
+    if (main == set.end()) main = set.begin();
+    made["main"] = *main;
+    set.erase(main);
+    made["set"] = std::move(set);
+  }
+
+  static void check_order(const std::map<std::string, std::vector<std::string>>& waits, const std::string& path) {
+    std::set<std::string> done;
+    for (bool more = true; more;) {
+      more = false;
+      for (const auto& [name, before] : waits) {
+        const bool ready =
+            std::all_of(before.begin(), before.end(), [&](const auto& one) { return done.contains(one); });
+        if (ready && done.insert(name).second) more = true;
+      }
+    }
+    for (const auto& [name, before] : waits) {
+      for (const auto& one : before) {
+        if (!waits.contains(one)) throw invalid("{}.containers: there is no container \"{}\"", path, one);
+      }
+      if (!done.contains(name)) throw invalid("{}.containers: \"{}\" waits for itself", path, name);
+    }
+  }
+
   json::array others(std::string_view list, const json::array& main_mounts) {
     json::array made;
     const auto* containers = ir::array_member(spec_, list, from_.path);
@@ -372,6 +439,11 @@ class LeafTranslator {
       const auto* containers = ir::array_member(spec_, list, from_.path);
       if (containers == nullptr) continue;
       for (const auto& container : *containers) note(container.if_object());
+    }
+    if (const auto* set = ir::object_member(spec_, "containerSet", from_.path)) {
+      note(set);
+      const auto* containers = ir::array_member(*set, "containers", from_.path + ".containerSet");
+      for (size_t i = 0; containers != nullptr && i < containers->size(); ++i) note((*containers)[i].if_object());
     }
     for (auto& volume : own.get_array()) {
       if (!volume.is_object() || !wanted.contains(string_at(volume, {"name"}))) continue;

@@ -4,7 +4,9 @@
 //   Kind::Workload   {"main": container, "initContainers": […], "sidecars": […], "volumes": […],
 //                     "metadata": {"labels", "annotations"}, "activeDeadlineSeconds": number or text,
 //                     "podSpecPatch": [JSON or YAML texts], "files": [{"path", "data", "mode"}],
-//                     "objects": [{"path", "uri"}]}
+//                     "objects": [{"path", "uri"}], "set": […]}
+//                    `set`: containers that run beside the main one; each of them, and that, may have "dependencies",
+//                    the names of those whose success it waits for.
 //                    Containers are as in Kubernetes; `files` are given to the main one, unless an input artifact has
 //                    the same path; `objects` are of the object store.
 //                    "inputs": {artifact: path}, "outputs": {"parameters": {name: path}, "artifacts": {name: path}} and

@@ -72,6 +72,15 @@ ir::Reference Translator::variable(std::string_view tag, const std::string& path
     if (value == nullptr) unresolved(path, tag, "the workflow has none of this name");
     return {.kind = ir::Reference::Kind::Literal, .text = any_text(*value, path)};
   }
+  if (parts.size() > 3 && parts[1] == "outputs" && parts[2] == "parameters") {
+    const std::string name = joined(parts, 3);
+    for (const auto& [key, component] : pipeline_.components) {
+      for (const auto& def : component.output_parameters) {
+        if (def.global_name == name) return reference;
+      }
+    }
+    unresolved(path, tag, "no output has this globalName");
+  }
   const bool known = std::find(std::begin(kRunVariables), std::end(kRunVariables), parts[1]) != std::end(kRunVariables);
   if (!known) unresolved(path, tag, "there is no such variable here");
   if (parts[1] == "mainEntrypoint") {
@@ -100,10 +109,10 @@ ir::Reference sibling(std::string_view tag, const std::vector<std::string_view>&
   const ir::Task& task = scope.dag->tasks[static_cast<size_t>(found->second)];
   ir::Reference reference{.kind = Kind::Fact, .text = std::string(parts[2]), .task = task.index};
   if (parts[2] != "outputs") {
-    for (const std::string_view fact : {"status", "exitCode", "id", "startedAt", "finishedAt"}) {
+    for (const std::string_view fact : {"status", "exitCode", "id", "ip", "startedAt", "finishedAt"}) {
       if (parts.size() == 3 && parts[2] == fact) return reference;
     }
-    unresolved(path, tag, "tasks have status, exitCode, id, startedAt, finishedAt and outputs");
+    unresolved(path, tag, "tasks have status, exitCode, id, ip, startedAt, finishedAt and outputs");
   }
   reference.text.clear();
   if (parts.size() == 4 && parts[3] == "parameters") {

@@ -58,6 +58,7 @@ class Translator {
   void read_definitions(Template& from);
   void read_root();
   void read_implementation(Template& from, ir::Component& into);
+  std::string exit_handler() const;
   void add_exit_handler(ir::Component& root, const std::string& handler, const std::string& entry);
   void mark_recursion();
   const json::value& keep(json::value value) { return pipeline_.values.emplace_back(std::move(value)); }

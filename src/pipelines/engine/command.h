@@ -92,6 +92,7 @@ struct SetTimer {
   TaskId task = kNoTask;
   int attempt = 0;
   std::chrono::milliseconds delay{0};
+  Time until{};  // when given, it fires then, whatever the delay says
 };
 
 struct TaskChanged {

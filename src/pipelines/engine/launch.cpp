@@ -299,6 +299,7 @@ std::shared_ptr<ImportSpec> make_import(const State& state, const Instance& inst
 std::chrono::milliseconds pause_of(const State& state, const Instance& instance) {
   const auto look_up = [&](std::string_view tag) { return leaf_variable(state, instance, tag); };
   const std::string text = argo::fill(get_string(*instance.component->executor->spec, "seconds"), look_up);
+  if (text.empty()) return std::chrono::milliseconds(-1);
   const auto seconds = argo::duration_seconds(text);
   if (!seconds) throw invalid("the pause \"{}\" is no duration", text);
   return std::chrono::milliseconds(std::llround(*seconds * 1000));

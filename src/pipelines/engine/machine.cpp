@@ -91,7 +91,8 @@ void Machine::pause(Instance& leaf) {
   leaf.state = TaskState::Running;
   leaf.started = state_.now;
   changed(leaf);
-  state_.commands.emplace_back(SetTimer{leaf.id, leaf.attempt, leaf.delay});
+  // One without a length waits until somebody resumes it.
+  if (leaf.delay.count() >= 0) state_.commands.emplace_back(SetTimer{leaf.id, leaf.attempt, leaf.delay});
 }
 
 void Machine::start_container(Instance& leaf) {
@@ -123,6 +124,8 @@ void Machine::finish(Instance& instance, TaskState state) {
   instance.state = state;
   instance.phase = Phase::Done;
   instance.ended = state_.now;
+  if (std::exchange(instance.stopping, false)) --state_.stopping;
+  if (state == TaskState::Succeeded || state == TaskState::Cached) note_globals(instance);
   changed(instance);
   // Only the outputs are wanted from now on. What a dag or a loop knows of its own error stays until its parent has
   // read it, in settle().
@@ -132,6 +135,20 @@ void Machine::finish(Instance& instance, TaskState state) {
   instance.launch = nullptr;
   instance.import = nullptr;
   state_.settled.push_back(instance.id);
+}
+
+// Of a loop each item does so for itself.
+void Machine::note_globals(const Instance& instance) {
+  if (instance.is_loop()) return;
+  const ir::Component& component = *instance.component;
+  for (size_t i = 0; i < instance.outputs.parameters.size(); ++i) {
+    const auto& name = component.output_parameters[i].global_name;
+    if (!name.empty() && instance.outputs.parameters[i]) state_.globals[name] = instance.outputs.parameters[i];
+  }
+  for (size_t i = 0; i < instance.outputs.artifacts.size(); ++i) {
+    const auto& name = component.output_artifacts[i].global_name;
+    if (!name.empty() && instance.outputs.artifacts[i]) state_.global_artifacts[name] = instance.outputs.artifacts[i];
+  }
 }
 
 void Machine::fail(Instance& instance, TaskError error, bool retriable) {
@@ -152,8 +169,8 @@ std::chrono::milliseconds delay_of(const ir::RetryPolicy& policy, int attempt) {
 }  // namespace
 
 bool Machine::may_retry(const Instance& instance, const TaskError& error) const {
-  if (instance.task == nullptr || state_.canceling || instance.attempt >= instance.task->retry.max_retries)
-    return false;
+  if (instance.task == nullptr || instance.attempt >= instance.task->retry.max_retries) return false;
+  if (stopped(state_.at(instance.parent))) return false;
   const ir::RetryPolicy& policy = instance.task->retry;
   if (((error.infrastructure ? ir::kErrored : ir::kFailed) & policy.results) == 0) return false;
   if (policy.max_duration.count() > 0 &&
@@ -188,6 +205,7 @@ void Machine::retry(Instance& instance, TaskError error) {
     instance.in_flight = false;
     --state_.in_flight;
   }
+  if (std::exchange(instance.stopping, false)) --state_.stopping;
   ++instance.attempt;
   instance.error = std::move(error);
   instance.state = TaskState::Pending;

@@ -44,6 +44,7 @@ struct DagState {
   TaskError error;          // of the first failure
   int64_t running = 0;      // that are admitted
   std::deque<TaskId> held;  // that wait for one of these to end
+  int daemons = 0;          // that run, and are not needed once they are alone
 };
 
 struct LoopState {
@@ -158,7 +159,7 @@ std::string_view final_status(const Instance* producer, Outcome outcome);
 std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& instance);
 std::shared_ptr<ImportSpec> make_import(const State& state, const Instance& instance);
 std::string fingerprint_of(const Instance& instance, const LaunchSpec& spec);
-// How long a Suspend waits. Throws InvalidArgument.
+// How long a Suspend waits; less than 0: until somebody resumes it. Throws InvalidArgument.
 std::chrono::milliseconds pause_of(const State& state, const Instance& instance);
 // A leaf that has failed, as {{workflow.failures}} lists it.
 json::object failure_of(const State& state, const Instance& leaf);

@@ -34,6 +34,7 @@ uint32_t result_of(const Slot& slot) {
   uint32_t result = 0;
   if (slot.any_succeeded) result |= ir::kAnySucceeded;
   if (slot.all_failed) result |= ir::kAllFailed;
+  if (slot.daemoned) result |= ir::kDaemoned;
   switch (slot.outcome) {
     case Outcome::Succeeded: return result | ir::kSucceeded;
     case Outcome::Skipped: return result | ir::kSkipped;
@@ -78,15 +79,19 @@ void add_workflow_name(const State& state, const std::vector<std::string>& path,
   if (text) *at = *text;
 }
 
-// Null, with the reason, when it gives nothing.
-Value evaluated(const argo::Expression& expression, const json::object& names, std::string& reason) {
+json::value evaluated_value(const argo::Expression& expression, const json::object& names) {
   try {
-    const json::value value = expression.evaluate(names);
-    if (value.is_null()) reason = fmt::format("{{{{={}}}}} gives nothing", expression.text());
-    return value.is_null() ? nullptr : make_value(json::value(to_utf8(ir::text_of(value))));
+    return expression.evaluate(names);
   } catch (const Error& error) {
     throw invalid("{{{{={}}}}}: {}", expression.text(), error.message());
   }
+}
+
+// Null, with the reason, when it gives nothing.
+Value evaluated(const argo::Expression& expression, const json::object& names, std::string& reason) {
+  const json::value value = evaluated_value(expression, names);
+  if (value.is_null()) reason = fmt::format("{{{{={}}}}} gives nothing", expression.text());
+  return value.is_null() ? nullptr : make_value(json::value(to_utf8(ir::text_of(value))));
 }
 
 class TextFiller {
@@ -110,6 +115,18 @@ class TextFiller {
       case Kind::Expression: return expression(reference, reason);
     }
     return nullptr;
+  }
+
+  Artifacts artifacts(const ir::Reference& reference) const {
+    const json::value given = evaluated_value(*reference.expression, names_of(reference));
+    const auto* object = given.if_object();
+    const auto* place = object != nullptr ? object->if_contains(kPlace) : nullptr;
+    if (given.is_null()) return nullptr;
+    if (place == nullptr) throw invalid("{{{{={}}}}} gives no artifact", reference.expression->text());
+    const auto& pair = place->get_array();
+    const auto task_index = static_cast<int>(pair[0].get_int64());
+    const auto output = static_cast<size_t>(pair[1].get_int64());
+    return task_index < 0 ? scope_.dag.inputs.artifacts[output] : child(task_index)->outputs.artifacts[output];
   }
 
  private:
@@ -181,6 +198,7 @@ class TextFiller {
     const Instance* of = child(reference.task);
     if (reference.text == "status") return std::string(phase_of(slot(reference.task).outcome));
     if (of == nullptr) return "";
+    if (reference.text == "ip") return of->address;
     if (reference.text == "exitCode") return std::to_string(of->error.code);
     if (reference.text == "id") return task_id_of(scope_.state, *of);
     const Time at = reference.text == "startedAt" ? of->started : of->ended;
@@ -197,10 +215,18 @@ class TextFiller {
     return make_value(json::value(ir::text_of(*member)));
   }
 
-  Value expression(const ir::Reference& reference, std::string& reason) const {
+  static constexpr std::string_view kPlace = "$artifact";
+
+  // In the place of an artifact.
+  static json::value place_of(int task, size_t index, const Artifacts& artifacts) {
+    if (!artifacts) return nullptr;
+    return json::object{{kPlace, json::array{task, static_cast<int64_t>(index)}}};
+  }
+
+  json::object names_of(const ir::Reference& reference) const {
     json::object names;
     for (const auto& path : reference.expression->paths()) {
-      if (path[0] == "inputs") names["inputs"] = json::object{{"parameters", parameters_of(scope_.dag)}};
+      if (path[0] == "inputs") names["inputs"] = inputs_of(scope_.dag);
       if (path[0] == "item" && scope_.item != nullptr) names["item"] = item_names(*scope_.item);
       if (path[0] == "workflow") add_workflow_name(scope_.state, path, names);
     }
@@ -211,7 +237,19 @@ class TextFiller {
         all.get_object()[task(index).name] = sibling_names(index);
       }
     }
-    return evaluated(*reference.expression, names, reason);
+    return names;
+  }
+
+  Value expression(const ir::Reference& reference, std::string& reason) const {
+    return evaluated(*reference.expression, names_of(reference), reason);
+  }
+
+  static json::object inputs_of(const Instance& dag) {
+    json::object artifacts;
+    for (size_t i = 0; i < dag.inputs.artifacts.size(); ++i) {
+      artifacts[dag.component->input_artifacts[i].name] = place_of(-1, i, dag.inputs.artifacts[i]);
+    }
+    return {{"parameters", parameters_of(dag)}, {"artifacts", std::move(artifacts)}};
   }
 
   json::object sibling_names(int index) const {
@@ -224,9 +262,14 @@ class TextFiller {
       if (value != nullptr) outputs["result"] = *value;
     }
     outputs["parameters"] = std::move(parameters);
-    json::object names;
+    json::object artifacts, names;
+    const Instance* producer = child(index);
+    for (size_t i = 0; producer != nullptr && i < producer->outputs.artifacts.size(); ++i) {
+      artifacts[task(index).component->output_artifacts[i].name] = place_of(index, i, producer->outputs.artifacts[i]);
+    }
+    outputs["artifacts"] = std::move(artifacts);
     names["outputs"] = std::move(outputs);
-    for (const std::string_view about : {"status", "exitCode", "id", "startedAt", "finishedAt"}) {
+    for (const std::string_view about : {"status", "exitCode", "id", "ip", "startedAt", "finishedAt"}) {
       names[about] = fact({.kind = Kind::Fact, .text = std::string(about), .task = index});
     }
     return names;
@@ -267,6 +310,10 @@ Value text_value(const TextScope& scope, const ir::Text& text, std::string& reas
     all += ir::text_of(*value);
   }
   return make_value(json::value(all));
+}
+
+Artifacts text_artifacts(const TextScope& scope, const ir::Text& text) {
+  return TextFiller(scope).artifacts(text.at(0));
 }
 
 std::string condition_text(const TextScope& scope, const ir::Text& text) {
@@ -340,6 +387,10 @@ std::optional<std::string> run_variable(const State& state, std::string_view nam
     const int main = state.pipeline->main_task;
     if (main < 0 || !instance.dag) return "Running";
     return std::string(phase_of(instance.dag->slots[static_cast<size_t>(main)].outcome));
+  }
+  if (name.starts_with("outputs.parameters.")) {
+    const auto found = state.globals.find(name.substr(19));
+    return found != state.globals.end() ? std::optional(ir::text_of(*found->second)) : std::nullopt;
   }
   if (name == "failures") return to_text(json::value(state.failures));
   if (name == "duration") {

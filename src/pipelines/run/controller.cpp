@@ -214,6 +214,20 @@ Async<> RunController::terminate(std::string run_id) {
   });
 }
 
+Async<> RunController::resume_paused(std::string run_id) {
+  co_await on_control([this, &run_id]() -> Async<> {
+    const auto it = active_.find(run_id);
+    auto events = it != active_.end() ? it->second->engine.resumptions(clock_.now()) : std::vector<Event>();
+    if (events.empty()) {
+      throw Error(Code::FailedPrecondition, fmt::format("run {} cannot be resumed: nothing in it is paused", run_id));
+    }
+    auto active = it->second;
+    active->durable_wanted = true;
+    for (Event& event : events) post(active, std::move(event));
+    co_await active->idle.wait();
+  });
+}
+
 Async<> RunController::retry(std::string run_id) {
   co_await on_control([this, &run_id]() -> Async<> {
     Run run = co_await store_.get_run(run_id);

@@ -413,7 +413,10 @@ Async<> RunController::cancel_task(RunPtr run, FlightKey key) {
 }
 
 Async<> RunController::fire_later(RunPtr run, engine::SetTimer command) {
-  co_await sleep_for(command.delay);
+  const Time now = clock_.now();
+  const auto delay =
+      command.until == Time{} ? command.delay : std::chrono::ceil<std::chrono::milliseconds>(command.until - now);
+  co_await sleep_for(std::max(delay, std::chrono::milliseconds(0)));
   post(run, Event::timer_fired(command.task, command.attempt, clock_.now()));
 }
 
