@@ -1,10 +1,12 @@
 """Pipelines of the first SDK, compiled by the upstream compiler of its last version, run by the server; and workflows
 written by hand that use more of Argo than it does."""
 import base64
+import contextlib
 import io
 import json
 import os
 import pathlib
+import sqlite3
 import subprocess
 import tarfile
 import time
@@ -201,6 +203,101 @@ def test_volumes_and_resources(server, compiled):
 
 
 @compiled_by_upstream
+def test_deletions(server, compiled):
+    _, tasks = run(server, compiled, 'deletes')
+    made = {'persistentvolumeclaims': outputs(tasks['claim'][0])['claim-name'],
+            'configmaps': outputs(tasks['settings'][0])['settings-name']}
+    for kind, name in made.items():
+        left_over = server.get(f'/api/v1/namespaces/kubeflow/{kind}').json['items']
+        assert name not in [one['metadata']['name'] for one in left_over]
+    # Once more: it is done, not taken from the cache.
+    _, tasks = run(server, compiled, 'deletes')
+    assert {task['state'] for name in tasks if name.startswith('kubernetes-') for task in tasks[name]} == {'SUCCEEDED'}
+    left_over = server.get('/api/v1/namespaces/kubeflow/configmaps').json['items']
+    assert outputs(tasks['settings'][0])['settings-name'] not in [one['metadata']['name'] for one in left_over]
+
+
+def test_a_deletion_of_what_is_not_there(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    dag: {tasks: [{name: strict, template: strict}, {name: lenient, template: lenient}]}
+  - {name: strict, container: {image: kubectl, command: [kubectl, delete], args: [cm, v1-no-such]}}
+  - {name: lenient, container: {image: kubectl, command: [kubectl, delete, cm, v1-no-such, --ignore-not-found=true]}}
+'''))
+    assert one['state'] == 'FAILED' and tasks['lenient'][0]['state'] == 'SUCCEEDED'
+    assert 'ConfigMap "v1-no-such" is not there' in message(tasks['strict'][0])
+
+
+@compiled_by_upstream
+def test_steps_make_their_own_folders(server, compiled):
+    _, tasks = run(server, compiled, 'own-folders')
+    make, = tasks['make']
+    assert left(server, make, 'make-n') == '1\n'
+    assert (content(server, artifacts(make)['make-model']) / 'w').read_text() == '2\n'
+    assert not pathlib.Path('/not-here').exists()
+
+
+def read_artifact(server, run_id, node, name, version='v2beta1'):
+    answer = server.get(f'/apis/{version}/runs/{run_id}/nodes/{node}/artifacts/{name}:read')
+    assert answer.status == 200, answer.text
+    return base64.b64decode(answer.json['data'])
+
+
+@compiled_by_upstream
+@pytest.mark.parametrize('version', ['v1beta1', 'v2beta1'])
+def test_a_folder_is_read_as_an_archive(server, compiled, version):
+    one, _ = run(server, compiled, 'own-folders')
+    data = read_artifact(server, one['run_id'], 'make', 'make-model', version)
+    with tarfile.open(fileobj=io.BytesIO(data), mode='r:gz') as archive:
+        files = {entry.name: entry for entry in archive.getmembers() if entry.isfile()}
+        assert list(files) == ['make-model/w']
+        assert archive.extractfile(files['make-model/w']).read() == b'2\n'
+
+
+@compiled_by_upstream
+def test_an_exit_handler_is_told_what_failed(server, compiled):
+    one, tasks = run(server, compiled, 'failures', state='FAILED')
+    told = {failure['displayName']: failure for failure in json.loads(left(server, tasks['bye'][0], 'bye-f'))}
+    bad, picky = told['bad'], [failure for failure in told.values() if failure['templateName'] == 'picky']
+    assert len(told) == 2 and len(picky) == 1
+    assert set(bad) == {'displayName', 'message', 'templateName', 'phase', 'podName', 'finishedAt'}
+    assert bad['templateName'] == 'bad' and bad['phase'] == 'Failed' and 'exit code 3' in bad['message']
+    task, = tasks['bad']
+    assert bad['podName'] in {pod['name'] for pod in task['pods']}
+    assert bad['finishedAt'][:19] == task['end_time'][:19]
+
+
+@compiled_by_upstream
+def test_a_hit_is_no_older_than_its_step_allows(new_server, compiled):
+    server = new_server()
+    run(server, compiled, 'stale')
+    _, tasks = run(server, compiled, 'stale')
+    assert [task['state'] for name in ('say', 'say-2') for task in tasks[name]] == ['CACHED', 'CACHED']
+    server.stop()
+    database, = server.data.glob('*.db')
+    with contextlib.closing(sqlite3.connect(database)) as db, db:
+        assert db.execute('UPDATE cached_tasks SET created_at = created_at - 7200 * 1000000').rowcount == 2
+    server.start()
+    _, tasks = run(server, compiled, 'stale')
+    assert [task['state'] for name in ('say', 'say-2') for task in tasks[name]] == ['SUCCEEDED', 'CACHED']
+    note = tasks['say'][0]['status_metadata']['custom_properties']['cache']
+    assert 'more than the 3600 s that are allowed' in note, note
+
+
+@compiled_by_upstream
+def test_the_largest_whole_number(server, compiled):
+    _, tasks = run(server, compiled, 'large')
+    assert left(server, tasks['large'][0], 'large-o') == f'{2 ** 53}\n'
+    answer = server.post('/apis/v1beta1/runs', {'name': 'large', 'pipeline_spec': {
+        'workflow_manifest': compiled['large'].read_text(), 'parameters': [{'name': 'n', 'value': str(2 ** 53)}]}})
+    assert answer.status == 200, answer.text
+    assert server.wait(answer.json['run']['id'])['state'] == 'SUCCEEDED'
+
+
+@compiled_by_upstream
 def test_data_through_a_volume(server, compiled):
     claim = {'metadata': {'name': 'v1-data'}, 'spec': {'accessModes': ['ReadWriteOnce'],
                                                        'resources': {'requests': {'storage': '1Gi'}}}}
@@ -293,6 +390,30 @@ def test_a_crash_in_the_middle(new_server, compiled):
     assert all_left(one, tasks, 'add-2', 'add-2-Output') == ['100.0', '101.0', '102.0']
 
 
+@compiled_by_upstream
+def test_the_schema_before(server, tmp_path):
+    """What the first SDK compiles for the second engine: values wrapped by their types, in a job's form."""
+    file = tmp_path / 'old.json'
+    env = {name: value for name, value in os.environ.items() if name != 'PYTHONPATH'}
+    done = subprocess.run([UPSTREAM, '-W', 'ignore', str(ROOT / 'tests/upstream_v1/old_ir.py'), str(file)],
+                          env=dict(env, HOME=str(tmp_path), PYTHONDONTWRITEBYTECODE='1'), stdout=subprocess.PIPE,
+                          stderr=subprocess.STDOUT, text=True, timeout=120)
+    assert done.returncode == 0, done.stdout[-4000:]
+    job = json.loads(file.read_text())
+    assert job['pipelineSpec']['schemaVersion'] == '2.0.0'
+    assert job['runtimeConfig']['parameters']['large'] == {'intValue': str(2 ** 53)}
+    one, tasks = server.run(job)
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    told = [outputs(task)['Output'] for name in tasks if name.startswith('describe') for task in tasks[name]]
+    expected = ["7 2.5 'hi' [1, 2] {'k': 'v'} True", "1 1.5 'x' [1] {'a': 1} True", "10 1.5 'ten' [1] {'a': 1} True",
+                "2 1.5 'x' [1] {'a': 1} True", "7 1.5 'seven' [1] {'a': 1} True",
+                "9007199254740992 1.5 'x' [1] {'a': 1} True"]
+    assert sorted(told) == sorted(expected), told
+    assert outputs(tasks['measure'][0]) == {'Output': 7}
+    answer = server.upload(file, 'old schema')
+    assert answer.status == 200, answer.text
+
+
 # --- workflows that the SDK does not write ---
 
 def workflow(text):
@@ -367,15 +488,32 @@ spec:
 
 
 @pytest.mark.parametrize('spec, field', [
-    ('{entrypoint: a, templates: [{name: a, container: {image: b, command: [c]}, memoize: {key: k}}]}', 'memoize'),
+    ('{entrypoint: a, templates: [{name: a, container: {image: b, command: [c]}, memoize: {}}]}', 'memoize.key'),
     ('{entrypoint: a, templates: [{name: a, http: {url: x}}]}', 'http'),
-    ('{entrypoint: a, hooks: {exit: {template: a}}, templates: [{name: a, container: {image: b, command: [c]}}]}',
-     'spec.hooks'),
+    ('{entrypoint: a, hooks: {exit: {}}, templates: [{name: a, container: {image: b, command: [c]}}]}',
+     'spec.hooks.exit.template'),
+    ('{entrypoint: a, templates: [{name: a, plugin: {hello: {}}}]}', 'templates.a.plugin'),
+    ('{entrypoint: a, templates: [{name: a, containerSet: {containers: [{name: b, image: c, command: [d], dependencies: [e]}]}}]}',
+     'no container'),
+    ('{entrypoint: a, templates: [{name: a, containerSet: {containers: [{name: b, image: c, command: [d], dependencies: [b]}]}}]}',
+     'waits for itself'),
     ('{entrypoint: b, templates: [{name: a, container: {image: b, command: [c]}}]}', 'spec.entrypoint'),
     ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: gone}]}}]}', 'tasks[0].template'),
     ('{entrypoint: a, templates: [{name: a, container: {image: b, command: ["{{inputs.parameters.x}}"]}}]}',
      'inputs.parameters.x'),
-    ('{entrypoint: a, templates: [{name: a, suspend: {}}]}', 'suspend.duration'),
+    ('{entrypoint: a, templates: [{name: a, suspend: {duration: soon}}]}', 'suspend.duration'),
+    ('{entrypoint: a, templates: [{name: a, steps: [[{name: t, template: b}]], timeout: soon}, {name: b, suspend: {}}]}',
+     'templates.a.timeout'),
+    ('{entrypoint: a, templates: [{name: a, dag: {target: x, tasks: [{name: t, template: b}]}}, {name: b, suspend: {}}]}',
+     'dag.target'),
+    ('{entrypoint: a, templates: [{name: a, daemon: true, suspend: {}}]}', 'templates.a.daemon'),
+    ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: b, withItems: [1], onExit: b}]}}, {name: b, suspend: {}}]}',
+     'tasks[0].hooks'),
+    ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: b, hooks: {x: {template: b}}}]}}, {name: b, suspend: {}}]}',
+     'hooks.x.expression'),
+    ('{entrypoint: a, templates: [{name: a, container: {image: b, command: [c, "{{workflow.outputs.parameters.x}}"]}}]}',
+     'globalName'),
+    ('{entrypoint: a, templates: [{name: a, container: {image: b, command: [c, "{{=sprig.now()}}"]}}]}', 'sprig.now'),
     ('{entrypoint: a, templates: [{name: a, dag: {tasks: [{name: t, template: a, dependencies: [t]}]}}]}', 'wait'),
 ])
 def test_what_is_not_supported_is_refused(server, spec, field):
@@ -514,3 +652,213 @@ spec:
 '''))
     assert json.loads(outputs(tasks['patch'][0])['all']) == {'a': 'b', 'c': 'd'}
     assert one['state'] == 'FAILED' and 'DeadlineExceeded' in message(tasks['check'][0])
+
+
+def test_expressions(server):
+    """In arguments, in templates, in lists of loops, in outputs and conditions."""
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: words, value: '[{"w": "a"}, {"w": "b"}, {"w": "c"}]'}, {name: n, value: '4'}]}
+  templates:
+  - name: main
+    dag:
+      tasks:
+      - {name: roll-it, template: roll}
+      - name: show
+        template: show
+        arguments: {parameters: [{name: text, value: "{{=asInt(tasks['roll-it'].outputs.result) * asInt(workflow.parameters.n)}} {{=sprig.upper('x')}}"}]}
+      - name: each
+        template: show
+        withParam: "{{=toJson(filter(map(fromJSON(workflow.parameters.words), .w), # != 'b'))}}"
+        arguments: {parameters: [{name: text, value: "{{=item + '!'}}"}]}
+      - {name: low, template: show, dependencies: [roll-it], when: "{{=asInt(tasks['roll-it'].outputs.result) < 2}}", arguments: {parameters: [{name: text, value: low}]}}
+      - name: final
+        template: show
+        dependencies: [low]
+        arguments: {parameters: [{name: text, value: "{{=tasks.low.outputs.parameters.o ?? 'nothing'}}"}]}
+  - name: roll
+    script: {image: python, command: [python3], source: "print(3)"}
+  - name: show
+    inputs: {parameters: [{name: text}]}
+    container: {image: busybox, command: [sh, -c, "echo '{{=sprig.trim(inputs.parameters.text)}} {{=len(inputs.parameters.text)}}' > /tmp/o"]}
+    outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}}]}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    assert outputs(tasks['show'][0])['o'] == '12 X 4'
+    assert sorted(outputs(task)['o'] for task in tasks['each'] if task['type'] == 'RUNTIME') == ['a! 2', 'c! 2']
+    assert tasks['low'][0]['state'] == 'SKIPPED' and outputs(tasks['final'][0])['o'] == 'nothing 7'
+
+
+def test_a_retry_for_some_failures_only(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    dag: {tasks: [{name: again, template: again}, {name: once, template: once}]}
+  - name: again
+    retryStrategy: {limit: 3, expression: "asInt(lastRetry.exitCode) == 75 && lastRetry.status == 'Failed'"}
+    container: {image: busybox, command: [sh, -c, 'test {{retries}} -ge 2 && echo "{{retries}} {{lastRetry.exitCode}} {{=lastRetry.status}}" > /tmp/o || exit 75']}
+    outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}}]}
+  - name: once
+    retryStrategy: {limit: 3, expression: "lastRetry.exitCode == '75'"}
+    container: {image: busybox, command: [sh, -c, 'exit 4']}
+'''))
+    assert one['state'] == 'FAILED'
+    assert outputs(tasks['again'][0]) == {'o': '2 75 Failed'}
+    assert 'exit code 4' in message(tasks['once'][0])
+    assert len(tasks['once'][0]['pods']) == 1, tasks['once'][0]['pods']
+
+
+def test_memoized_steps(server):
+    """The key alone decides, whatever else the step is told; in the cache that is named."""
+    spec = workflow('''
+spec:
+  entrypoint: main
+  arguments: {parameters: [{name: key, value: ''}, {name: text, value: ''}]}
+  templates:
+  - name: main
+    steps: [[{name: work, template: work, arguments: {parameters: [{name: key, value: '{{workflow.parameters.key}}'}, {name: text, value: '{{workflow.parameters.text}}'}]}}]]
+  - name: work
+    inputs: {parameters: [{name: key}, {name: text}]}
+    memoize: {key: 'k-{{inputs.parameters.key}}', maxAge: 1h, cache: {configMap: {name: some-cache}}}
+    container: {image: busybox, command: [sh, -c, 'echo {{inputs.parameters.text}} > /tmp/o']}
+    outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}}]}
+''')
+    def once(key, text):
+        one, tasks = server.run(spec, {'key': key, 'text': text})
+        assert one['state'] == 'SUCCEEDED', one
+        return tasks['work'][0]['state'], outputs(tasks['work'][0])['o']
+    assert once('a', 'one') == ('SUCCEEDED', 'one')
+    assert once('a', 'two') == ('CACHED', 'one')
+    assert once('b', 'two') == ('SUCCEEDED', 'two')
+
+
+def test_a_pause_until_somebody_resumes_it(new_server):
+    """Also over a crash; what is not paused cannot be resumed."""
+    server = new_server()
+    run_id = server.submit(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps: [[{name: approve, template: pause}, {name: approve-too, template: pause}], [{name: go, template: go}]]
+  - {name: pause, suspend: {}}
+  - {name: go, container: {image: busybox, command: ['true']}}
+'''))
+    def paused(name):
+        return lambda event: (event.get('task', {}).get('name') == name and event['task']['state'] == 'RUNNING')
+    server.wait_for(run_id, paused('approve-too'))
+    server.kill()
+    server.start()
+    server.wait_for(run_id, paused('approve-too'))
+    states = {name: found[0]['state'] for name, found in server.tasks(run_id).items()}
+    assert states['approve'] == 'RUNNING' and 'go' not in states, states
+    assert server.post(f'/apis/penstock/v1/runs/{run_id}:resume').status == 200
+    assert server.wait(run_id)['state'] == 'SUCCEEDED'
+    answer = server.post(f'/apis/penstock/v1/runs/{run_id}:resume')
+    assert answer.status == 400 and 'nothing in it is paused' in answer.text
+    assert server.post('/apis/penstock/v1/runs/none:resume').status == 404
+
+
+def test_a_daemon_lives_as_long_as_it_is_needed(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  volumeClaimTemplates: [{metadata: {name: work}, spec: {accessModes: [ReadWriteOnce], resources: {requests: {storage: 1Gi}}}}]
+  templates:
+  - name: main
+    steps:
+    - - {name: service, template: service}
+    - - {name: ask, template: ask, arguments: {parameters: [{name: at, value: '{{steps.service.ip}}'}]}}
+  - name: service
+    daemon: true
+    container: {image: busybox, command: [sh, -c, 'mkfifo /mnt/w/answer; echo up > /mnt/w/answer; sleep 3600'], volumeMounts: [{name: work, mountPath: /mnt/w}]}
+  - name: ask
+    inputs: {parameters: [{name: at}]}
+    container: {image: busybox, command: [sh, -c, 'while ! test -p /mnt/w/answer; do sleep 0.05; done; echo "{{inputs.parameters.at}} $(cat /mnt/w/answer)" > /tmp/o'], volumeMounts: [{name: work, mountPath: /mnt/w}]}
+    outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}}]}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    address, word = outputs(tasks['ask'][0])['o'].split()
+    assert word == 'up' and address.count('.') == 3
+    assert tasks['service'][0]['state'] == 'SUCCEEDED'
+
+
+def test_a_dag_has_only_so_long(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps: [[{name: slow, template: slow, continueOn: {failed: true}}], [{name: then, template: then}]]
+  - name: slow
+    activeDeadlineSeconds: 1
+    dag: {tasks: [{name: sleep, template: sleep}, {name: each, template: sleep, withItems: [1, 2]}, {name: never, template: then, dependencies: [sleep]}]}
+  - {name: sleep, container: {image: busybox, command: [sleep, '600']}}
+  - {name: then, container: {image: busybox, command: ['true']}}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    assert tasks['slow'][0]['state'] == 'FAILED' and 'DeadlineExceeded' in message(tasks['slow'][0])
+    assert tasks['sleep'][0]['state'] == 'CANCELED' and tasks['never'][0]['state'] == 'SKIPPED'
+    assert {task['state'] for task in tasks['each']} == {'CANCELED'}
+    assert tasks['then'][0]['state'] == 'SUCCEEDED'
+
+
+def test_hooks_and_outputs_of_the_whole_run(server):
+    one, tasks = server.run(workflow('''
+spec:
+  entrypoint: main
+  hooks:
+    exit: {template: tell, arguments: {parameters: [{name: s, value: '{{workflow.status}} {{workflow.outputs.parameters.made}}'}]}}
+  templates:
+  - name: main
+    steps:
+    - - name: make
+        template: make
+        hooks:
+          running: {template: tell, expression: steps.make.status == "Running", arguments: {parameters: [{name: s, value: it runs}]}}
+          exit: {template: tell, arguments: {parameters: [{name: s, value: 'it was {{steps.make.status}}'}]}}
+    - - {name: use, template: use}
+  - name: make
+    container: {image: busybox, command: [sh, -c, 'echo 7 > /tmp/o']}
+    outputs: {parameters: [{name: o, globalName: made, valueFrom: {path: /tmp/o}}]}
+  - name: use
+    container: {image: busybox, command: [sh, -c, 'test {{workflow.outputs.parameters.made}} = 7']}
+  - name: tell
+    inputs: {parameters: [{name: s}]}
+    container: {image: busybox, command: [sh, -c, 'echo "{{inputs.parameters.s}}" > /tmp/o']}
+    outputs: {parameters: [{name: o, valueFrom: {path: /tmp/o}}]}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    assert outputs(tasks['tell'][0])['o'] == 'Succeeded 7'
+    assert outputs(tasks['make.running'][0])['o'] == 'it runs'
+    assert outputs(tasks['make.onExit'][0])['o'] == 'it was Succeeded'
+    assert tasks['use'][0]['start_time'] >= tasks['make.onExit'][0]['end_time']
+
+
+@pytest.mark.parametrize('fails', [False, True])
+def test_a_set_of_containers_in_one_pod(server, fails):
+    one, tasks = server.run(workflow(f'''
+spec:
+  entrypoint: main
+  volumes: [{{name: work, emptyDir: {{}}}}]
+  templates:
+  - name: main
+    inputs: {{artifacts: [{{name: given, path: /given/words, raw: {{data: 'some words'}}}}]}}
+    containerSet:
+      volumeMounts: [{{name: work, mountPath: /work}}]
+      containers:
+      - {{name: a, image: busybox, command: [sh, -c, 'cat /given/words > /work/a']}}
+      - {{name: b, image: busybox, command: [sh, -c], args: ['{'exit 3' if fails else 'cp /work/a /work/b'}'], dependencies: [a]}}
+      - {{name: c, image: busybox, command: [sh, -c, 'cp /work/a /work/c'], dependencies: [a]}}
+      - {{name: main, image: busybox, command: [sh, -c, 'cat /work/b /work/c > /tmp/o; echo printed'], dependencies: [b, c]}}
+    outputs: {{parameters: [{{name: o, valueFrom: {{path: /tmp/o}}}}]}}
+'''))
+    task, = tasks['main']
+    if fails:
+        assert one['state'] == 'FAILED' and 'exit code' in message(task)
+    else:
+        assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+        assert outputs(task) == {'o': 'some wordssome words'}

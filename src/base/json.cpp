@@ -137,7 +137,7 @@ std::string string_at(const json::value& value, std::initializer_list<std::strin
 }
 
 std::string number_text(double number) {
-  if (std::floor(number) == number && std::abs(number) < 9007199254740992.0) {
+  if (std::floor(number) == number && std::abs(number) <= 9007199254740992.0) {
     return fmt::format("{}", static_cast<int64_t>(number));
   }
   return fmt::format("{}", number);

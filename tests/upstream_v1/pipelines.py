@@ -10,6 +10,7 @@ import kfp.compiler
 from kfp import dsl
 from kfp.components import (InputPath, OutputPath, create_component_from_func, func_to_container_op,
                             load_component_from_text)
+from kfp.dsl._resource_op import kubernetes_resource_delete_op
 from kubernetes import client as k8s
 
 PIPELINES = {}
@@ -210,7 +211,7 @@ def retries():
 @pipeline
 def places():
     """Outputs that are not below /tmp."""
-    make = shell('make', 'echo root > /out.txt; echo deep > /made-up/deep/er/n; mkdir -p /made-up/folder; echo f > /made-up/folder/f; '
+    make = shell('make', 'echo root > /out.txt; mkdir -p /made-up/deep/er /made-up/folder; echo deep > /made-up/deep/er/n; echo f > /made-up/folder/f; '
                  'echo there > /usr/share/made.txt; echo w > /model/weights; printf "[1]" > /data.json',
                  file_outputs={'root': '/out.txt', 'deep': '/made-up/deep/er/n', 'there': '/usr/share/made.txt',
                                'folder': '/made-up/folder', 'model': '/model', 'data': '/data.json'},
@@ -305,6 +306,51 @@ def resources(word: str = 'b3Blbg=='):
         success_condition='status.phase == Succeeded', failure_condition='status.phase == Failed',
         attribute_outputs={'phase': '{.status.phase}'})
     shell('after', 'echo %s > /tmp/o' % pod.outputs['phase'], file_outputs={'o': '/tmp/o'})
+
+
+@pipeline
+def deletes(space: str = ''):
+    """What the pipeline has made is deleted by the SDK's own steps, also when it is gone already."""
+    claim = dsl.VolumeOp(name='claim', resource_name='gone', size='10Mi', modes=dsl.VOLUME_MODE_RWO)
+    use = shell('use', 'echo here > /mnt/f', pvolumes={'/mnt': claim.volume})
+    claim.delete().after(use)
+    settings = dsl.ResourceOp(name='settings', k8s_resource={
+        'apiVersion': 'v1', 'kind': 'ConfigMap', 'metadata': {'generateName': 'gone-'}, 'data': {'a': 'b'}})
+    first = settings.delete()
+    kubernetes_resource_delete_op(name=settings.outputs['name'], kind='configmaps',
+                                  namespace='kubeflow').after(first)
+
+
+@pipeline
+def own_folders():
+    """Steps that make the folders of their outputs themselves, and fail where these are there."""
+    shell('make', 'mkdir /tmp/out /tmp/out/deep && echo 1 > /tmp/out/deep/n && '
+          'mkdir /not-here/inner && mkdir /not-here/inner/model && echo 2 > /not-here/inner/model/w',
+          file_outputs={'n': '/tmp/out/deep/n', 'model': '/not-here/inner/model'})
+
+
+@pipeline
+def failures():
+    """An exit handler that is told what failed."""
+    bye = shell('bye', "echo '{{workflow.failures}}' > /tmp/f", file_outputs={'f': '/tmp/f'})
+    with dsl.ExitHandler(bye):
+        shell('bad', 'exit 3').set_display_name('quite bad')
+        with dsl.ParallelFor(['a', 'b']) as item:
+            shell('picky', 'test %s = a' % item)
+
+
+@pipeline
+def stale():
+    """What may be taken from the cache for an hour, and for a day."""
+    for text, age in (('hour', 'PT1H'), ('day', 'P1D')):
+        step = say(text)
+        step.execution_options.caching_strategy.max_cache_staleness = age
+
+
+@pipeline
+def large(n: int = 2 ** 53):
+    """The largest whole number that JSON holds."""
+    shell('large', 'echo %s > /tmp/o' % n, file_outputs={'o': '/tmp/o'})
 
 
 @pipeline

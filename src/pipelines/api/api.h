@@ -22,6 +22,9 @@ class RunControl {
   virtual Async<> terminate(std::string run_id) = 0;
   // The run is FAILED or CANCELED: do what failed again. Aborted when it cannot.
   virtual Async<> retry(std::string run_id) = 0;
+  // Ends the pauses of the run that wait for somebody, and those that have a length. FailedPrecondition when there are
+  // none.
+  virtual Async<> resume_paused(std::string run_id) = 0;
   // The run is about to be deleted: stop its tasks and let go of it.
   virtual Async<> forget(std::string run_id) = 0;
   // Throws NotFound, and says why, when the task has no log; before the first byte of an answer.

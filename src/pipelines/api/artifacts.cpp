@@ -2,6 +2,7 @@
 
 #include "base/base64.h"
 #include "pipelines/api/messages.h"
+#include "pipelines/api/package.h"
 #include "pipelines/api/routes.h"
 
 namespace penstock::pipelines::api {
@@ -136,13 +137,22 @@ static std::string output_uri(const TaskRecord& task, const std::string& name) {
   return get_string(list->front().as_object(), "uri");
 }
 
-Async<std::string> read_output(const ApiContext& context, const TaskRecord& task, const std::string& name) {
+Async<OutputContent> read_output(const ApiContext& context, const TaskRecord& task, const std::string& name) {
   const std::string uri = output_uri(task, name);
   co_return co_await context.blocking.run([&] {
     const std::optional<objects::Location> location = objects::parse_uri(uri);
     const bool here = location && context.objects.uri_to_path(uri);
     if (!here) throw Error(Code::FailedPrecondition, fmt::format("{} is not kept by this server", uri));
-    return context.objects.get(location->bucket, location->key, kMaxRead);
+    OutputContent content;
+    auto path = context.objects.find(location->bucket, location->key);
+    if (path && std::filesystem::is_directory(*path)) {
+      context.objects.lay_out(uri);
+      content.packed = true;
+      content.bytes = pack_folder_tar_gz(file_name_of(name), *path, kMaxRead);
+    } else {
+      content.bytes = context.objects.get(location->bucket, location->key, kMaxRead);
+    }
+    return content;
   });
 }
 
@@ -151,7 +161,8 @@ namespace {
 Async<Response> read_node_artifact(const ApiContext& context, Request& request) {
   const TaskRecord task = co_await task_of_node(context, param(request, "run_id"), param(request, "node_id"));
   const std::string name = param(request, "artifact_name");
-  std::string data = base64_encode(co_await read_output(context, task, name));
+  const OutputContent content = co_await read_output(context, task, name);
+  std::string data = base64_encode(content.bytes);
   json::object out;
   if (!data.empty()) out["data"] = std::move(data);
   co_return http::json_response(out);

@@ -23,6 +23,7 @@ class FakeRunControl : public RunControl {
   Async<> start(std::string run_id) override { co_return note("start", run_id); }
   Async<> terminate(std::string run_id) override { co_return note("terminate", run_id); }
   Async<> retry(std::string run_id) override { co_return note("retry", run_id); }
+  Async<> resume_paused(std::string run_id) override { co_return note("resume", run_id); }
   Async<> forget(std::string run_id) override { co_return note("forget", run_id); }
   Async<> check_log(std::string, std::string, int) override { co_return; }
   Async<> drop_logs(std::string, std::vector<TaskRecord> tasks) override {

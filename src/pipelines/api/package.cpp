@@ -5,6 +5,7 @@
 
 #include <algorithm>
 #include <cctype>
+#include <fstream>
 #include <memory>
 
 #include "base/error.h"
@@ -202,6 +203,95 @@ std::vector<json::value> read_package(std::string_view file_name, std::string_vi
   if (content.starts_with("\x1f\x8b")) return parse_documents(unpack(content, false, limit));
   throw invalid("{:?} is no pipeline package: expected .yaml, .yml, .json, a zip or a tar.gz file",
                 std::string(base_name(file_name)));
+}
+
+namespace {
+
+namespace fs = std::filesystem;
+
+// Packs files as they are read.
+class FolderPacker {
+ public:
+  explicit FolderPacker(size_t limit) : limit_(limit), archive_(archive_write_new()) {
+    archive_write_add_filter_gzip(archive_);
+    archive_write_set_format_pax_restricted(archive_);
+    if (archive_write_open2(archive_, this, nullptr, write, nullptr, nullptr) != ARCHIVE_OK)
+      throw internal("no archive");
+  }
+  ~FolderPacker() { archive_write_free(archive_); }
+  FolderPacker(const FolderPacker&) = delete;
+
+  void add(const fs::path& path, const std::string& name) {
+    const auto status = fs::symlink_status(path);
+    archive_entry* entry = archive_entry_new();
+    const std::unique_ptr<archive_entry, void (*)(archive_entry*)> guard(entry, archive_entry_free);
+    archive_entry_set_pathname(entry, name.c_str());
+    archive_entry_set_perm(entry, static_cast<__LA_MODE_T>(status.permissions()) & 0777);
+    if (fs::is_symlink(status)) {
+      archive_entry_set_filetype(entry, AE_IFLNK);
+      archive_entry_set_symlink(entry, fs::read_symlink(path).c_str());
+      check(archive_write_header(archive_, entry), name);
+    } else if (fs::is_directory(status)) {
+      archive_entry_set_filetype(entry, AE_IFDIR);
+      check(archive_write_header(archive_, entry), name);
+    } else if (fs::is_regular_file(status)) {
+      archive_entry_set_filetype(entry, AE_IFREG);
+      archive_entry_set_size(entry, static_cast<la_int64_t>(fs::file_size(path)));
+      check(archive_write_header(archive_, entry), name);
+      add_content(path, name);
+    }
+  }
+
+  std::string finish() {
+    check(archive_write_close(archive_), "the end");
+    return std::move(out_);
+  }
+
+ private:
+  static la_ssize_t write(archive* a, void* self, const void* bytes, size_t size) {
+    auto& packer = *static_cast<FolderPacker*>(self);
+    if (packer.out_.size() + size > packer.limit_) {
+      packer.full_ = true;
+      archive_set_error(a, ENOSPC, "it is too large");
+      return -1;
+    }
+    packer.out_.append(static_cast<const char*>(bytes), size);
+    return static_cast<la_ssize_t>(size);
+  }
+
+  void check(la_ssize_t result, const std::string& name) const {
+    if (full_) {
+      throw Error(Code::ResourceExhausted, fmt::format("the folder is larger than {} MiB when packed", limit_ >> 20));
+    }
+    if (result >= ARCHIVE_OK) return;
+    const char* why = archive_error_string(archive_);
+    throw internal("cannot pack {}: {}", name, why ? why : "");
+  }
+
+  void add_content(const fs::path& path, const std::string& name) {
+    std::ifstream file(path, std::ios::binary);
+    std::vector<char> bytes(256 * 1024);
+    while (file.read(bytes.data(), static_cast<std::streamsize>(bytes.size())) || file.gcount() > 0) {
+      check(archive_write_data(archive_, bytes.data(), static_cast<size_t>(file.gcount())), name);
+    }
+  }
+
+  const size_t limit_;
+  std::string out_;
+  bool full_ = false;
+  archive* archive_;
+};
+
+}  // namespace
+
+std::string pack_folder_tar_gz(const std::string& name, const std::filesystem::path& folder, size_t limit) {
+  FolderPacker packer(limit);
+  packer.add(folder, name + "/");
+  std::vector<fs::path> paths;
+  for (const auto& entry : fs::recursive_directory_iterator(folder)) paths.push_back(entry.path());
+  std::sort(paths.begin(), paths.end());
+  for (const auto& path : paths) packer.add(path, name + "/" + path.lexically_relative(folder).string());
+  return packer.finish();
 }
 
 std::string pack_tar_gz(const std::string& name, std::string_view content) {

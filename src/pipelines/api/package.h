@@ -1,6 +1,7 @@
 // A pipeline package as people upload it: YAML, JSON, zip or tar.gz. Private to this folder.
 #pragma once
 
+#include <filesystem>
 #include <optional>
 #include <string>
 #include <string_view>
@@ -25,6 +26,10 @@ std::vector<json::value> parse_documents(std::string_view text);
 // gzip). Of an archive: the entry pipeline.yaml, or else its first file, which must be YAML or JSON. InvalidArgument
 // for what is none of these or empty, ResourceExhausted when it unpacks to more than `limit` bytes.
 std::vector<json::value> read_package(std::string_view file_name, std::string_view content, size_t limit);
+
+// A tar.gz of a folder under the name `name`, links as links; only what it is packed to is held. Blocks. Throws
+// ResourceExhausted when that is more than `limit` bytes.
+std::string pack_folder_tar_gz(const std::string& name, const std::filesystem::path& folder, size_t limit);
 
 // A tar.gz with one file.
 std::string pack_tar_gz(const std::string& name, std::string_view content);

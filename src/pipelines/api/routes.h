@@ -70,8 +70,13 @@ Async<std::shared_ptr<const Spec>> load_spec(const ApiContext& context, std::str
 
 // By the task's id or name, the name of one of its pods, or its node's id in the run's Workflow. NotFound.
 Async<TaskRecord> task_of_node(const ApiContext& context, std::string run_id, std::string node);
-// The bytes of a task's output artifact, of which the first 32 MiB. NotFound, FailedPrecondition when it is not here.
-Async<std::string> read_output(const ApiContext& context, const TaskRecord& task, const std::string& name);
+struct OutputContent {
+  std::string bytes;
+  bool packed = false;  // it is a folder: a tar.gz of it
+};
+// A task's output artifact, of a file the first 32 MiB. NotFound, FailedPrecondition when it is not here,
+// ResourceExhausted for a folder that is larger.
+Async<OutputContent> read_output(const ApiContext& context, const TaskRecord& task, const std::string& name);
 
 Response gateway_error(const Request& request, const Error& error);
 Response upload_error(const Request& request, const Error& error);

@@ -136,6 +136,12 @@ Async<Response> retry(const ApiContext& context, Request& request) {
   co_return empty_reply();
 }
 
+Async<Response> resume(const ApiContext& context, Request& request) {
+  const Run run = co_await context.store.get_run(param(request, "run_id"));
+  co_await context.runs.resume_paused(run.run_id);
+  co_return empty_reply();
+}
+
 Async<Response> archive(const ApiContext& context, Request& request) {
   co_await context.store.archive_run(param(request, "run_id"));
   co_return empty_reply();
@@ -155,6 +161,7 @@ void add_run_routes(Routes& routes) {
   routes.add(Method::Delete, "/runs/{run_id}", remove);
   routes.add(Method::Post, "/runs/{run_id}:terminate", terminate);
   routes.add(Method::Post, "/runs/{run_id}:retry", retry);
+  routes.add_at(Method::Post, "/apis/penstock/v1/runs/{run_id}:resume", resume);
   routes.add(Method::Post, "/runs/{run_id}:archive", archive);
   routes.add(Method::Post, "/runs/{run_id}:unarchive", unarchive);
 }

@@ -46,19 +46,50 @@ class DagTranslator {
   void read_dag() {
     const std::string path = from_.path + ".dag";
     const auto* body = ir::object_member(*from_.spec, "dag", from_.path);
-    check_fields(*body, path, {"tasks", "failFast"});
+    check_fields(*body, path, {"tasks", "failFast", "target"});
     siblings_ = "tasks";
     const auto* tasks = ir::array_member(*body, "tasks", path);
     if (tasks == nullptr) throw invalid("{}.tasks: missing", path);
     for (size_t i = 0; i < tasks->size(); ++i) {
-      add(ir::as_object((*tasks)[i], fmt::format("{}.tasks[{}]", path, i)), fmt::format("{}.tasks[{}]", path, i));
+      const std::string at = fmt::format("{}.tasks[{}]", path, i);
+      const auto& task = ir::as_object((*tasks)[i], at);
+      if (wanted_ == nullptr || wanted_->contains(string_at(task, {"name"}))) add(task, at);
     }
+    const size_t count = specs_.size();
+    add_hooks();
+    deadlines();
     resolve();
     std::vector<uint32_t> tolerated;
     for (const auto& task : dag().tasks) tolerated.push_back(task.tolerated);
-    for (size_t i = 0; i < specs_.size(); ++i) order(dag().tasks[i], *specs_[i].first, tolerated, specs_[i].second);
+    for (size_t i = 0; i < count; ++i) order(dag().tasks[i], *specs_[i].first, tolerated, specs_[i].second);
+    place_hooks();
     finish();
   }
+
+  // Of a dag that was read: the tasks that its targets need; nothing when it has no target.
+  std::optional<std::set<std::string>> needed_by_targets() const {
+    const std::string path = from_.path + ".dag";
+    const std::string target = ir::string_member(*ir::object_member(*from_.spec, "dag", from_.path), "target", path);
+    std::vector<int> open;
+    for (size_t at = 0; at < target.size();) {
+      const size_t end = std::min(target.find(' ', at), target.size());
+      const std::string name = target.substr(at, end - at);
+      at = end + 1;
+      if (name.empty()) continue;
+      const auto found = names_.find(name);
+      if (found == names_.end()) throw invalid("{}.target: there is no task \"{}\"", path, name);
+      open.push_back(found->second);
+    }
+    if (open.empty()) return std::nullopt;
+    std::set<std::string> needed;
+    while (!open.empty()) {
+      const ir::Task& task = component_.dag->tasks[static_cast<size_t>(open.back())];
+      open.pop_back();
+      if (needed.insert(task.name).second) open.insert(open.end(), task.upstream.begin(), task.upstream.end());
+    }
+    return needed;
+  }
+  void only(const std::set<std::string>& wanted) { wanted_ = &wanted; }
 
   void read_steps() {
     const std::string path = from_.path + ".steps";
@@ -79,6 +110,8 @@ class DagTranslator {
       }
       if (specs_.size() > begin) ranges.emplace_back(begin, specs_.size());
     }
+    add_hooks();
+    deadlines();
     resolve();
     for (size_t group = 1; group < ranges.size(); ++group) {
       for (size_t i = ranges[group].first; i < ranges[group].second; ++i) {
@@ -90,6 +123,7 @@ class DagTranslator {
         }
       }
     }
+    place_hooks();
     finish();
   }
 
@@ -103,17 +137,125 @@ class DagTranslator {
 
   void finish_calls() {
     resolve();
+    place_hooks();
     finish();
   }
 
+  // Of a task, or of the whole workflow, which is then task 0.
+  void add_hook(int of, const std::string& name, const json::object& hook, const std::string& path) {
+    check_fields(hook, path, {"template", "arguments", "expression"});
+    const std::string expression = ir::string_member(hook, "expression", path);
+    if (expression.empty() && name != "onExit") throw invalid("{}.expression: missing", path);
+    const std::string owner = dag().tasks[static_cast<size_t>(of)].name;
+    json::object call{{"name", fmt::format("{}.{}", owner, name)},
+                      {"template", ir::string_member(hook, "template", path)}};
+    if (const auto* arguments = ir::object_member(hook, "arguments", path)) call["arguments"] = *arguments;
+    const bool at_start = !expression.empty() && holds_while_running(expression, owner, path);
+    if (!expression.empty() && !at_start) call["when"] = fmt::format("{{{{={}}}}}", expression);
+    ir::Task& task = add(translator_.keep(std::move(call)).get_object(), path);
+    // What becomes of it says nothing of the dag.
+    task.when_completed = true;
+    task.tolerated = ir::kFailed | ir::kErrored;
+    hooks_.push_back({task.index, of, at_start});
+  }
+
  private:
+  struct Hook {
+    int task = 0, of = 0;
+    bool at_start = false;
+  };
+
   ir::Dag& dag() { return *component_.dag; }
+
+  void deadlines() {
+    for (const std::string_view field : {"activeDeadlineSeconds", "timeout"}) {
+      const auto* value = ir::member(*from_.spec, field);
+      if (value == nullptr) continue;
+      const std::string path = fmt::format("{}.{}", from_.path, field), text = any_text(*value, path);
+      if (text.find("{{") == std::string::npos && !duration_seconds(text)) {
+        throw invalid("{}: \"{}\" is no duration", path, text);
+      }
+      dag().deadlines.push_back(translator_.text(text, scope(false), path));
+    }
+  }
+
+  void add_hooks() {
+    const size_t count = specs_.size();
+    for (size_t i = 0; i < count; ++i) {
+      const json::object& spec = *specs_[i].first;
+      const std::string path = specs_[i].second;
+      const auto* hooks = ir::object_member(spec, "hooks", path);
+      const std::string handler = ir::string_member(spec, "onExit", path);
+      if ((hooks == nullptr || hooks->empty()) && handler.empty()) continue;
+      for (const std::string_view loop : {"withItems", "withParam", "withSequence"}) {
+        if (ir::member(spec, loop) == nullptr) continue;
+        throw Error(Code::InvalidArgument,
+                    fmt::format("{}.hooks: not supported for a loop; call a template whose task has them", path),
+                    path + ".hooks");
+      }
+      if (!handler.empty() && (hooks == nullptr || !hooks->contains("exit"))) {
+        const json::object& hook = translator_.keep(json::object{{"template", handler}}).get_object();
+        add_hook(static_cast<int>(i), "onExit", hook, path + ".onExit");
+      }
+      if (hooks == nullptr) continue;
+      for (const auto& [key, value] : *hooks) {
+        const std::string name(key), at = fmt::format("{}.hooks.{}", path, name);
+        add_hook(static_cast<int>(i), name == "exit" ? "onExit" : name, ir::as_object(value, at), at);
+      }
+    }
+  }
+
+  // Does a hook's expression hold from when its task, or the workflow, begins? One that asks for more than the status
+  // is looked at when that has ended.
+  bool holds_while_running(const std::string& text, const std::string& owner, const std::string& path) const {
+    const Expression expression = translator_.parse_expression(text, path + ".expression");
+    json::object names;
+    names["workflow"] = json::object{{"status", "Running"}};
+    names[siblings_] = json::object{{owner, json::object{{"status", "Running"}}}};
+    for (const auto& named : expression.paths()) {
+      const bool own = named == std::vector<std::string>{std::string(siblings_), owner, "status"};
+      if (!own && named != std::vector<std::string>{"workflow", "status"}) return false;
+    }
+    try {
+      return expression.holds(names);
+    } catch (const Error& error) {
+      throw invalid("{}.expression: {}", path, error.message());
+    }
+  }
+
+  // A hook runs after its task, or beside it; what comes after the task waits for both.
+  void place_hooks() {
+    for (const Hook& hook : hooks_) {
+      ir::Task& task = dag().tasks[static_cast<size_t>(hook.task)];
+      const ir::Task& owner = dag().tasks[static_cast<size_t>(hook.of)];
+      if (hook.at_start) {
+        task.depends = owner.depends;
+        task.when = owner.when;
+        task.upstream = owner.upstream;
+      } else {
+        task.depends = {.kind = ir::Depends::Kind::Result,
+                        .task = hook.of,
+                        .results = ir::kSucceeded | ir::kFailed | ir::kErrored | ir::kDaemoned};
+        task.upstream.push_back(hook.of);
+      }
+    }
+    for (ir::Task& task : dag().tasks) {
+      const bool is_hook =
+          std::any_of(hooks_.begin(), hooks_.end(), [&](const Hook& h) { return h.task == task.index; });
+      if (is_hook) continue;
+      for (const Hook& hook : hooks_) {
+        const bool waits = std::find(task.upstream.begin(), task.upstream.end(), hook.of) != task.upstream.end();
+        if (waits) task.upstream.push_back(hook.task);
+      }
+    }
+  }
+
   Scope scope(bool item) const { return {&component_, component_.dag.get(), &names_, siblings_, item}; }
 
   ir::Task& add(const json::object& spec, const std::string& path) {
     check_fields(spec, path,
                  {"name", "template", "arguments", "when", "withItems", "withParam", "withSequence", "dependencies",
-                  "depends", "continueOn"});
+                  "depends", "continueOn", "hooks", "onExit"});
     ir::Task& task = dag().tasks.emplace_back();
     task.index = static_cast<int>(specs_.size());
     task.name = ir::string_member(spec, "name", path);
@@ -144,34 +286,48 @@ class DagTranslator {
       if (ir::bool_member(*go_on, "failed", path + ".continueOn")) task.tolerated |= ir::kFailed;
       if (ir::bool_member(*go_on, "error", path + ".continueOn")) task.tolerated |= ir::kErrored;
     }
-    task.cache = wants_cache(callee);
+    read_cache(task, callee);
     const json::object* retry = ir::object_member(*callee.spec, "retryStrategy", callee.path);
     if (retry != nullptr) read_retry(task.retry, *retry, callee.path + ".retryStrategy");
   }
 
-  // As the SDK's label says it; a staleness of nothing turns it off. What a resource template does is outside of the
-  // run.
-  static bool wants_cache(const Template& callee) {
-    if (ir::member(*callee.spec, "resource") != nullptr) return false;
+  // As the SDK's label says it, and no older than its staleness; a staleness of nothing turns it off. A memoized
+  // template is cached in any case. What a resource template does is outside of the run.
+  static void read_cache(ir::Task& task, const Template& callee) {
+    if (ir::member(*callee.spec, "resource") != nullptr || is_delete_step(callee)) return;
+    if (ir::bool_member(*callee.spec, "daemon", callee.path)) return;
+    if (const auto* memo = ir::object_member(*callee.spec, "memoize", callee.path)) {
+      task.cache = true;
+      const auto age = duration(*memo, "maxAge", callee.path + ".memoize");
+      if (age.count() > 0) task.max_cache_age = std::chrono::duration_cast<std::chrono::seconds>(age);
+      return;
+    }
     const auto* labels = metadata_of(callee, "labels");
     const auto* label = labels != nullptr ? labels->if_contains("pipelines.kubeflow.org/enable_caching") : nullptr;
-    if (label == nullptr || any_text(*label, callee.path) != "true") return false;
+    task.cache = label != nullptr && any_text(*label, callee.path) == "true";
+    constexpr std::string_view kStaleness = "pipelines.kubeflow.org/max_cache_staleness";
     const auto* annotations = metadata_of(callee, "annotations");
-    const auto* staleness =
-        annotations != nullptr ? annotations->if_contains("pipelines.kubeflow.org/max_cache_staleness") : nullptr;
-    if (staleness == nullptr) return true;
+    const auto* staleness = annotations != nullptr ? annotations->if_contains(kStaleness) : nullptr;
+    if (!task.cache || staleness == nullptr) return;
     const std::string text = any_text(*staleness, callee.path);
-    return std::any_of(text.begin(), text.end(), [](char c) { return c >= '1' && c <= '9'; });
+    const auto seconds = iso_seconds(text);
+    if (!seconds) return;  // as the reference has it: any age
+    task.cache = *seconds > 0;
+    task.max_cache_age = std::chrono::seconds(std::llround(*seconds));
   }
 
-  static void read_retry(ir::RetryPolicy& retry, const json::object& spec, const std::string& path) {
-    check_fields(spec, path, {"limit", "retryPolicy", "backoff"}, {"affinity"});
+  void read_retry(ir::RetryPolicy& retry, const json::object& spec, const std::string& path) {
+    check_fields(spec, path, {"limit", "retryPolicy", "backoff", "expression"}, {"affinity"});
     constexpr int kUnlimited = 1'000'000;
     const auto* limit = ir::member(spec, "limit");
     retry.max_retries = limit == nullptr ? kUnlimited : static_cast<int>(whole(spec, "limit", 0, path));
     retry.each_item = true;
     const std::string policy = ir::string_member(spec, "retryPolicy", path);
-    if (policy.empty() || policy == "OnFailure") {
+    const std::string expression = ir::string_member(spec, "expression", path);
+    if (!expression.empty()) retry.expression = retry_expression(expression, path + ".expression");
+    if (policy.empty() && retry.expression) {
+      // Always.
+    } else if (policy.empty() || policy == "OnFailure") {
       retry.results = ir::kFailed;
     } else if (policy == "OnError" || policy == "OnTransientError") {
       retry.results = ir::kErrored;
@@ -192,6 +348,20 @@ class DagTranslator {
     retry.max_backoff = cap.count() > 0 ? cap : std::chrono::hours(24 * 365);
   }
 
+  // Looked at when an attempt has failed: over that, the inputs and the run.
+  std::shared_ptr<const Expression> retry_expression(const std::string& text, const std::string& path) {
+    if (text.find("{{") != std::string::npos) {
+      throw invalid("{}: write what it names without braces: inputs.parameters.x", path);
+    }
+    auto parsed = std::make_shared<const Expression>(translator_.parse_expression(text, path));
+    for (const auto& names : parsed->paths()) {
+      if (names[0] != "lastRetry" && names[0] != "retries") {
+        translator_.check_common(names, *callees_.back()->component, text, path);
+      }
+    }
+    return parsed;
+  }
+
   void resolve() {
     for (size_t i = 0; i < specs_.size(); ++i) {
       const auto& [spec, path] = specs_[i];
@@ -208,9 +378,12 @@ class DagTranslator {
   ir::Text text(ir::Task& task, std::string_view raw, const std::string& path, bool item = true) {
     ir::Text result = translator_.text(raw, scope(item && task.iterator.has_value()), path);
     for (const auto& reference : result) {
-      if (reference.task < 0) continue;
-      if (reference.task == task.index) throw invalid("{}: the task waits for itself", path);
-      task.upstream.push_back(reference.task);
+      std::vector<int> named = reference.tasks;
+      if (reference.task >= 0) named.push_back(reference.task);
+      for (const int other : named) {
+        if (other == task.index) throw invalid("{}: the task waits for itself", path);
+        task.upstream.push_back(other);
+      }
     }
     return result;
   }
@@ -222,6 +395,9 @@ class DagTranslator {
     const int given = (items != nullptr) + (param != nullptr) + (sequence != nullptr);
     if (given == 0) return;
     if (given > 1) throw invalid("{}: only one of withItems, withParam and withSequence can be given", path);
+    if (ir::bool_member(*callees_[static_cast<size_t>(task.index)]->spec, "daemon", path)) {
+      throw invalid("{}: a daemon cannot be a loop's; call a template that starts it", path);
+    }
     ir::Iterator loop;
     loop.each_item = true;
     loop.parallelism = whole(*callees_[static_cast<size_t>(task.index)]->spec, "parallelism", 0, path);
@@ -307,11 +483,14 @@ class DagTranslator {
   }
 
   void artifact(ir::Task& task, const json::object& spec, const std::string& path) {
-    check_fields(spec, path, {"name", "from", "raw"}, {"path", "archive", "optional", "mode"});
+    check_fields(spec, path, {"name", "from", "fromExpression", "raw"}, {"path", "archive", "optional", "mode"});
     ir::ArtifactSource source;
     source.name = ir::string_member(spec, "name", path);
     source.input = task.component->input_artifact(source.name);
-    if (const auto* raw = ir::object_member(spec, "raw", path)) {
+    const std::string expression = ir::string_member(spec, "fromExpression", path);
+    if (!expression.empty()) {
+      source.from = text(task, fmt::format("{{{{={}}}}}", expression), path + ".fromExpression");
+    } else if (const auto* raw = ir::object_member(spec, "raw", path)) {
       source.raw = text(task, ir::string_member(*raw, "data", path + ".raw"), path + ".raw.data");
     } else {
       from(source, ir::string_member(spec, "from", path), path + ".from");
@@ -329,7 +508,15 @@ class DagTranslator {
     while (tag.starts_with(' ')) tag.remove_prefix(1);
     while (tag.ends_with(' ')) tag.remove_suffix(1);
     const auto parts = split(tag);
-    if (parts.size() >= 3 && parts[0] == "inputs" && parts[1] == "artifacts") {
+    constexpr std::string_view kGlobal = "workflow.outputs.artifacts.";
+    if (tag.starts_with(kGlobal)) {
+      source.global = tag.substr(kGlobal.size());
+      for (const auto& [key, component] : translator_.pipeline_.components) {
+        for (const auto& def : component.output_artifacts) {
+          if (def.global_name == source.global) return;
+        }
+      }
+    } else if (parts.size() >= 3 && parts[0] == "inputs" && parts[1] == "artifacts") {
       const auto name = tag.substr(17);
       source.component_input = component_.input_artifact(name);
       if (source.component_input >= 0) return;
@@ -388,8 +575,16 @@ class DagTranslator {
       for (size_t i = 0; i < list->size(); ++i) {
         const std::string at = fmt::format("{}.artifacts[{}]", path, i);
         const auto& spec = ir::as_object((*list)[i], at);
-        check_fields(spec, at, {"name", "from", "optional"}, {"path", "archive"});
+        check_fields(spec, at, {"name", "from", "fromExpression", "optional", "globalName"}, {"path", "archive"});
         ir::ArtifactSource source;
+        const std::string expression = ir::string_member(spec, "fromExpression", at);
+        if (!expression.empty()) {
+          ir::DagOutput result;
+          result.output = component_.output_artifact(ir::string_member(spec, "name", at));
+          result.text = translator_.text(fmt::format("{{{{={}}}}}", expression), scope(false), at + ".fromExpression");
+          dag().artifact_outputs.push_back(std::move(result));
+          continue;
+        }
         from(source, ir::string_member(spec, "from", at), at + ".from");
         if (source.producer < 0) throw invalid("{}.from: must be the output of a task", at);
         ir::DagOutput result;
@@ -429,9 +624,19 @@ class DagTranslator {
   TaskNames names_;
   std::vector<std::pair<const json::object*, std::string>> specs_;
   std::vector<const Template*> callees_;
+  std::vector<Hook> hooks_;
+  const std::set<std::string>* wanted_ = nullptr;  // of a dag's tasks; null: all
 };
 
-void Translator::read_dag(Template& from, ir::Component& into) { DagTranslator(*this, from, into).read_dag(); }
+void Translator::read_dag(Template& from, ir::Component& into) {
+  DagTranslator whole(*this, from, into);
+  whole.read_dag();
+  const auto needed = whole.needed_by_targets();
+  if (!needed || needed->size() == into.dag->tasks.size()) return;
+  DagTranslator again(*this, from, into);
+  again.only(*needed);
+  again.read_dag();
+}
 void Translator::read_steps(Template& from, ir::Component& into) { DagTranslator(*this, from, into).read_steps(); }
 
 void Translator::add_exit_handler(ir::Component& root, const std::string& handler, const std::string& entry) {
@@ -459,12 +664,27 @@ void Translator::add_exit_handler(ir::Component& root, const std::string& handle
     }
   }
   pass(dag.add_call(entry, entry, "spec", std::move(given)));
+  const auto* hooks = ir::object_member(*spec_, "hooks", "spec");
   if (!handler.empty()) {
-    ir::Task& task = dag.add_call(handler == entry ? handler + "-on-exit" : handler, handler, "spec.onExit");
-    pass(task);
+    json::object arguments;
+    const auto* hook = hooks != nullptr ? ir::object_member(*hooks, "exit", "spec.hooks") : nullptr;
+    if (hook != nullptr) {
+      check_fields(*hook, "spec.hooks.exit", {"template", "arguments", "expression"});
+      if (const auto* own = ir::object_member(*hook, "arguments", "spec.hooks.exit")) arguments = *own;
+    }
+    const std::string path = hook != nullptr ? "spec.hooks.exit" : "spec.onExit";
+    ir::Task& task =
+        dag.add_call(handler == entry ? handler + "-on-exit" : handler, handler, path, std::move(arguments));
+    if (hook == nullptr) pass(task);
     task.upstream.push_back(0);
     task.when_completed = true;
     task.depends = {.kind = ir::Depends::Kind::Always};
+  }
+  if (hooks != nullptr) {
+    for (const auto& [key, value] : *hooks) {
+      const std::string name(key), path = "spec.hooks." + name;
+      if (name != "exit") dag.add_hook(0, name, ir::as_object(value, path), path);
+    }
   }
   dag.finish_calls();
   pipeline_.main_task = 0;

@@ -15,6 +15,7 @@ uint32_t result_of(std::string_view name) {
   if (name == "Omitted") return ir::kOmitted;
   if (name == "AnySucceeded") return ir::kAnySucceeded;
   if (name == "AllFailed") return ir::kAllFailed;
+  if (name == "Daemoned") return ir::kDaemoned;
   return 0;
 }
 
@@ -113,7 +114,9 @@ class DependsParser {
 }  // namespace
 
 ir::Depends after(int task, uint32_t tolerated) {
-  return {.kind = ir::Depends::Kind::Result, .task = task, .results = ir::kSucceeded | ir::kSkipped | tolerated};
+  return {.kind = ir::Depends::Kind::Result,
+          .task = task,
+          .results = ir::kSucceeded | ir::kSkipped | ir::kDaemoned | tolerated};
 }
 
 ir::Depends parse_depends(std::string_view text, const TaskNames& names, const std::vector<uint32_t>& tolerated,

@@ -21,7 +21,76 @@ json::value merged_lists(const json::value* first, const json::value* second) {
   return list;
 }
 
+// kubectl's other words for the kinds that there are.
+std::string kind_of(std::string_view word) {
+  static constexpr std::pair<std::string_view, std::string_view> kKinds[] = {
+      {"configmap", "ConfigMap"},
+      {"cm", "ConfigMap"},
+      {"event", "Event"},
+      {"ev", "Event"},
+      {"namespace", "Namespace"},
+      {"ns", "Namespace"},
+      {"persistentvolumeclaim", "PersistentVolumeClaim"},
+      {"pvc", "PersistentVolumeClaim"},
+      {"pod", "Pod"},
+      {"po", "Pod"},
+      {"secret", "Secret"}};
+  std::string lower(word);
+  for (char& c : lower) c = static_cast<char>(std::tolower(static_cast<unsigned char>(c)));
+  for (const auto& [name, kind] : kKinds) {
+    if (lower == name || lower == std::string(name) + "s") return std::string(kind);
+  }
+  return std::string(word);
+}
+
+struct DeleteStep {
+  std::string kind, name, ns;
+  bool missing_ok = false;
+};
+
+// Nothing for any other command, also for one with a flag that would have to be obeyed and cannot.
+std::optional<DeleteStep> delete_step(const json::object& spec) {
+  const auto* container = find_object(spec, "container");
+  if (container == nullptr || find(spec, "outputs") != nullptr || find(spec, "sidecars") != nullptr ||
+      find(spec, "initContainers") != nullptr) {
+    return std::nullopt;
+  }
+  std::vector<std::string> words;
+  for (const std::string_view list : {"command", "args"}) {
+    const auto* given = find_array(*container, list);
+    if (given == nullptr) continue;
+    for (const auto& word : *given) words.push_back(ir::text_of(word));
+  }
+  if (words.size() < 4 || words[0] != "kubectl" || words[1] != "delete") return std::nullopt;
+  DeleteStep step;
+  std::vector<std::string> plain;
+  for (size_t i = 2; i < words.size(); ++i) {
+    const std::string flag = words[i].substr(0, words[i].find('='));
+    const bool joined = flag.size() < words[i].size();
+    const std::string value = joined ? words[i].substr(flag.size() + 1) : "";
+    if (!words[i].starts_with('-')) {
+      plain.push_back(words[i]);
+    } else if (flag == "--ignore-not-found") {
+      step.missing_ok = value != "false";
+    } else if (flag == "--wait" || flag == "--now" || flag == "--force" || (flag == "--cascade" && joined)) {
+      // Nothing here takes longer, or is left behind.
+    } else if (flag == "-n" || flag == "--namespace" || flag == "-o" || flag == "--output" ||
+               flag == "--grace-period" || flag == "--timeout") {
+      if (!joined && ++i == words.size()) return std::nullopt;
+      if (flag == "-n" || flag == "--namespace") step.ns = joined ? value : words[i];
+    } else {
+      return std::nullopt;
+    }
+  }
+  if (plain.size() != 2) return std::nullopt;
+  step.kind = kind_of(plain[0]);
+  step.name = plain[1];
+  return step;
+}
+
 }  // namespace
+
+bool is_delete_step(const Template& from) { return delete_step(*from.spec).has_value(); }
 
 class LeafTranslator {
  public:
@@ -30,6 +99,7 @@ class LeafTranslator {
   void run() {
     ir::Executor executor;
     executor.label = from_.component->name;
+    executor.daemon = ir::bool_member(spec_, "daemon", from_.path);
     json::object made;
     if (ir::member(spec_, "resource") != nullptr) {
       executor.kind = ir::Executor::Kind::Resource;
@@ -37,11 +107,15 @@ class LeafTranslator {
     } else if (ir::member(spec_, "suspend") != nullptr) {
       executor.kind = ir::Executor::Kind::Suspend;
       made = suspend();
+    } else if (const auto step = delete_step(spec_)) {
+      executor.kind = ir::Executor::Kind::Resource;
+      made = delete_resource(*step);
     } else {
       executor.kind = ir::Executor::Kind::Workload;
       made = workload();
     }
     paths(made);
+    memoize(made);
     translator_.check_leaf(made, from_, from_.path);
     executor.spec = &translator_.keep(std::move(made)).get_object();
     std::string names = translator_.not_applied_;
@@ -70,6 +144,21 @@ class LeafTranslator {
     if (!constants.empty()) made["constants"] = std::move(constants);
   }
 
+  // {"key", "cache": the name of Argo's config map}: what the cache finds its outputs by.
+  void memoize(json::object& made) {
+    const auto* memo = ir::object_member(spec_, "memoize", from_.path);
+    if (memo == nullptr) return;
+    const std::string path = from_.path + ".memoize";
+    check_fields(*memo, path, {"key", "maxAge", "cache"});
+    const std::string key = ir::string_member(*memo, "key", path);
+    if (key.empty()) throw invalid("{}.key: missing", path);
+    const auto* cache = ir::object_member(*memo, "cache", path);
+    const auto* map = cache != nullptr ? ir::object_member(*cache, "configMap", path + ".cache") : nullptr;
+    std::string name = map != nullptr ? ir::string_member(*map, "name", path + ".cache.configMap") : "";
+    if (name.empty()) name = "/" + from_.component->name;
+    made["memoize"] = json::object{{"key", key}, {"cache", name}};
+  }
+
   // Of templates that have no pod.
   void note_pod_fields(std::initializer_list<std::string_view> more) {
     for (const std::string_view name : {"initContainers", "sidecars", "volumes", "podSpecPatch"}) {
@@ -88,14 +177,21 @@ class LeafTranslator {
     const auto* body = ir::object_member(spec_, "suspend", from_.path);
     check_fields(*body, path, {"duration"});
     const auto* duration = ir::member(*body, "duration");
-    if (duration == nullptr) {
-      throw invalid("{}.duration: missing; nobody can resume a workflow here, so that a pause needs its length", path);
-    }
+    if (duration == nullptr) return {{"seconds", ""}};  // until it is resumed
     const std::string text = any_text(*duration, path + ".duration");
     if (text.find("{{") == std::string::npos && !duration_seconds(text)) {
       throw invalid("{}.duration: \"{}\" is no duration; write it as \"30s\", \"5m\" or \"1h\"", path, text);
     }
     return {{"seconds", text}};
+  }
+
+  json::object delete_resource(const DeleteStep& step) {
+    json::object metadata{{"name", step.name}};
+    if (!step.ns.empty()) metadata["namespace"] = step.ns;
+    json::object manifest{{"apiVersion", "v1"}, {"kind", step.kind}, {"metadata", std::move(metadata)}};
+    json::object made{{"action", "delete"}, {"manifest", std::move(manifest)}, {"missingIsError", !step.missing_ok}};
+    deadline(made);
+    return made;
   }
 
   json::object resource() {
@@ -139,7 +235,11 @@ class LeafTranslator {
     const bool script = ir::member(spec_, "script") != nullptr;
     const std::string path = from_.path + (script ? ".script" : ".container");
     const auto* body = ir::object_member(spec_, script ? "script" : "container", from_.path);
-    made["main"] = container(*body, path, script);
+    if (body == nullptr) {
+      container_set(made);
+    } else {
+      made["main"] = container(*body, path, script);
+    }
     json::array files, objects;
     if (script) {
       const std::string source = ir::string_member(*body, "source", path);
@@ -228,6 +328,70 @@ class LeafTranslator {
     return made;
   }
 
+  // One pod: "set" are the containers beside the main one, which is called main or else the first.
+  void container_set(json::object& made) {
+    const std::string path = from_.path + ".containerSet";
+    const auto* body = ir::object_member(spec_, "containerSet", from_.path);
+    check_fields(*body, path, {"containers", "volumeMounts"});
+    const auto* list = ir::array_member(*body, "containers", path);
+    if (list == nullptr || list->empty()) throw invalid("{}.containers: missing", path);
+    const auto* mounts = ir::array_member(*body, "volumeMounts", path);
+    json::array set;
+    std::map<std::string, std::vector<std::string>> waits;
+    for (size_t i = 0; i < list->size(); ++i) {
+      const std::string at = fmt::format("{}.containers[{}]", path, i);
+      json::object given = ir::as_object((*list)[i], at);
+      const std::string name = ir::string_member(given, "name", at);
+      const bool label = !name.empty() && name.find_first_not_of("abcdefghijklmnopqrstuvwxyz0123456789-") == name.npos;
+      if (!label) throw invalid("{}.name: \"{}\" is no name for a container", at, name);
+      if (waits.contains(name)) throw invalid("{}.name: there is another container \"{}\"", at, name);
+      json::array before;
+      if (const auto* dependencies = ir::array_member(given, "dependencies", at)) before = *dependencies;
+      given.erase("dependencies");
+      json::object one = container(given, at, false);
+      if (one["command"].is_null()) throw invalid("{}.command: missing", at);
+      one["name"] = name;
+      for (const auto& word : before) waits[name].push_back(any_text(word, at + ".dependencies"));
+      waits[name];
+      if (!before.empty()) one["dependencies"] = std::move(before);
+      if (mounts != nullptr) {
+        auto& own = one["volumeMounts"];
+        if (!own.is_array()) own = json::array();
+        own.get_array().insert(own.get_array().end(), mounts->begin(), mounts->end());
+      }
+      set.push_back(std::move(one));
+    }
+    check_order(waits, path);
+    auto main =
+        std::find_if(set.begin(), set.end(), [](const auto& one) { return string_at(one, {"name"}) == "main"; });
+    const auto& outputs = *from_.component;
+    if (main == set.end() && !(outputs.output_parameters.empty() && outputs.output_artifacts.empty())) {
+      throw invalid("{}.containers: outputs are those of the container \"main\", which is missing", path);
+    }
+    if (main == set.end()) main = set.begin();
+    made["main"] = *main;
+    set.erase(main);
+    made["set"] = std::move(set);
+  }
+
+  static void check_order(const std::map<std::string, std::vector<std::string>>& waits, const std::string& path) {
+    std::set<std::string> done;
+    for (bool more = true; more;) {
+      more = false;
+      for (const auto& [name, before] : waits) {
+        const bool ready =
+            std::all_of(before.begin(), before.end(), [&](const auto& one) { return done.contains(one); });
+        if (ready && done.insert(name).second) more = true;
+      }
+    }
+    for (const auto& [name, before] : waits) {
+      for (const auto& one : before) {
+        if (!waits.contains(one)) throw invalid("{}.containers: there is no container \"{}\"", path, one);
+      }
+      if (!done.contains(name)) throw invalid("{}.containers: \"{}\" waits for itself", path, name);
+    }
+  }
+
   json::array others(std::string_view list, const json::array& main_mounts) {
     json::array made;
     const auto* containers = ir::array_member(spec_, list, from_.path);
@@ -275,6 +439,11 @@ class LeafTranslator {
       const auto* containers = ir::array_member(spec_, list, from_.path);
       if (containers == nullptr) continue;
       for (const auto& container : *containers) note(container.if_object());
+    }
+    if (const auto* set = ir::object_member(spec_, "containerSet", from_.path)) {
+      note(set);
+      const auto* containers = ir::array_member(*set, "containers", from_.path + ".containerSet");
+      for (size_t i = 0; containers != nullptr && i < containers->size(); ++i) note((*containers)[i].if_object());
     }
     for (auto& volume : own.get_array()) {
       if (!volume.is_object() || !wanted.contains(string_at(volume, {"name"}))) continue;

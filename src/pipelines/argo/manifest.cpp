@@ -170,6 +170,8 @@ class Nodes {
   std::string_view type_of(size_t i) const {
     if (tasks_[i].state == "SKIPPED") return "Skipped";
     if (is_loop(i)) return "TaskGroup";
+    const ir::Executor* executor = components_[i] ? components_[i]->executor : nullptr;
+    if (executor && executor->kind == ir::Executor::Kind::Suspend) return "Suspend";
     const bool dag = components_[i] ? components_[i]->dag != nullptr : tasks_[i].type != "RUNTIME";
     return dag && tasks_[i].type != "IMPORTER" ? "DAG" : "Pod";
   }

@@ -91,4 +91,37 @@ std::optional<double> duration_seconds(std::string_view text) {
   return total;
 }
 
+std::optional<double> iso_seconds(std::string_view text) {
+  const std::string copy(trimmed(text));
+  if (copy.size() < 2 || (copy[0] != 'P' && copy[0] != 'p')) return std::nullopt;
+  constexpr double kDay = 86400;
+  bool time = false, any = false;
+  double total = 0;
+  for (const char* at = copy.c_str() + 1; *at != 0;) {
+    if ((*at == 'T' || *at == 't') && !time) {
+      time = true;
+      ++at;
+      continue;
+    }
+    char* end = nullptr;
+    const double number = std::isdigit(static_cast<unsigned char>(*at)) ? std::strtod(at, &end) : -1;
+    if (!(number >= 0) || number > 1e9) return std::nullopt;
+    double unit = 0;
+    switch (std::toupper(static_cast<unsigned char>(*end))) {
+      case 'Y': unit = time ? 0 : 365 * kDay; break;
+      case 'M': unit = time ? 60 : 30 * kDay; break;
+      case 'W': unit = time ? 0 : 7 * kDay; break;
+      case 'D': unit = time ? 0 : kDay; break;
+      case 'H': unit = time ? 3600 : 0; break;
+      case 'S': unit = time ? 1 : 0; break;
+      default: break;
+    }
+    if (unit == 0) return std::nullopt;
+    total += number * unit;
+    any = true;
+    at = end + 1;
+  }
+  return any ? std::optional(total) : std::nullopt;
+}
+
 }  // namespace penstock::argo

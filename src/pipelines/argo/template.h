@@ -4,13 +4,18 @@
 //   Kind::Workload   {"main": container, "initContainers": […], "sidecars": […], "volumes": […],
 //                     "metadata": {"labels", "annotations"}, "activeDeadlineSeconds": number or text,
 //                     "podSpecPatch": [JSON or YAML texts], "files": [{"path", "data", "mode"}],
-//                     "objects": [{"path", "uri"}]}
+//                     "objects": [{"path", "uri"}], "set": […]}
+//                    `set`: containers that run beside the main one; each of them, and that, may have "dependencies",
+//                    the names of those whose success it waits for.
 //                    Containers are as in Kubernetes; `files` are given to the main one, unless an input artifact has
 //                    the same path; `objects` are of the object store.
 //                    "inputs": {artifact: path}, "outputs": {"parameters": {name: path}, "artifacts": {name: path}} and
 //                    "constants": {output parameter: value} are of the template.
 //   Kind::Resource   {"action", "manifest", "successCondition", "failureCondition", "mergeStrategy",
 //                     "outputs": {"parameters": {name: JSONPath}}, "constants"}
+//                    The manifest is a text, or the resource itself; "missingIsError" tells whether delete fails where
+//                    there is nothing.
+//   Of any of these  "memoize": {"key", "cache"}: what its outputs are found by in the cache
 //   Kind::Suspend    {"seconds": text}
 #pragma once
 
@@ -35,5 +40,8 @@ std::vector<std::string_view> split(std::string_view dotted);
 
 // Seconds in "90", "1m30s", "2h", "1.5d"; nothing for other texts.
 std::optional<double> duration_seconds(std::string_view text);
+
+// Seconds in "P30D", "PT1H30M", "P1W": a month is 30 days, a year 365. Nothing for other texts.
+std::optional<double> iso_seconds(std::string_view text);
 
 }  // namespace penstock::argo

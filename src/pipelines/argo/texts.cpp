@@ -72,6 +72,15 @@ ir::Reference Translator::variable(std::string_view tag, const std::string& path
     if (value == nullptr) unresolved(path, tag, "the workflow has none of this name");
     return {.kind = ir::Reference::Kind::Literal, .text = any_text(*value, path)};
   }
+  if (parts.size() > 3 && parts[1] == "outputs" && parts[2] == "parameters") {
+    const std::string name = joined(parts, 3);
+    for (const auto& [key, component] : pipeline_.components) {
+      for (const auto& def : component.output_parameters) {
+        if (def.global_name == name) return reference;
+      }
+    }
+    unresolved(path, tag, "no output has this globalName");
+  }
   const bool known = std::find(std::begin(kRunVariables), std::end(kRunVariables), parts[1]) != std::end(kRunVariables);
   if (!known) unresolved(path, tag, "there is no such variable here");
   if (parts[1] == "mainEntrypoint") {
@@ -100,10 +109,10 @@ ir::Reference sibling(std::string_view tag, const std::vector<std::string_view>&
   const ir::Task& task = scope.dag->tasks[static_cast<size_t>(found->second)];
   ir::Reference reference{.kind = Kind::Fact, .text = std::string(parts[2]), .task = task.index};
   if (parts[2] != "outputs") {
-    for (const std::string_view fact : {"status", "exitCode", "id", "startedAt", "finishedAt"}) {
+    for (const std::string_view fact : {"status", "exitCode", "id", "ip", "startedAt", "finishedAt"}) {
       if (parts.size() == 3 && parts[2] == fact) return reference;
     }
-    unresolved(path, tag, "tasks have status, exitCode, id, startedAt, finishedAt and outputs");
+    unresolved(path, tag, "tasks have status, exitCode, id, ip, startedAt, finishedAt and outputs");
   }
   reference.text.clear();
   if (parts.size() == 4 && parts[3] == "parameters") {
@@ -133,22 +142,62 @@ ir::Reference sibling(std::string_view tag, const std::vector<std::string_view>&
   return reference;
 }
 
-ir::Reference expression(std::string_view tag, const std::string& path) {
-  ir::Reference reference{.kind = Kind::Expression, .text = std::string(tag.substr(1))};
-  try {
-    cel::Expression::parse(reference.text);
-  } catch (const Error& error) {
-    throw invalid("{}: {{{{{}}}}}: {}", path, tag, error.message());
-  }
-  return reference;
+std::string written(const std::vector<std::string>& path) {
+  std::string text;
+  for (const auto& part : path) text += (text.empty() ? "" : ".") + part;
+  return text;
 }
 
 }  // namespace
 
+Expression Translator::parse_expression(std::string_view text, const std::string& path) const {
+  try {
+    return Expression::parse(text);
+  } catch (const Error& error) {
+    throw invalid("{}: {{{{={}}}}}: {}", path, text, error.message());
+  }
+}
+
+// "workflow" and "inputs.parameters", of what an expression names.
+void Translator::check_common(const std::vector<std::string>& names, const ir::Component& component,
+                              std::string_view tag, const std::string& path) const {
+  if (names[0] == "workflow") {
+    if (names.size() > 1) variable(written(names), path);
+    return;
+  }
+  if (names[0] == "inputs" && names.size() > 2 && names[1] == "parameters") {
+    if (component.input_parameter(names[2]) >= 0) return;
+    unresolved(path, tag, fmt::format("the template has no input parameter \"{}\"", names[2]));
+  }
+  if (names[0] == "inputs") return;
+  unresolved(path, tag, fmt::format("there is nothing named {} here", written(names)));
+}
+
+ir::Reference Translator::expression(std::string_view tag, const Scope& scope, const std::string& path) const {
+  ir::Reference reference{.kind = Kind::Expression, .text = std::string(tag.substr(1))};
+  auto parsed = std::make_shared<const Expression>(parse_expression(reference.text, path));
+  for (const auto& names : parsed->paths()) {
+    if (names[0] == "item") {
+      if (!scope.item) unresolved(path, tag, "the task is no loop");
+    } else if (names[0] == "tasks" || names[0] == "steps") {
+      if (scope.dag == nullptr || names[0] != scope.siblings || names.size() < 2) {
+        unresolved(path, tag, fmt::format("no {} can be named here", names[0]));
+      }
+      const auto found = scope.names->find(names[1]);
+      if (found == scope.names->end()) unresolved(path, tag, fmt::format("there is no task \"{}\"", names[1]));
+      reference.tasks.push_back(found->second);
+    } else {
+      check_common(names, *scope.component, tag, path);
+    }
+  }
+  reference.expression = std::move(parsed);
+  return reference;
+}
+
 ir::Text Translator::text(std::string_view text, const Scope& scope, const std::string& path) const {
   ir::Text result;
   auto on_tag = [&](std::string_view tag) {
-    if (tag.starts_with('=')) return result.push_back(expression(tag, path));
+    if (tag.starts_with('=')) return result.push_back(expression(tag, scope, path));
     const auto parts = split(tag);
     if (parts[0] == "item") {
       if (!scope.item) unresolved(path, tag, "the task is no loop");
@@ -174,7 +223,11 @@ ir::Text Translator::text(std::string_view text, const Scope& scope, const std::
 
 void Translator::check_name(std::string_view tag, const Template& from, const std::string& path) const {
   if (tag.starts_with('=')) {
-    unresolved(path, tag, "expressions are for the arguments of tasks and steps");
+    const Expression parsed = parse_expression(tag.substr(1), path);
+    for (const auto& names : parsed.paths()) {
+      if (names[0] != "retries" && names[0] != "lastRetry") check_common(names, *from.component, tag, path);
+    }
+    return;
   }
   const auto parts = split(tag);
   if (parts[0] == "workflow") {
@@ -182,6 +235,11 @@ void Translator::check_name(std::string_view tag, const Template& from, const st
     return;
   }
   if (tag == "pod.name" || tag == "retries" || tag == "node.name" || tag == "inputs.parameters") return;
+  for (const std::string_view fact : {"exitCode", "status", "duration", "message"}) {
+    if (parts[0] != "lastRetry" || parts.size() != 2 || parts[1] != fact) continue;
+    if (ir::member(*from.spec, "retryStrategy") != nullptr) return;
+    unresolved(path, tag, "the template has no retryStrategy");
+  }
   if (parts.size() >= 3 && parts[0] == "inputs" && parts[1] == "parameters") {
     const std::string name = joined(parts, 2);
     if (from.component->input_parameter(name) >= 0) return;

@@ -8,6 +8,7 @@
 #include <vector>
 
 #include "base/error.h"
+#include "pipelines/argo/expr.h"
 #include "pipelines/argo/template.h"
 #include "pipelines/ir/reader.h"
 
@@ -57,11 +58,16 @@ class Translator {
   void read_definitions(Template& from);
   void read_root();
   void read_implementation(Template& from, ir::Component& into);
+  std::string exit_handler() const;
   void add_exit_handler(ir::Component& root, const std::string& handler, const std::string& entry);
   void mark_recursion();
   const json::value& keep(json::value value) { return pipeline_.values.emplace_back(std::move(value)); }
   ir::Reference variable(std::string_view tag, const std::string& path) const;
   void check_name(std::string_view tag, const Template& from, const std::string& path) const;
+  Expression parse_expression(std::string_view text, const std::string& path) const;
+  void check_common(const std::vector<std::string>& names, const ir::Component& component, std::string_view tag,
+                    const std::string& path) const;
+  ir::Reference expression(std::string_view tag, const Scope& scope, const std::string& path) const;
 
   ir::Pipeline& pipeline_;
   const json::object* workflow_ = nullptr;
@@ -80,6 +86,9 @@ std::string check_fields(const json::object& object, std::string_view path,
 void add_names(std::string& list, std::string_view names);
 // A value as Argo takes one: numbers and truth values become texts, the rest is refused.
 std::string any_text(const json::value& value, std::string_view path);
+
+// leaves.cpp: a container that runs `kubectl delete KIND NAME`, which is what the SDK makes of ResourceOp.delete().
+bool is_delete_step(const Template& from);
 
 // depends.cpp
 using TaskNames = std::map<std::string, int, std::less<>>;

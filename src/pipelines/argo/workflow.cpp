@@ -24,7 +24,7 @@ json::value pipeline_note(const json::object& workflow) {
 // "dag", "steps", …; which of them a template has.
 std::vector<std::string_view> bodies_of(const json::object& spec) {
   std::vector<std::string_view> found;
-  for (const std::string_view body : {"container", "script", "dag", "steps", "resource", "suspend"}) {
+  for (const std::string_view body : {"container", "script", "containerSet", "dag", "steps", "resource", "suspend"}) {
     if (ir::member(spec, body) != nullptr) found.push_back(body);
   }
   return found;
@@ -46,6 +46,7 @@ ir::ArtifactDef artifact_def(const json::object& spec, const std::string& path) 
   def.path = ir::string_member(spec, "path", path);
   def.optional = ir::bool_member(spec, "optional", path);
   def.mode = static_cast<int>(ir::number_member(spec, "mode", -1, path));
+  def.global_name = ir::string_member(spec, "globalName", path);
   if (!def.path.empty() && def.path[0] != '/') throw invalid("{}.path: \"{}\" must be absolute", path, def.path);
   return def;
 }
@@ -116,11 +117,12 @@ class Definitions {
   void read_outputs(const json::object& outputs, const std::string& path) {
     check_fields(outputs, path, {"parameters", "artifacts"});
     each(outputs, "parameters", path, [&](const json::object& item, const std::string& at) {
-      check_fields(item, at, {"name", "value", "valueFrom", "description"});
+      check_fields(item, at, {"name", "value", "valueFrom", "description", "globalName"});
       component_.output_parameters.push_back(output_parameter(item, at));
     });
     each(outputs, "artifacts", path, [&](const json::object& item, const std::string& at) {
-      check_fields(item, at, {"name", "path", "optional", "mode", "from", "description"},
+      check_fields(item, at,
+                   {"name", "path", "optional", "mode", "from", "fromExpression", "description", "globalName"},
                    {"archive", "s3", "artifactGC", "deleted", "recurseMode"});
       ir::ArtifactDef def = artifact_def(item, at);
       // The SDK declares them for steps that write none, too.
@@ -136,6 +138,7 @@ class Definitions {
     def.type = ir::ParameterType::String;
     const auto* from = ir::object_member(item, "valueFrom", path);
     const auto* fallback = from != nullptr ? ir::member(*from, "default") : nullptr;
+    def.global_name = ir::string_member(item, "globalName", path);
     if (fallback != nullptr) {
       def.default_value = &pipeline_.values.emplace_back(any_text(*fallback, path + ".valueFrom.default"));
       def.optional = true;
@@ -213,7 +216,7 @@ void Translator::read_spec() {
   not_applied_ =
       check_fields(*spec_, "spec",
                    {"entrypoint", "templates", "arguments", "onExit", "parallelism", "volumes", "volumeClaimTemplates",
-                    "volumeClaimGC", "activeDeadlineSeconds", "podSpecPatch", "serviceAccountName"},
+                    "volumeClaimGC", "activeDeadlineSeconds", "podSpecPatch", "serviceAccountName", "hooks"},
                    {"automountServiceAccountToken",
                     "executor",
                     "artifactRepositoryRef",
@@ -266,9 +269,12 @@ void Translator::find_captures(const json::value& value) {
     constexpr std::string_view kResult = ".outputs.result";
     const std::string_view text = to_view(value.get_string());
     for (size_t at = text.find(kResult); at != std::string_view::npos; at = text.find(kResult, at + 1)) {
-      const size_t dot = text.substr(0, at).rfind('.');
-      captured_.emplace(
-          text.substr(dot == std::string_view::npos ? 0 : dot + 1, at - (dot == std::string_view::npos ? 0 : dot + 1)));
+      // "tasks.NAME.outputs.result", or tasks['NAME'] in an expression.
+      std::string_view before = text.substr(0, at);
+      const bool brackets = before.ends_with("']") || before.ends_with("\"]");
+      if (brackets) before.remove_suffix(2);
+      const size_t begin = before.find_last_of(brackets ? "'\"" : ".{ (");
+      captured_.emplace(before.substr(begin == std::string_view::npos ? 0 : begin + 1));
     }
   }
 }
@@ -288,25 +294,41 @@ void Translator::find_templates() {
     made.component = &pipeline_.components[name];
     made.component->name = name;
     check_fields(spec, made.path,
-                 {"name",         "inputs",      "outputs",  "metadata",       "container",     "script",
-                  "dag",          "steps",       "resource", "suspend",        "retryStrategy", "activeDeadlineSeconds",
-                  "timeout",      "parallelism", "failFast", "initContainers", "sidecars",      "volumes",
-                  "podSpecPatch", "annotations"},
+                 {"name",
+                  "inputs",
+                  "outputs",
+                  "metadata",
+                  "container",
+                  "script",
+                  "dag",
+                  "steps",
+                  "containerSet",
+                  "resource",
+                  "suspend",
+                  "retryStrategy",
+                  "activeDeadlineSeconds",
+                  "timeout",
+                  "parallelism",
+                  "failFast",
+                  "initContainers",
+                  "sidecars",
+                  "volumes",
+                  "podSpecPatch",
+                  "annotations",
+                  "memoize",
+                  "daemon"},
                  {"nodeSelector", "tolerations", "affinity", "schedulerName", "priorityClassName", "priority",
                   "securityContext", "hostAliases", "archiveLocation", "metrics", "executor",
                   "automountServiceAccountToken", "serviceAccountName"});
     const auto bodies = bodies_of(spec);
     if (bodies.size() != 1) {
-      throw invalid("{}: needs one of container, script, dag, steps, resource and suspend; it has {}", made.path,
-                    bodies.empty() ? "none" : fmt::format("{}", fmt::join(bodies, ", ")));
+      throw invalid("{}: needs one of container, script, containerSet, dag, steps, resource and suspend; it has {}",
+                    made.path, bodies.empty() ? "none" : fmt::format("{}", fmt::join(bodies, ", ")));
     }
-    const bool inner = bodies[0] == "dag" || bodies[0] == "steps";
-    for (const std::string_view field : {"activeDeadlineSeconds", "timeout"}) {
-      if (!inner || ir::member(spec, field) == nullptr) continue;
+    if (ir::bool_member(spec, "daemon", made.path) && bodies[0] != "container" && bodies[0] != "script") {
       throw Error(Code::InvalidArgument,
-                  fmt::format("{}.{}: not supported for {}; give it to the templates in it or to the workflow",
-                              made.path, field, bodies[0]),
-                  made.path + "." + std::string(field));
+                  fmt::format("{}.daemon: only containers and scripts can be daemons", made.path),
+                  made.path + ".daemon");
     }
   }
   find_captures(*workflow_->if_contains("spec"));
@@ -330,7 +352,8 @@ void Translator::find_templates() {
       const auto callee = templates_.find(string_at(call, {"template"}));
       if (callee == templates_.end()) continue;
       const bool runs = ir::member(*callee->second.spec, "container") != nullptr ||
-                        ir::member(*callee->second.spec, "script") != nullptr;
+                        ir::member(*callee->second.spec, "script") != nullptr ||
+                        ir::member(*callee->second.spec, "containerSet") != nullptr;
       callee->second.captures |= runs;
     }
   }
@@ -343,10 +366,20 @@ void Translator::read_implementation(Template& from, ir::Component& into) {
   read_leaf(from);
 }
 
+// Of the hooks the one named exit, or onExit.
+std::string Translator::exit_handler() const {
+  const auto* hooks = ir::object_member(*spec_, "hooks", "spec");
+  const auto* hook = hooks != nullptr ? ir::object_member(*hooks, "exit", "spec.hooks") : nullptr;
+  if (hook == nullptr) return ir::string_member(*spec_, "onExit", "spec");
+  const std::string name = ir::string_member(*hook, "template", "spec.hooks.exit");
+  if (name.empty()) throw invalid("spec.hooks.exit.template: missing");
+  return name;
+}
+
 // The root takes what the run is given; it is the entrypoint itself where that is a dag and nothing comes after it.
 void Translator::read_root() {
   const std::string entry = ir::string_member(*spec_, "entrypoint", "spec");
-  const std::string handler = ir::string_member(*spec_, "onExit", "spec");
+  const std::string handler = exit_handler();
   for (const auto& [field, name] : {std::pair{"entrypoint", entry}, std::pair{"onExit", handler}}) {
     if (name.empty() && std::string_view(field) == "onExit") continue;
     if (name.empty()) throw invalid("spec.entrypoint: missing");
@@ -372,7 +405,9 @@ void Translator::read_root() {
     sort_definitions(root.input_parameters, "spec.arguments.parameters");
   }
   const bool inner = first.spec->contains("dag") || first.spec->contains("steps");
-  if (inner && handler.empty() && first.component->input_artifacts.empty()) {
+  const auto* hooks = ir::object_member(*spec_, "hooks", "spec");
+  const bool alone = handler.empty() && (hooks == nullptr || hooks->empty());
+  if (inner && alone && first.component->input_artifacts.empty()) {
     read_implementation(first, root);
   } else {
     add_exit_handler(root, handler, entry);

@@ -151,8 +151,11 @@ TEST_CASE("what is wrong is refused where it is") {
   CHECK(failure(dag("      - {name: a, template: b}\n")) ==
         "spec.templates.main.dag.tasks[0].template: there is no template \"b\"");
   CHECK(failure(dag("      - {name: a, template: run, hooks: {}}\n      - {name: b, template: run, hooks: {x: "
-                    "{template: run}}}\n")) ==
-        "spec.templates.main.dag.tasks[1].hooks: this field of workflows is not supported");
+                    "{template: run}}}\n")) == "spec.templates.main.dag.tasks[1].hooks.x.expression: missing");
+  CHECK(failure(dag("      - {name: a, template: run, hooks: {x: {template: run, expression: 'b.c'}}}\n"))
+            .find("spec.templates.main.dag.tasks[0].hooks.x") == 0);
+  CHECK(failure(dag("      - {name: a, template: run, when: \"{{=tasks['b'].status == 'x'}}\"}\n"))
+            .find("there is no task \"b\"") != std::string::npos);
   CHECK(failure(dag("      - {name: a, template: run, when: '{{inputs.parameters.x}} == 1'}\n")) ==
         "spec.templates.main.dag.tasks[0].when: {{inputs.parameters.x}} cannot be resolved: the template has no input "
         "parameter \"x\"");
@@ -171,19 +174,63 @@ TEST_CASE("what is wrong is refused where it is") {
   CHECK(failure(dag("      - {name: a, template: needs}\n",
                     "  - {name: needs, inputs: {parameters: [{name: x}]}, container: {image: x, command: [y]}}\n")) ==
         "spec.templates.main.dag.tasks[0].arguments.parameters: template \"needs\" requires \"x\"");
-  CHECK(failure(dag("      - {name: a, template: x}\n", "  - {name: x, daemon: true, container: {image: x}}\n")) ==
-        "spec.templates.x.daemon: this field of workflows is not supported");
+  CHECK(
+      failure(dag("      - {name: a, template: x}\n", "  - {name: x, plugin: {hello: {}}, container: {image: x}}\n")) ==
+      "spec.templates.x.plugin: this field of workflows is not supported");
+  CHECK(failure(dag("      - {name: a, template: x, withItems: [1]}\n",
+                    "  - {name: x, daemon: true, container: {image: x, command: [y]}}\n"))
+            .find("a daemon cannot be a loop's") != std::string::npos);
   CHECK(failure(dag("      - {name: a, template: x}\n",
                     "  - {name: x, container: {image: x, command: ['{{workflow.parameters.y}}']}}\n")) ==
         "spec.templates.x.main.command[0]: {{workflow.parameters.y}} cannot be resolved: the workflow has no parameter "
         "\"y\"");
   CHECK(failure(dag("      - {name: a, template: x}\n",
-                    "  - {name: x, timeout: 5s, dag: {tasks: [{name: a, template: run}]}}\n"))
-            .starts_with("spec.templates.x.timeout: not supported for dag"));
+                    "  - {name: x, timeout: 5 s, dag: {tasks: [{name: a, template: run}]}}\n")) ==
+        "spec.templates.x.timeout: \"5 s\" is no duration");
   CHECK(failure(dag("      - {name: a, template: x}\n",
                     "  - {name: x, metadata: {annotations: {pipelines.kubeflow.org/v2_component: 'true'}}, container: "
                     "{image: x}}\n"))
             .find("V1_LEGACY") != std::string::npos);
+}
+
+TEST_CASE("what the SDK makes of a deletion is one of ours, and is never cached") {
+  const auto pipeline =
+      read(dag("      - {name: a, template: x, arguments: {parameters: [{name: n, value: v}]}}\n      - {name: b, "
+               "template: y}\n",
+               R"(  - name: x
+    inputs: {parameters: [{name: n}]}
+    metadata: {labels: {pipelines.kubeflow.org/enable_caching: 'true'}}
+    container: {image: gcr.io/cloud-builders/kubectl, command: [kubectl, delete, pvc, '{{inputs.parameters.n}}', --ignore-not-found, --output, name, -n, there, --wait=false]}
+  - {name: y, container: {image: kubectl, command: [kubectl, delete, pods], args: [--all]}}
+)"));
+  const ir::Task& task = pipeline->root->dag->tasks[0];
+  CHECK_FALSE(task.cache);
+  REQUIRE(task.component->executor->kind == ir::Executor::Kind::Resource);
+  const json::object& spec = *task.component->executor->spec;
+  CHECK(string_at(json::value(spec), {"action"}) == "delete");
+  CHECK(string_at(json::value(spec), {"manifest", "kind"}) == "PersistentVolumeClaim");
+  CHECK(string_at(json::value(spec), {"manifest", "metadata", "name"}) == "{{inputs.parameters.n}}");
+  CHECK(string_at(json::value(spec), {"manifest", "metadata", "namespace"}) == "there");
+  CHECK_FALSE(get_bool(spec, "missingIsError"));
+  CHECK(pipeline->root->dag->tasks[1].component->executor->kind == ir::Executor::Kind::Workload);
+}
+
+TEST_CASE("the age that a hit may have") {
+  auto age_of = [](std::string_view text) {
+    const auto pipeline = read(
+        dag("      - {name: a, template: x}\n",
+            fmt::format(
+                "  - {{name: x, metadata: {{labels: {{pipelines.kubeflow.org/enable_caching: 'true'}}, annotations: "
+                "{{pipelines.kubeflow.org/max_cache_staleness: {}}}}}, container: {{image: x, command: [y]}}}}\n",
+                text)));
+    const ir::Task& task = pipeline->root->dag->tasks[0];
+    if (!task.cache) return std::string("off");
+    return task.max_cache_age ? std::to_string(task.max_cache_age->count()) : std::string("any");
+  };
+  CHECK(age_of("P0D") == "off");
+  CHECK(age_of("PT1H") == "3600");
+  CHECK(age_of("P1DT1M") == "86460");
+  CHECK(age_of("often") == "any");
 }
 
 TEST_CASE("a damaged workflow is refused or read, and nothing else") {
@@ -192,6 +239,7 @@ metadata: {generateName: x-, annotations: {pipelines.kubeflow.org/pipeline_spec:
 spec:
   entrypoint: m
   onExit: r
+  hooks: {begun: {template: r, expression: workflow.status == "Running"}}
   arguments: {parameters: [{name: p, value: 1}]}
   volumeClaimTemplates: [{metadata: {name: c}, spec: {accessModes: [ReadWriteOnce]}}]
   volumes: [{name: v, emptyDir: {}}]
@@ -202,14 +250,24 @@ spec:
     outputs: {parameters: [{name: o, valueFrom: {parameter: '{{tasks.a.outputs.parameters.f}}', default: x}}]}
   - name: s
     inputs: {parameters: [{name: i, default: 3}]}
-    steps: [[{name: t, template: r}], {name: u, template: z}]
+    timeout: '{{inputs.parameters.i}}s'
+    steps: [[{name: t, template: r, hooks: {exit: {template: z}, bad: {template: z, expression: steps.t.status == 'Failed'}}}], {name: u, template: z}]
     outputs: {parameters: [{name: f, valueFrom: {expression: steps.t.status}}]}
   - name: r
     inputs: {artifacts: [{name: q, path: /tmp/q, raw: {data: d}}]}
     retryStrategy: {limit: 2, backoff: {duration: 1s}}
     script: {image: i, command: [sh], source: 'echo {{workflow.name}}', env: [{name: e, value: 1}], volumeMounts: [{name: v, mountPath: /v}]}
     sidecars: [{name: w, image: i, mirrorVolumeMounts: true}]
-    outputs: {parameters: [{name: g, valueFrom: {path: /g}}], artifacts: [{name: h, path: /h, s3: {key: k}}]}
+    memoize: {key: 'k-{{workflow.name}}', maxAge: 1h}
+    outputs: {parameters: [{name: g, globalName: all, valueFrom: {path: /g}}], artifacts: [{name: h, path: /h, s3: {key: k}}]}
+  - name: e
+    dag:
+      target: b
+      tasks:
+      - {name: a, template: r}
+      - {name: b, template: d, arguments: {parameters: [{name: j, value: "{{=asInt(workflow.outputs.parameters.all) + 1}}"}], artifacts: [{name: k, fromExpression: tasks.a.outputs.artifacts.h}]}}
+      - {name: c, template: r}
+  - {name: d, daemon: true, retryStrategy: {expression: lastRetry.exitCode == '1'}, inputs: {parameters: [{name: j}], artifacts: [{name: k, path: /k}]}, container: {image: x, command: [kubectl, delete, cm, '{{=sprig.trim(inputs.parameters.j)}}']}}
   - {name: z, suspend: {duration: 1}}
   - {name: y, resource: {action: get, manifest: 'kind: Pod'}, outputs: {parameters: [{name: n, valueFrom: {jsonPath: '{.a}'}}]}}
 )";
@@ -247,6 +305,18 @@ TEST_CASE("templates are filled in once") {
   CHECK(fill("{{c {{b}}", lookup) == "{{c x");
   CHECK(fill_texts(json::value(json::object{{"k", json::array{"{{b}}", 1}}}), lookup) ==
         json::value(json::object{{"k", json::array{"x", 1}}}));
+}
+
+TEST_CASE("durations of ISO 8601") {
+  CHECK(iso_seconds("P30D") == 30 * 86400);
+  CHECK(iso_seconds("PT1H30M5S") == 5405);
+  CHECK(iso_seconds("P1W") == 604800);
+  CHECK(iso_seconds("P1Y2M") == 425 * 86400);
+  CHECK(iso_seconds("P0D") == 0);
+  for (const auto text : {"", "P", "PT", "1H", "P1H", "PT1D", "P-1D", "PT1HT1H", "P1", "PTS"}) {
+    CAPTURE(text);
+    CHECK_FALSE(iso_seconds(text));
+  }
 }
 
 TEST_CASE("durations") {

@@ -4,6 +4,7 @@
 
 #include <chrono>
 #include <memory>
+#include <optional>
 #include <string>
 #include <variant>
 #include <vector>
@@ -64,7 +65,8 @@ struct CheckCache {
   TaskId task = kNoTask;
   int attempt = 0;
   std::string fingerprint;
-  std::string path;  // the task's
+  std::string path;                               // the task's
+  std::optional<std::chrono::seconds> max_age{};  // an older one is no hit
 };
 
 // Run it: TaskStarted, then TaskSucceeded, TaskFailed or TaskCanceled.
@@ -90,6 +92,7 @@ struct SetTimer {
   TaskId task = kNoTask;
   int attempt = 0;
   std::chrono::milliseconds delay{0};
+  Time until{};  // when given, it fires then, whatever the delay says
 };
 
 struct TaskChanged {

@@ -74,6 +74,17 @@ std::vector<Command> Engine::step(const Event& event) {
   return std::move(state_->commands);
 }
 
+namespace {
+
+bool inside_stopped(const State& state, const Instance& instance) {
+  for (const Instance* at = &instance; at->parent != kNoTask; at = &state.at(at->parent)) {
+    if (state.at(at->parent).stopping) return true;
+  }
+  return false;
+}
+
+}  // namespace
+
 std::vector<Command> Engine::resume_commands() const {
   std::vector<Command> commands;
   if (state_->finished) {
@@ -86,21 +97,37 @@ std::vector<Command> Engine::resume_commands() const {
     const Instance& instance = *kept;
     switch (instance.phase) {
       case Phase::CheckingCache:
-        commands.emplace_back(CheckCache{instance.id, instance.attempt, instance.fingerprint, instance.launch->path});
+        commands.emplace_back(CheckCache{instance.id, instance.attempt, instance.fingerprint, instance.launch->path,
+                                         instance.task->max_cache_age});
         break;
       case Phase::Launched:
-        if (state_->canceling)
+        if (state_->canceling || instance.released || inside_stopped(*state_, instance))
           commands.emplace_back(CancelTask{instance.id, instance.attempt});
         else
           commands.emplace_back(Launch{instance.id, instance.attempt, instance.launch});
         break;
       case Phase::Importing: commands.emplace_back(Import{instance.id, instance.attempt, instance.import}); break;
+      case Phase::Expanded:
+        if (instance.dag && !instance.component->dag->deadlines.empty() && !instance.stopping) {
+          commands.emplace_back(SetTimer{instance.id, instance.attempt, {}, instance.started + instance.delay});
+        }
+        break;
       case Phase::Paused:
+        if (instance.delay.count() < 0) break;
+        [[fallthrough]];
       case Phase::Timer: commands.emplace_back(SetTimer{instance.id, instance.attempt, instance.delay}); break;
       default: break;
     }
   }
   return commands;
+}
+
+std::vector<Event> Engine::resumptions(Time time) const {
+  std::vector<Event> events;
+  for (const auto& kept : state_->instances) {
+    if (kept && kept->phase == Phase::Paused) events.push_back(Event::timer_fired(kept->id, kept->attempt, time));
+  }
+  return events;
 }
 
 bool Engine::started() const { return state_->started; }

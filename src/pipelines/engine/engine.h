@@ -63,6 +63,9 @@ class Engine {
   // Everything that the shell should have in hand now: each command is one that step() has given before.
   std::vector<Command> resume_commands() const;
 
+  // What ends the pauses that there are: step() them, as events of the run.
+  std::vector<Event> resumptions(Time time) const;
+
   bool started() const;
   bool finished() const;
   bool canceling() const;

@@ -74,7 +74,9 @@ void Machine::handle_task(Instance& instance, const Event& event) {
       instance.state = TaskState::Running;
       instance.started = event.time;
       instance.error = {};
-      return changed(instance);
+      changed(instance);
+      if (instance.component->executor->daemon) daemon_started(instance, event);
+      return;
     case Type::TaskSucceeded:
     case Type::ImportFinished:
       if (phase != (event.type == Type::TaskSucceeded ? Phase::Launched : Phase::Importing)) return;
@@ -90,7 +92,8 @@ void Machine::handle_task(Instance& instance, const Event& event) {
       return;
     case Type::TaskCanceled:
       if (phase != Phase::Launched) return;
-      if (state_.canceling) return finish(instance, TaskState::Canceled);
+      if (instance.released) return finish(instance, TaskState::Succeeded);
+      if (stopped(instance)) return finish(instance, TaskState::Canceled);
       return fail(instance, {event.code, event.message.empty() ? "it was canceled" : event.message, true},
                   event.retriable);
     case Type::CacheHit:
@@ -107,6 +110,7 @@ void Machine::handle_task(Instance& instance, const Event& event) {
     case Type::TimerFired:
       if (phase == Phase::Timer) queue(instance, false);
       if (phase == Phase::Paused) finish(instance, TaskState::Succeeded);
+      if (phase == Phase::Expanded) look_at_deadline(instance);
       return;
     case Type::RunStarted:
     case Type::CancelRequested: return;
@@ -115,7 +119,8 @@ void Machine::handle_task(Instance& instance, const Event& event) {
 
 void Machine::task_failed(Instance& instance, const Event& event) {
   // Whatever a task says while it is being stopped, it was stopped.
-  if (state_.canceling) return finish(instance, TaskState::Canceled);
+  if (stopped(instance)) return finish(instance, TaskState::Canceled);
+  if (instance.released) return finish(instance, TaskState::Succeeded);
   fail(instance, {event.code, event.message, event.infrastructure}, event.retriable);
 }
 

@@ -61,6 +61,12 @@ void Machine::expand_dag(Instance& instance) {
   for (const auto& task : dag.tasks) {
     instance.dag->slots[static_cast<size_t>(task.index)].waiting = static_cast<int>(task.upstream.size());
   }
+  try {
+    watch_deadline(instance);
+  } catch (const Error& error) {
+    instance.dag = nullptr;
+    return fail(instance, {0, error.message(), true}, false);
+  }
   if (dag.tasks.empty()) return end_dag(instance);
   auto& ready = state_.ready;
   const size_t before = ready.size();
@@ -71,7 +77,7 @@ void Machine::expand_dag(Instance& instance) {
 
 bool Machine::may_start(const Instance& dag, const ir::Task& task) const {
   if (dag.component->dag->by_branches) {
-    return !state_.canceling && !(dag.component->dag->fail_fast && dag.dag->failed) && depends_hold(dag, task.depends);
+    return !stopped(dag) && !(dag.component->dag->fail_fast && dag.dag->failed) && depends_hold(dag, task.depends);
   }
   if (state_.canceling || (dag.dag->failed && !task.after_failure)) return false;
   if (task.when_completed) return true;
@@ -116,7 +122,7 @@ void Machine::admit_next(Instance& dag) {
     Instance* next = state_.find(dag.dag->held.front());
     dag.dag->held.pop_front();
     if (next == nullptr || next->phase != Phase::Queued) continue;
-    if (!dag.dag->failed) return admit(dag, *next);
+    if (!dag.dag->failed && !stopped(dag)) return admit(dag, *next);
     finish(*next, TaskState::Skipped);
   }
 }
@@ -142,15 +148,18 @@ void Machine::child_ended(Instance& dag, Instance& child) {
   }
   if (ended.admitted) --state.running;
   --state.unsettled;
+  const bool told = std::exchange(ended.daemoned, false);
+  if (told) --state.daemons;
   if (child.state == TaskState::Failed && !state.failed) child_failed(dag, child);
   child.dag = nullptr;
   child.loop = nullptr;
   for (const int down : task.downstream) {
     Slot& slot = state.slots[static_cast<size_t>(down)];
-    if (--slot.waiting == 0 && slot.outcome == Outcome::Open) start_task(dag, down);
+    if (!told && --slot.waiting == 0 && slot.outcome == Outcome::Open) start_task(dag, down);
   }
   if (state.unsettled == 0) return end_dag(dag);
   admit_next(dag);
+  release_daemons(dag);
 }
 
 void Machine::child_failed(Instance& dag, const Instance& child) {
@@ -201,7 +210,7 @@ Outcome Machine::outcome_by_branches(const Instance& dag) const {
 }
 
 void Machine::end_dag(Instance& dag) {
-  if (dag.component->dag->by_branches && !state_.canceling) {
+  if (dag.component->dag->by_branches && !stopped(dag)) {
     const Outcome outcome = outcome_by_branches(dag);
     dag.dag->failed = is_failure(outcome);
     dag.dag->error.infrastructure = outcome == Outcome::Errored;
@@ -212,7 +221,7 @@ void Machine::end_dag(Instance& dag) {
     release_children(dag);
     return fail(dag, dag.dag->error, true);
   }
-  if (state_.canceling) {
+  if (stopped(dag)) {
     release_children(dag);
     return finish(dag, TaskState::Canceled);
   }
@@ -264,6 +273,14 @@ void Machine::set_dag_outputs(Instance& dag) {
   }
   for (const auto& output : component.dag->artifact_outputs) {
     const ir::ArtifactDef& def = component.output_artifacts[static_cast<size_t>(output.output)];
+    if (output.text) {
+      const Artifacts given = text_artifacts({state_, dag}, *output.text);
+      if (!given && !def.optional) throw invalid("output artifact {}: no task has left it", def.name);
+      if (!given) continue;
+      dag.outputs.artifacts[static_cast<size_t>(output.output)] = given;
+      json->artifacts[def.name] = *given;
+      continue;
+    }
     json::array all;
     bool found = false;
     for (const auto& selector : output.selectors) {
@@ -336,7 +353,7 @@ void Machine::queue_loop(Instance& loop) {
 }
 
 bool Machine::may_iterate(const Instance& loop) const {
-  if (loop.phase != Phase::Expanded || state_.canceling) return false;
+  if (loop.phase != Phase::Expanded || stopped(loop)) return false;
   const int64_t limit = loop.task->iterator->parallelism;
   const bool ended = loop.loop->failed && !loop.task->iterator->each_item;
   return loop.loop->next < loop.loop->count && !ended && (limit == 0 || loop.loop->active < limit);
@@ -477,7 +494,7 @@ void Machine::iteration_ended(Instance& loop, Instance& iteration) {
   collect(loop, iteration);
   state_.instances[static_cast<size_t>(iteration.id)].reset();
   const bool ended = state.failed && !loop.task->iterator->each_item;
-  const bool more = state.next < state.count && !ended && !state_.canceling;
+  const bool more = state.next < state.count && !ended && !stopped(loop);
   if (state.active == 0 && !more) return end_loop(loop);
   if (more) queue_loop(loop);
 }
@@ -494,7 +511,7 @@ void Machine::collect(Instance& loop, const Instance& iteration) {
 
 void Machine::end_loop(Instance& loop) {
   if (loop.loop->failed) return fail(loop, loop.loop->error, true);
-  if (state_.canceling) return finish(loop, TaskState::Canceled);
+  if (stopped(loop)) return finish(loop, TaskState::Canceled);
   set_loop_outputs(loop);
   finish(loop, TaskState::Succeeded);
 }

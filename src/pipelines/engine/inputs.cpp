@@ -281,6 +281,13 @@ class InputResolver {
     if (source.raw) {
       list = raw_artifact(source);
       entry["source"] = "RUNTIME_VALUE_INPUT";
+    } else if (!source.global.empty()) {
+      const auto found = state_.global_artifacts.find(source.global);
+      if (found != state_.global_artifacts.end()) list = found->second;
+      entry["source"] = "RUNTIME_VALUE_INPUT";
+    } else if (source.from) {
+      list = text_artifacts({state_, parent_, item_}, *source.from);
+      entry["source"] = "TASK_OUTPUT_INPUT";
     } else if (source.producer < 0) {
       list = part_of(parent_.inputs.artifacts, source.component_input);
       entry["source"] = "COMPONENT_INPUT";

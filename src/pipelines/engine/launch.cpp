@@ -204,6 +204,7 @@ std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& inst
   spec->attempt = instance.attempt;
   spec->path = path_of(state, instance);
   spec->task_id = task_id_of(state, instance);
+  spec->pod_uid = pod_uid_of(state, instance);
   spec->parent_task_id = task_id_of(state, state.at(instance.parent));
   spec->task_name = instance.task->name;
   spec->display_name = display_name_of(instance);
@@ -298,15 +299,42 @@ std::shared_ptr<ImportSpec> make_import(const State& state, const Instance& inst
 std::chrono::milliseconds pause_of(const State& state, const Instance& instance) {
   const auto look_up = [&](std::string_view tag) { return leaf_variable(state, instance, tag); };
   const std::string text = argo::fill(get_string(*instance.component->executor->spec, "seconds"), look_up);
+  if (text.empty()) return std::chrono::milliseconds(-1);
   const auto seconds = argo::duration_seconds(text);
   if (!seconds) throw invalid("the pause \"{}\" is no duration", text);
   return std::chrono::milliseconds(std::llround(*seconds * 1000));
 }
 
+namespace {
+
+// "train", or in a loop "train(2:the item)", where a map is its members in order: "train(0:a:1,b:2)".
+std::string node_display_name(const State& state, const Instance& leaf) {
+  if (leaf.iteration < 0) return leaf.task->name;
+  const Instance& loop = state.at(leaf.parent);
+  const auto at = static_cast<size_t>(leaf.iteration);
+  std::string item;
+  if (loop.loop && loop.loop->list && at < loop.loop->list->get_array().size()) {
+    const json::value& value = loop.loop->list->get_array()[at];
+    if (const auto* object = value.if_object()) {
+      std::map<std::string, std::string> members;
+      for (const auto& [key, member] : *object) members[key] = ir::text_of(member);
+      for (const auto& [key, member] : members) item += fmt::format("{}{}:{}", item.empty() ? "" : ",", key, member);
+    } else {
+      item = ir::text_of(value);
+    }
+  }
+  return fmt::format("{}({}:{})", leaf.task->name, leaf.iteration, item);
+}
+
+}  // namespace
+
 json::object failure_of(const State& state, const Instance& leaf) {
-  return {{"displayName", display_name_of(leaf)}, {"message", leaf.error.message},
-          {"templateName", leaf.component->name}, {"phase", leaf.error.infrastructure ? "Error" : "Failed"},
-          {"podName", task_id_of(state, leaf)},   {"finishedAt", format_time(state.now)}};
+  json::object failure{{"displayName", node_display_name(state, leaf)}, {"message", leaf.error.message}};
+  failure["templateName"] = leaf.component->name;
+  failure["phase"] = leaf.error.infrastructure ? "Error" : "Failed";
+  failure["podName"] = pod_name(state.info.resource_name, leaf.id, pod_uid_of(state, leaf));
+  failure["finishedAt"] = format_time(state.now);
+  return failure;
 }
 
 std::string fingerprint_of(const Instance& instance, const LaunchSpec& spec) {
@@ -337,6 +365,11 @@ std::string fingerprint_of(const Instance& instance, const LaunchSpec& spec) {
   std::set<std::string> claims;
   if (const auto* mounts = find_array(spec.platform, "pvcMount")) {
     for (const auto& mount : *mounts) claims.insert(string_at(mount, {"pvcName"}));
+  }
+  // As Argo's memoization has it, the key alone decides.
+  if (const auto* memo = find_object(spec.workload, "memoize")) {
+    return sha256_hex(
+        fmt::format("{}{}{}", get_string(*memo, "cache"), std::string(1, '\0'), get_string(*memo, "key")));
   }
   if (spec.kind == ir::Executor::Kind::Workload) {
     json::object workload = spec.workload;

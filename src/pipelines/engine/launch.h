@@ -20,6 +20,7 @@ struct LaunchSpec {
   TaskId task = kNoTask;
   int attempt = 0;      // KFP_RETRY_INDEX
   std::string task_id;  // a UUID
+  std::string pod_uid;  // of the pod that it runs in, the same in every replay
   std::string path;     // "root/for-loop-1/3/train"
   std::string task_name;
   std::string display_name;
@@ -69,6 +70,10 @@ inline bool declares_outputs(const LaunchSpec& spec) {
   return spec.component != nullptr &&
          !(spec.component->output_parameters.empty() && spec.component->output_artifacts.empty());
 }
+
+// "hello-1a2b3c4d5e6f-12-9f8e7", where the end is the beginning of the pod's uid: the pod of an earlier attempt, or of
+// the run before it was retried, may still be there. A DNS label.
+std::string pod_name(std::string_view resource_name, TaskId task, std::string_view uid);
 
 struct ImportSpec {
   std::string task_id;

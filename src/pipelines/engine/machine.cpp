@@ -2,6 +2,9 @@
 
 #include <cmath>
 
+#include "pipelines/argo/expr.h"
+#include "pipelines/engine/texts.h"
+
 namespace penstock::engine {
 
 namespace {
@@ -74,7 +77,8 @@ void Machine::launch(Instance& leaf) {
   // What has failed just now is not in the cache.
   if (leaf.fingerprint.empty() || leaf.attempt > 0) return start_container(leaf);
   leaf.phase = Phase::CheckingCache;
-  state_.commands.emplace_back(CheckCache{leaf.id, leaf.attempt, leaf.fingerprint, leaf.launch->path});
+  state_.commands.emplace_back(
+      CheckCache{leaf.id, leaf.attempt, leaf.fingerprint, leaf.launch->path, leaf.task->max_cache_age});
 }
 
 void Machine::pause(Instance& leaf) {
@@ -87,7 +91,8 @@ void Machine::pause(Instance& leaf) {
   leaf.state = TaskState::Running;
   leaf.started = state_.now;
   changed(leaf);
-  state_.commands.emplace_back(SetTimer{leaf.id, leaf.attempt, leaf.delay});
+  // One without a length waits until somebody resumes it.
+  if (leaf.delay.count() >= 0) state_.commands.emplace_back(SetTimer{leaf.id, leaf.attempt, leaf.delay});
 }
 
 void Machine::start_container(Instance& leaf) {
@@ -119,6 +124,8 @@ void Machine::finish(Instance& instance, TaskState state) {
   instance.state = state;
   instance.phase = Phase::Done;
   instance.ended = state_.now;
+  if (std::exchange(instance.stopping, false)) --state_.stopping;
+  if (state == TaskState::Succeeded || state == TaskState::Cached) note_globals(instance);
   changed(instance);
   // Only the outputs are wanted from now on. What a dag or a loop knows of its own error stays until its parent has
   // read it, in settle().
@@ -130,8 +137,22 @@ void Machine::finish(Instance& instance, TaskState state) {
   state_.settled.push_back(instance.id);
 }
 
+// Of a loop each item does so for itself.
+void Machine::note_globals(const Instance& instance) {
+  if (instance.is_loop()) return;
+  const ir::Component& component = *instance.component;
+  for (size_t i = 0; i < instance.outputs.parameters.size(); ++i) {
+    const auto& name = component.output_parameters[i].global_name;
+    if (!name.empty() && instance.outputs.parameters[i]) state_.globals[name] = instance.outputs.parameters[i];
+  }
+  for (size_t i = 0; i < instance.outputs.artifacts.size(); ++i) {
+    const auto& name = component.output_artifacts[i].global_name;
+    if (!name.empty() && instance.outputs.artifacts[i]) state_.global_artifacts[name] = instance.outputs.artifacts[i];
+  }
+}
+
 void Machine::fail(Instance& instance, TaskError error, bool retriable) {
-  if (retriable && may_retry(instance, error)) return retry(instance, std::move(error));
+  if (retriable && may_retry(instance, error) && wants_retry(instance, error)) return retry(instance, std::move(error));
   instance.error = std::move(error);
   if (state_.pipeline->main_task >= 0 && instance.is_leaf()) state_.failures.push_back(failure_of(state_, instance));
   finish(instance, TaskState::Failed);
@@ -148,8 +169,8 @@ std::chrono::milliseconds delay_of(const ir::RetryPolicy& policy, int attempt) {
 }  // namespace
 
 bool Machine::may_retry(const Instance& instance, const TaskError& error) const {
-  if (instance.task == nullptr || state_.canceling || instance.attempt >= instance.task->retry.max_retries)
-    return false;
+  if (instance.task == nullptr || instance.attempt >= instance.task->retry.max_retries) return false;
+  if (stopped(state_.at(instance.parent))) return false;
   const ir::RetryPolicy& policy = instance.task->retry;
   if (((error.infrastructure ? ir::kErrored : ir::kFailed) & policy.results) == 0) return false;
   if (policy.max_duration.count() > 0 &&
@@ -162,6 +183,21 @@ bool Machine::may_retry(const Instance& instance, const TaskError& error) const 
   return instance.iteration < 0 && instance.component->dag != nullptr;
 }
 
+// What its expression says. One that cannot be computed is told beside the error.
+bool Machine::wants_retry(Instance& instance, TaskError& error) const {
+  const auto& expression = instance.task->retry.expression;
+  const Time from = instance.started == Time{} ? state_.now : instance.started;
+  instance.last_attempt = std::chrono::duration_cast<std::chrono::seconds>(state_.now - from);
+  if (!expression) return true;
+  instance.error = error;
+  try {
+    return retry_holds(state_, instance, *expression);
+  } catch (const Error& problem) {
+    error.message += fmt::format("\nretryStrategy.expression {}: {}", expression->text(), problem.message());
+    return false;
+  }
+}
+
 void Machine::retry(Instance& instance, TaskError error) {
   const ir::RetryPolicy& policy = instance.task->retry;
   instance.delay = delay_of(policy, instance.attempt);
@@ -169,6 +205,7 @@ void Machine::retry(Instance& instance, TaskError error) {
     instance.in_flight = false;
     --state_.in_flight;
   }
+  if (std::exchange(instance.stopping, false)) --state_.stopping;
   ++instance.attempt;
   instance.error = std::move(error);
   instance.state = TaskState::Pending;

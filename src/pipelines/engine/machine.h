@@ -31,7 +31,11 @@ class Machine {
   void set_outputs(Instance& instance, const Outputs& outputs);
   void finish(Instance& instance, TaskState state);
   void fail(Instance& instance, TaskError error, bool retriable);
+  // The run ends before its time, or a dag around this one does, or it itself.
+  bool stopped(const Instance& instance) const;
+  void note_globals(const Instance& instance);
   bool may_retry(const Instance& instance, const TaskError& error) const;
+  bool wants_retry(Instance& instance, TaskError& error) const;
   void retry(Instance& instance, TaskError error);
   void settle(TaskId id);
   void drain();
@@ -41,6 +45,12 @@ class Machine {
   void expand_dag(Instance& instance);
   void fail_too_many(Instance& instance);
   void expand_loop(Instance& instance);
+  // deadlines.cpp
+  void watch_deadline(Instance& dag);  // throws InvalidArgument
+  void look_at_deadline(Instance& dag);
+  void stop_inside(Instance& dag);
+  void daemon_started(Instance& leaf, const Event& event);
+  void release_daemons(Instance& dag);
   bool may_start(const Instance& dag, const ir::Task& task) const;
   void start_task(Instance& dag, int index);
   void admit(Instance& dag, Instance& child);

@@ -32,6 +32,15 @@ std::string output_uuid(const State& state, const Instance& instance) {
   return uuid_from(fmt::format("{}/{}#{}", state.info.run_id, path_of(state, instance), instance.attempt));
 }
 
+std::string pod_uid_of(const State& state, const Instance& instance) {
+  return uuid_from(fmt::format("{}/{}/{}/{}", state.info.run_id, to_micros(state.instances[0]->created),
+                               path_of(state, instance), instance.attempt));
+}
+
+std::string pod_name(std::string_view resource_name, TaskId task, std::string_view uid) {
+  return fmt::format("{}-{}-{}", resource_name, task, uid.substr(0, 5));
+}
+
 std::string name_of(const Instance& instance) {
   if (instance.task == nullptr) return "root";
   return instance.iteration >= 0 ? std::to_string(instance.iteration) : instance.task->name;

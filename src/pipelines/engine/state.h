@@ -34,6 +34,7 @@ struct Slot {
   Outcome outcome = Outcome::Open;
   bool admitted = false;                           // counts against the dag's parallelism
   bool any_succeeded = false, all_failed = false;  // of a loop's items
+  bool daemoned = false;                           // a daemon that runs: what waits for it has been told
 };
 
 struct DagState {
@@ -43,6 +44,7 @@ struct DagState {
   TaskError error;          // of the first failure
   int64_t running = 0;      // that are admitted
   std::deque<TaskId> held;  // that wait for one of these to end
+  int daemons = 0;          // that run, and are not needed once they are alone
 };
 
 struct LoopState {
@@ -86,10 +88,14 @@ struct Instance {
   std::string cached_from;
   std::string cache_note;
   std::chrono::milliseconds delay{0};
+  std::chrono::seconds last_attempt{0};      // how long the attempt took that has failed last
   std::shared_ptr<const LaunchSpec> launch;  // while launched or checking the cache
   std::shared_ptr<const ImportSpec> import;  // while importing
   std::unique_ptr<DagState> dag;
   std::unique_ptr<LoopState> loop;
+  bool stopping = false;              // a dag that has taken too long: what is in it ends
+  bool released = false;              // a daemon that is not needed any more
+  std::string address;                // of a daemon's pod
   mutable std::string path, task_id;  // kept by path_of() and task_id_of() once they were asked for
 
   bool is_loop() const { return task != nullptr && task->iterator && iteration < 0; }
@@ -112,7 +118,11 @@ struct State {
   bool paused = false;  // there is more to expand, when the timer of the root fires
   RunFinished result;
   json::array failures;  // leaves that failed for good, as exit handlers may ask for them
-  Time now{};            // of the event at hand
+  int stopping = 0;      // instances that are
+  // Outputs that have a global name.
+  std::map<std::string, Value, std::less<>> globals;
+  std::map<std::string, Artifacts, std::less<>> global_artifacts;
+  Time now{};  // of the event at hand
   std::vector<Command> commands;
 
   Instance& at(TaskId id) { return *instances[static_cast<size_t>(id)]; }
@@ -126,6 +136,9 @@ struct State {
 const std::string& path_of(const State& state, const Instance& instance);
 const std::string& task_id_of(const State& state, const Instance& instance);
 std::string output_uuid(const State& state, const Instance& instance);
+// Of its present attempt. The same when a server that takes over makes the pod anew: the node finds the process that it
+// was by it.
+std::string pod_uid_of(const State& state, const Instance& instance);
 std::string name_of(const Instance& instance);
 std::string display_name_of(const Instance& instance);
 JobPlaceholders job_placeholders(const State& state, const std::string& task_name, const std::string& parent_id,
@@ -146,7 +159,7 @@ std::string_view final_status(const Instance* producer, Outcome outcome);
 std::shared_ptr<LaunchSpec> make_launch(const State& state, const Instance& instance);
 std::shared_ptr<ImportSpec> make_import(const State& state, const Instance& instance);
 std::string fingerprint_of(const Instance& instance, const LaunchSpec& spec);
-// How long a Suspend waits. Throws InvalidArgument.
+// How long a Suspend waits; less than 0: until somebody resumes it. Throws InvalidArgument.
 std::chrono::milliseconds pause_of(const State& state, const Instance& instance);
 // A leaf that has failed, as {{workflow.failures}} lists it.
 json::object failure_of(const State& state, const Instance& leaf);

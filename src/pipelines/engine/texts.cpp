@@ -2,6 +2,8 @@
 
 #include <ctime>
 
+#include "base/utf8.h"
+#include "pipelines/argo/expr.h"
 #include "pipelines/argo/template.h"
 
 namespace penstock::engine {
@@ -11,6 +13,8 @@ namespace {
 using Kind = ir::Reference::Kind;
 
 Value make_value(json::value value) { return std::make_shared<const json::value>(std::move(value)); }
+
+std::optional<std::string> workflow_variable(const State& state, std::string_view name);
 
 std::string_view phase_of(Outcome outcome) {
   switch (outcome) {
@@ -30,6 +34,7 @@ uint32_t result_of(const Slot& slot) {
   uint32_t result = 0;
   if (slot.any_succeeded) result |= ir::kAnySucceeded;
   if (slot.all_failed) result |= ir::kAllFailed;
+  if (slot.daemoned) result |= ir::kDaemoned;
   switch (slot.outcome) {
     case Outcome::Succeeded: return result | ir::kSucceeded;
     case Outcome::Skipped: return result | ir::kSkipped;
@@ -38,6 +43,55 @@ uint32_t result_of(const Slot& slot) {
     case Outcome::Errored: return result | ir::kErrored;
     default: return result;
   }
+}
+
+// As Argo gives items to expressions: texts, and maps of texts.
+json::value item_names(const json::value& item) {
+  const auto* object = item.if_object();
+  if (object == nullptr) return json::value(ir::text_of(item));
+  json::object names;
+  for (const auto& [key, member] : *object) names[key] = ir::text_of(member);
+  return names;
+}
+
+// workflow.parameters.x, workflow.creationTimestamp.s: each step a map.
+void add_workflow_name(const State& state, const std::vector<std::string>& path, json::object& names) {
+  auto& workflow = names["workflow"];
+  if (!workflow.is_object()) workflow = json::object();
+  if (path.size() < 2) return;
+  if (path[1] == "parameters") {
+    auto& parameters = workflow.get_object()["parameters"].emplace_object();
+    const auto& root = *state.pipeline->root;
+    for (size_t i = 0; i < root.input_parameters.size(); ++i) {
+      const Value& value = state.run_parameters[i];
+      if (value) parameters[root.input_parameters[i].name] = ir::text_of(*value);
+    }
+    return;
+  }
+  std::string name = path[1];
+  json::value* at = &workflow.get_object()[path[1]];
+  for (size_t i = 2; i < path.size(); ++i) {
+    name += "." + path[i];
+    if (!at->is_object()) *at = json::object();
+    at = &at->get_object()[path[i]];
+  }
+  const auto text = workflow_variable(state, name);
+  if (text) *at = *text;
+}
+
+json::value evaluated_value(const argo::Expression& expression, const json::object& names) {
+  try {
+    return expression.evaluate(names);
+  } catch (const Error& error) {
+    throw invalid("{{{{={}}}}}: {}", expression.text(), error.message());
+  }
+}
+
+// Null, with the reason, when it gives nothing.
+Value evaluated(const argo::Expression& expression, const json::object& names, std::string& reason) {
+  const json::value value = evaluated_value(expression, names);
+  if (value.is_null()) reason = fmt::format("{{{{={}}}}} gives nothing", expression.text());
+  return value.is_null() ? nullptr : make_value(json::value(to_utf8(ir::text_of(value))));
 }
 
 class TextFiller {
@@ -58,9 +112,21 @@ class TextFiller {
         if (!text) reason = fmt::format("workflow.{} has no value", reference.text);
         return text ? make_value(json::value(*text)) : nullptr;
       }
-      case Kind::Expression: return expression(reference);
+      case Kind::Expression: return expression(reference, reason);
     }
     return nullptr;
+  }
+
+  Artifacts artifacts(const ir::Reference& reference) const {
+    const json::value given = evaluated_value(*reference.expression, names_of(reference));
+    const auto* object = given.if_object();
+    const auto* place = object != nullptr ? object->if_contains(kPlace) : nullptr;
+    if (given.is_null()) return nullptr;
+    if (place == nullptr) throw invalid("{{{{={}}}}} gives no artifact", reference.expression->text());
+    const auto& pair = place->get_array();
+    const auto task_index = static_cast<int>(pair[0].get_int64());
+    const auto output = static_cast<size_t>(pair[1].get_int64());
+    return task_index < 0 ? scope_.dag.inputs.artifacts[output] : child(task_index)->outputs.artifacts[output];
   }
 
  private:
@@ -132,6 +198,7 @@ class TextFiller {
     const Instance* of = child(reference.task);
     if (reference.text == "status") return std::string(phase_of(slot(reference.task).outcome));
     if (of == nullptr) return "";
+    if (reference.text == "ip") return of->address;
     if (reference.text == "exitCode") return std::to_string(of->error.code);
     if (reference.text == "id") return task_id_of(scope_.state, *of);
     const Time at = reference.text == "startedAt" ? of->started : of->ended;
@@ -148,44 +215,64 @@ class TextFiller {
     return make_value(json::value(ir::text_of(*member)));
   }
 
-  Value expression(const ir::Reference& reference) const {
-    json::object inputs{{"parameters", parameters_of(scope_.dag)}}, siblings, workflow, parameters;
-    if (scope_.dag.dag) {
-      for (const auto& one : scope_.dag.component->dag->tasks) {
-        json::object outputs{{"parameters", outputs_of(one.index)}};
-        const auto& defs = one.component->output_parameters;
-        for (size_t i = 0; i < defs.size(); ++i) {
-          const auto* values = find_object(outputs, "parameters");
-          if (defs[i].found == ir::Found::Stdout && values->contains(defs[i].name)) {
-            json::value result = values->at(defs[i].name);
-            outputs["result"] = std::move(result);
-          }
-        }
-        siblings[one.name] =
-            json::object{{"outputs", std::move(outputs)}, {"status", phase_of(slot(one.index).outcome)}};
+  static constexpr std::string_view kPlace = "$artifact";
+
+  // In the place of an artifact.
+  static json::value place_of(int task, size_t index, const Artifacts& artifacts) {
+    if (!artifacts) return nullptr;
+    return json::object{{kPlace, json::array{task, static_cast<int64_t>(index)}}};
+  }
+
+  json::object names_of(const ir::Reference& reference) const {
+    json::object names;
+    for (const auto& path : reference.expression->paths()) {
+      if (path[0] == "inputs") names["inputs"] = inputs_of(scope_.dag);
+      if (path[0] == "item" && scope_.item != nullptr) names["item"] = item_names(*scope_.item);
+      if (path[0] == "workflow") add_workflow_name(scope_.state, path, names);
+    }
+    for (const int index : reference.tasks) {
+      for (const std::string_view siblings : {"tasks", "steps"}) {
+        auto& all = names[siblings];
+        if (!all.is_object()) all = json::object();
+        all.get_object()[task(index).name] = sibling_names(index);
       }
     }
-    const auto& root = *scope_.state.pipeline->root;
-    for (size_t i = 0; i < root.input_parameters.size(); ++i) {
-      if (scope_.state.run_parameters[i]) parameters[root.input_parameters[i].name] = *scope_.state.run_parameters[i];
+    return names;
+  }
+
+  Value expression(const ir::Reference& reference, std::string& reason) const {
+    return evaluated(*reference.expression, names_of(reference), reason);
+  }
+
+  static json::object inputs_of(const Instance& dag) {
+    json::object artifacts;
+    for (size_t i = 0; i < dag.inputs.artifacts.size(); ++i) {
+      artifacts[dag.component->input_artifacts[i].name] = place_of(-1, i, dag.inputs.artifacts[i]);
     }
-    workflow["parameters"] = std::move(parameters);
-    for (const std::string_view name : {"name", "uid", "namespace", "status"}) {
-      if (const auto text = run_variable(scope_.state, name)) workflow[name] = *text;
+    return {{"parameters", parameters_of(dag)}, {"artifacts", std::move(artifacts)}};
+  }
+
+  json::object sibling_names(int index) const {
+    json::object parameters, outputs;
+    const auto& defs = task(index).component->output_parameters;
+    for (const auto& [name, value] : outputs_of(index)) parameters[name] = ir::text_of(value);
+    for (const auto& def : defs) {
+      if (!parameters.contains(def.name) && def.default_value != nullptr) parameters[def.name] = *def.default_value;
+      const auto* value = def.found == ir::Found::Stdout ? parameters.if_contains(def.name) : nullptr;
+      if (value != nullptr) outputs["result"] = *value;
     }
-    const json::value all = json::object{{"tasks", siblings},
-                                         {"steps", siblings},
-                                         {"inputs", std::move(inputs)},
-                                         {"workflow", std::move(workflow)},
-                                         {"item", scope_.item != nullptr ? *scope_.item : json::value()}};
-    cel::Environment environment;
-    environment.variable = [&](std::string_view name) { return find(all, name); };
-    try {
-      const json::value value = cel::Expression::parse(reference.text).evaluate(environment);
-      return make_value(json::value(ir::text_of(value)));
-    } catch (const Error& error) {
-      throw invalid("{{{{={}}}}}: {}", reference.text, error.message());
+    outputs["parameters"] = std::move(parameters);
+    json::object artifacts, names;
+    const Instance* producer = child(index);
+    for (size_t i = 0; producer != nullptr && i < producer->outputs.artifacts.size(); ++i) {
+      artifacts[task(index).component->output_artifacts[i].name] = place_of(index, i, producer->outputs.artifacts[i]);
     }
+    outputs["artifacts"] = std::move(artifacts);
+    names["outputs"] = std::move(outputs);
+    for (const std::string_view about : {"status", "exitCode", "id", "ip", "startedAt", "finishedAt"}) {
+      names[about] = fact({.kind = Kind::Fact, .text = std::string(about), .task = index});
+    }
+    return names;
   }
 
   const TextScope& scope_;
@@ -223,6 +310,10 @@ Value text_value(const TextScope& scope, const ir::Text& text, std::string& reas
     all += ir::text_of(*value);
   }
   return make_value(json::value(all));
+}
+
+Artifacts text_artifacts(const TextScope& scope, const ir::Text& text) {
+  return TextFiller(scope).artifacts(text.at(0));
 }
 
 std::string condition_text(const TextScope& scope, const ir::Text& text) {
@@ -297,6 +388,10 @@ std::optional<std::string> run_variable(const State& state, std::string_view nam
     if (main < 0 || !instance.dag) return "Running";
     return std::string(phase_of(instance.dag->slots[static_cast<size_t>(main)].outcome));
   }
+  if (name.starts_with("outputs.parameters.")) {
+    const auto found = state.globals.find(name.substr(19));
+    return found != state.globals.end() ? std::optional(ir::text_of(*found->second)) : std::nullopt;
+  }
   if (name == "failures") return to_text(json::value(state.failures));
   if (name == "duration") {
     return fmt::format("{:.6f}", std::chrono::duration<double>(state.now - instance.created).count());
@@ -304,23 +399,78 @@ std::optional<std::string> run_variable(const State& state, std::string_view nam
   return std::nullopt;
 }
 
+namespace {
+
+// run_variable(), and what the workflow itself says.
+std::optional<std::string> workflow_variable(const State& state, std::string_view name) {
+  for (const std::string_view map : {"labels", "annotations"}) {
+    if (!name.starts_with(map) || name.size() <= map.size() || name[map.size()] != '.') continue;
+    const auto* members = find_path(state.pipeline->spec, {"metadata", map});
+    const auto* value = members != nullptr ? find(*members, name.substr(map.size() + 1)) : nullptr;
+    return value != nullptr ? std::optional(ir::text_of(*value)) : std::nullopt;
+  }
+  const auto* spec = find(state.pipeline->spec, "spec");
+  if (spec != nullptr && name == "mainEntrypoint") return string_at(*spec, {"entrypoint"});
+  if (spec != nullptr && name == "serviceAccountName") return string_at(*spec, {"serviceAccountName"}, "default");
+  if (spec != nullptr && name == "priority") return std::to_string(get_int(spec->as_object(), "priority"));
+  return run_variable(state, name);
+}
+
+// Of the attempt that has failed last: exitCode, status, duration (whole seconds) and message.
+std::optional<std::string> last_retry(const State& state, const Instance& instance, std::string_view name) {
+  const TaskError& error = instance.error;
+  if (name == "exitCode") return std::to_string(error.infrastructure && error.code == 0 ? -1 : error.code);
+  if (name == "status") return error.message.empty() ? "" : error.infrastructure ? "Error" : "Failed";
+  if (name == "message") return error.message;
+  if (name != "duration") return std::nullopt;
+  return std::to_string(instance.last_attempt.count());
+}
+
+json::object input_names(const Instance& instance) {
+  json::object parameters, artifacts;
+  const ir::Component& component = *instance.component;
+  for (size_t i = 0; i < instance.inputs.parameters.size(); ++i) {
+    if (!instance.inputs.parameters[i]) continue;
+    parameters[component.input_parameters[i].name] = ir::text_of(*instance.inputs.parameters[i]);
+  }
+  for (const auto& def : component.input_artifacts) artifacts[def.name] = json::object{{"path", def.path}};
+  return {{"parameters", std::move(parameters)}, {"artifacts", std::move(artifacts)}};
+}
+
+json::object names_in(const State& state, const Instance& instance, const argo::Expression& expression) {
+  json::object names;
+  for (const auto& path : expression.paths()) {
+    if (path[0] == "inputs") names["inputs"] = input_names(instance);
+    if (path[0] == "workflow") add_workflow_name(state, path, names);
+    if (path[0] == "retries") names["retries"] = std::to_string(instance.attempt);
+    if (path[0] != "lastRetry") continue;
+    auto& last = names["lastRetry"].emplace_object();
+    for (const std::string_view fact : {"exitCode", "status", "duration", "message"}) {
+      last[fact] = last_retry(state, instance, fact).value_or("");
+    }
+  }
+  return names;
+}
+
+}  // namespace
+
+bool retry_holds(const State& state, const Instance& instance, const argo::Expression& expression) {
+  return expression.holds(names_in(state, instance, expression));
+}
+
 std::optional<std::string> leaf_variable(const State& state, const Instance& leaf, std::string_view tag) {
+  if (tag.starts_with('=')) {
+    const auto expression = argo::Expression::parse(tag.substr(1));
+    std::string reason;
+    const Value value = evaluated(expression, names_in(state, leaf, expression), reason);
+    if (!value) throw invalid("{}", reason);
+    return ir::text_of(*value);
+  }
   const auto parts = argo::split(tag);
   if (tag == "retries") return std::to_string(leaf.attempt);
   if (tag == "node.name") return path_of(state, leaf);
-  if (parts[0] == "workflow" && parts.size() >= 2) {
-    const auto name = tag.substr(9);
-    if (parts[1] == "labels" || parts[1] == "annotations") {
-      const auto* map = find_path(state.pipeline->spec, {"metadata", parts[1]});
-      const auto* value = map != nullptr ? find(*map, name.substr(parts[1].size() + 1)) : nullptr;
-      return value != nullptr ? std::optional(ir::text_of(*value)) : std::nullopt;
-    }
-    const auto* spec = find(state.pipeline->spec, "spec");
-    if (spec != nullptr && name == "mainEntrypoint") return string_at(*spec, {"entrypoint"});
-    if (spec != nullptr && name == "serviceAccountName") return string_at(*spec, {"serviceAccountName"}, "default");
-    if (spec != nullptr && name == "priority") return std::to_string(get_int(spec->as_object(), "priority"));
-    return run_variable(state, name);
-  }
+  if (parts[0] == "workflow" && parts.size() >= 2) return workflow_variable(state, tag.substr(9));
+  if (parts[0] == "lastRetry" && parts.size() == 2) return last_retry(state, leaf, parts[1]);
   if (parts.size() < 2 || (parts[0] != "inputs" && parts[0] != "outputs")) return std::nullopt;
   const ir::Component& component = *leaf.component;
   if (tag == "inputs.parameters") {

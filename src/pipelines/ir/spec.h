@@ -34,6 +34,7 @@ struct ParameterDef {
   const json::array* literals = nullptr;       // the only values allowed, when given
   Found found = Found::Reported;
   std::string at;  // File: the container's path; JsonPath: into the resource; Constant: the value, references in place
+  std::string global_name;  // under which the run knows it, from when the task has succeeded; empty: under none
 };
 
 struct ArtifactDef {
@@ -44,11 +45,12 @@ struct ArtifactDef {
   const json::object* metadata = nullptr;  // of outputs
   std::string path;                        // where the container has it; empty: its executor is told
   int mode = -1;                           // permissions of an input; -1: as they are
+  std::string global_name;                 // as ParameterDef's
 };
 
 struct Executor {
-  // Workload: a pod in Kubernetes' own words. Resource: an action on a resource. Suspend: a pause.
-  enum class Kind { Container, Importer, Workload, Resource, Suspend };
+  // Workload: a pod in Kubernetes' own words. Resource: an action on a resource. Suspend: a pause. Http: a request.
+  enum class Kind { Container, Importer, Workload, Resource, Suspend, Http };
   std::string label;
   Kind kind = Kind::Container;
   // The `container` or `importer` object. Of the others the template, see argo/template.h: "{{inputs.parameters.x}}"
@@ -59,6 +61,8 @@ struct Executor {
   std::shared_ptr<const std::string> not_applied;
   // The same where steps are containers of their images.
   std::shared_ptr<const std::string> not_applied_in_images;
+  // Its task counts as done when its pod runs and is ready; the pod is ended when nothing else in its dag is left.
+  bool daemon = false;
 };
 
 struct Dag;
@@ -110,14 +114,17 @@ struct ArtifactSource {
   int producer = -1;  // -1: component_input
   int output = -1;
   int component_input = -1;
-  std::optional<Text> raw;  // the content itself
+  std::optional<Text> raw;   // the content itself
+  std::string global;        // the run's artifact of that name
+  std::optional<Text> from;  // an expression that gives one of the artifacts it names
 };
 
 struct RetryPolicy {
   int max_retries = 0;
-  uint32_t results = kFailed | kErrored;      // what is retried
-  std::chrono::milliseconds max_duration{0};  // since the first attempt's start, the pause included; 0: any
-  bool each_item = false;                     // of a loop: each of its items is retried, whatever it is
+  uint32_t results = kFailed | kErrored;               // what is retried
+  std::chrono::milliseconds max_duration{0};           // since the first attempt's start, the pause included; 0: any
+  bool each_item = false;                              // of a loop: each of its items is retried, whatever it is
+  std::shared_ptr<const argo::Expression> expression;  // over lastRetry: must hold for another attempt; null: none
   std::chrono::milliseconds backoff{0};
   double factor = 2.0;
   std::chrono::milliseconds max_backoff{3'600'000};
@@ -148,6 +155,7 @@ struct Task {
   std::vector<int> downstream;  // the reverse
   bool cache = false;
   std::string cache_key;
+  std::optional<std::chrono::seconds> max_cache_age;  // of the outputs that it may take; nothing: any
   std::optional<cel::Expression> condition;
   bool when_completed = false;  // strategy ALL_UPSTREAM_TASKS_COMPLETED
   bool after_failure = false;   // when_completed, or downstream of such a task: starts although a sibling failed
@@ -167,7 +175,7 @@ struct DagOutput {
   int output = -1;  // position in the component's outputs
   std::vector<Selector> selectors;
   bool collected = false;    // the value is the list which a loop inside gathered: an outer loop appends to it, flat
-  std::optional<Text> text;  // where there is no selector
+  std::optional<Text> text;  // where there is no selector; of an artifact, an expression that gives one
   bool required = false;     // the dag fails without it
 };
 
@@ -179,8 +187,9 @@ struct Dag {
   // By branches, as Argo: every task says by `depends` what it starts after; a failure keeps nothing else from
   // starting; what the last tasks, or those before them which never started, came to is what the dag comes to.
   bool by_branches = false;
-  bool fail_fast = false;   // by branches: after a failure nothing new starts all the same
-  int64_t parallelism = 0;  // direct children at once; 0: any number
+  bool fail_fast = false;       // by branches: after a failure nothing new starts all the same
+  int64_t parallelism = 0;      // direct children at once; 0: any number
+  std::vector<Text> deadlines;  // how long it may take, the shortest counting; over its component's inputs
 };
 
 // platforms.kubernetes.pipelineConfig, as far as this server acts on it.

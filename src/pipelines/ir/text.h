@@ -3,8 +3,13 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <vector>
+
+namespace penstock::argo {
+class Expression;
+}
 
 namespace penstock::ir {
 
@@ -16,15 +21,17 @@ struct Reference {
     Inputs,      // of the dag: all parameters, as JSON
     Output,      // of the sibling `task`: parameter `index`
     Outputs,     // of the sibling: all parameters, as JSON; a list of these when it is a loop
-    Fact,        // about the sibling: `text` is status, exitCode, id, startedAt or finishedAt
+    Fact,        // about the sibling: `text` is status, exitCode, id, ip, startedAt or finishedAt
     Item,        // of the loop: itself, or with `text` its member of that name
     Run,         // of the run: `text` is a variable's name, as run_variable() of the engine knows it
-    Expression,  // {{=…}}: `text` is the expression, in the language of ir/cel.h
+    Expression,  // {{=…}}: `expression`, in the language of argo/expr.h
   };
   Kind kind = Kind::Literal;
   std::string text;
   int task = -1;
   int index = -1;
+  std::shared_ptr<const argo::Expression> expression{};  // shared by the copies of a text
+  std::vector<int> tasks{};                              // Expression: the siblings that it names
 };
 
 using Text = std::vector<Reference>;
@@ -38,6 +45,7 @@ enum Result : uint32_t {
   kOmitted = 16,       // its `depends` did not hold
   kAnySucceeded = 32,  // of a loop: one item did
   kAllFailed = 64,     // of a loop: every item did
+  kDaemoned = 128,     // its pod runs and is ready
 };
 
 // A boolean expression over what siblings came to; evaluated once all of them have ended.

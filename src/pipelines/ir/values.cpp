@@ -22,7 +22,10 @@ std::string_view type_name(ParameterType type) {
 
 namespace {
 
-constexpr double kMaxInteger = 9007199254740991.0;  // what a double holds exactly
+constexpr int64_t kLargest = 9007199254740992;  // 2^53: up to it, a double holds every whole number
+constexpr double kMaxInteger = static_cast<double>(kLargest);
+
+bool is_exact(int64_t number) { return number >= -kLargest && number <= kLargest; }
 
 std::string excerpt(const json::value& value) {
   std::string text = to_text(value);
@@ -104,8 +107,7 @@ bool is_exactly(const json::value& value, ParameterType type) {
     case ParameterType::Double: return value.is_double();
     case ParameterType::Boolean: return value.is_bool();
     case ParameterType::List: return value.is_array() && !has_whole_doubles(value);
-    case ParameterType::Integer:
-      return value.is_int64() && std::abs(static_cast<double>(value.get_int64())) <= kMaxInteger;
+    case ParameterType::Integer: return value.is_int64() && is_exact(value.get_int64());
     case ParameterType::Struct:
     case ParameterType::TaskFinalStatus:
     case ParameterType::TaskConfig: return value.is_object() && !has_whole_doubles(value);
@@ -121,8 +123,8 @@ json::value convert(const json::value& value, ParameterType type, std::string_vi
       if (value.is_null()) mismatch(value, type, where);
       return json::value(text_of(value));
     case ParameterType::Integer: {
-      if (value.is_int64() && std::abs(static_cast<double>(value.get_int64())) <= kMaxInteger) return value;
-      if (!value.is_number()) mismatch(value, type, where);
+      if (value.is_int64() && is_exact(value.get_int64())) return value;
+      if (!value.is_double()) mismatch(value, type, where);
       const double number = value.to_number<double>();
       if (std::floor(number) != number || std::abs(number) > kMaxInteger) mismatch(value, type, where);
       return static_cast<int64_t>(number);

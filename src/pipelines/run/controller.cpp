@@ -214,6 +214,20 @@ Async<> RunController::terminate(std::string run_id) {
   });
 }
 
+Async<> RunController::resume_paused(std::string run_id) {
+  co_await on_control([this, &run_id]() -> Async<> {
+    const auto it = active_.find(run_id);
+    auto events = it != active_.end() ? it->second->engine.resumptions(clock_.now()) : std::vector<Event>();
+    if (events.empty()) {
+      throw Error(Code::FailedPrecondition, fmt::format("run {} cannot be resumed: nothing in it is paused", run_id));
+    }
+    auto active = it->second;
+    active->durable_wanted = true;
+    for (Event& event : events) post(active, std::move(event));
+    co_await active->idle.wait();
+  });
+}
+
 Async<> RunController::retry(std::string run_id) {
   co_await on_control([this, &run_id]() -> Async<> {
     Run run = co_await store_.get_run(run_id);
@@ -336,7 +350,7 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool rep
     run.rows.add_cached(spec.fingerprint, spec.task_id, event.outputs);
     if (!replayed) {
       fresh_cached_[{run.run.pipeline_name, spec.fingerprint}] = {run.run.run_id, spec.task_id,
-                                                                  outputs_json(event.outputs)};
+                                                                  outputs_json(event.outputs), event.time};
     }
   }
   if (event.type == Event::Type::RunStarted) {

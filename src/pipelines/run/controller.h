@@ -64,6 +64,7 @@ class RunController : public RunControl {
   Async<> start(std::string run_id) override;
   Async<> terminate(std::string run_id) override;
   Async<> retry(std::string run_id) override;
+  Async<> resume_paused(std::string run_id) override;
   Async<> forget(std::string run_id) override;
   Async<> check_log(std::string run_id, std::string task_id, int attempt) override;
   Async<> read_log(std::string run_id, std::string task_id, int attempt, bool follow, http::BodyWriter& out) override;

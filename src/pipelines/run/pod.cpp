@@ -351,10 +351,6 @@ std::filesystem::path folder_of(const json::object& pod) {
   return annotations ? get_string(*annotations, kTmpAnnotation) : std::string();
 }
 
-std::string pod_name(std::string_view resource_name, engine::TaskId task, std::string_view uid) {
-  return fmt::format("{}-{}-{}", resource_name, task, uid.substr(0, 5));
-}
-
 std::string resource_name(std::string_view pipeline_name, std::string_view run_id) {
   std::string name;
   for (const char c : pipeline_name) {

@@ -53,9 +53,6 @@ std::filesystem::path folder_of(const json::object& pod);
 // Throws InvalidArgument for a platform setting that is malformed.
 json::object make_pod(const PodInputs& inputs);
 
-// "hello-1a2b3c4d5e6f-12-9f8e7", where the end is the beginning of the pod's uid: the pod of an earlier attempt, or of
-// the run before it was retried, may still be there. A DNS label.
-std::string pod_name(std::string_view resource_name, engine::TaskId task, std::string_view uid);
 // The pipeline's name as a DNS label of at most 36 characters, and the end of the run's id.
 std::string resource_name(std::string_view pipeline_name, std::string_view run_id);
 

@@ -47,7 +47,8 @@ class ResourceAction {
  public:
   ResourceAction(kube::Api& api, const engine::LaunchSpec& spec, const Flight& flight, const std::string& ns)
       : api_(api), spec_(spec), uid_(flight.uid), again_(flight.again) {
-    const auto documents = parse_yaml(argo_text("manifest"));
+    const auto* given = find_object(spec.workload, "manifest");
+    const auto documents = given != nullptr ? std::vector<json::value>{*given} : parse_yaml(argo_text("manifest"));
     if (documents.size() != 1 || !documents[0].is_object()) throw invalid("manifest: it must be one resource");
     manifest_ = documents[0].get_object();
     resource_ = &resource_of(manifest_);
@@ -172,6 +173,9 @@ class ResourceAction {
     } catch (const Error& error) {
       gone = error.code() == Code::NotFound;
       if (!gone) throw;
+    }
+    if (gone && get_bool(spec_.workload, "missingIsError") && !again_) {
+      throw Error(Code::FailedPrecondition, fmt::format("{} \"{}\" is not there", resource_->kind, name_));
     }
     if (gone) spdlog::debug("{} {}/{} is gone already", resource_->kind, ns_, name_);
   }

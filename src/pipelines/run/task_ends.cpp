@@ -104,7 +104,11 @@ void RunController::on_pod(const json::object& pod, bool deleted) {
   if (outcome.started && !flight.started) {
     flight.started = true;
     const Time at = outcome.started_at == Time{} ? clock_.now() : outcome.started_at;
-    run->inbox.push_back(Event::task_started(key.first, key.second, at));
+    Event event = Event::task_started(key.first, key.second, at);
+    if (flight.spec->component->executor->daemon) {
+      event.outputs.parameters["ip"] = json::value(string_at(json::value(pod), {"status", "podIP"}, "127.0.0.1"));
+    }
+    run->inbox.push_back(std::move(event));
     // Of one that has ended, collect() tells both.
     if (!outcome.finished) kick(run);
   }

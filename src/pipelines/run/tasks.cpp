@@ -11,12 +11,6 @@ namespace {
 
 constexpr std::string_view kMinio = "minio://";
 
-// The same for the same task of the same run when a server that takes over makes it anew: the node finds the process
-// that it was by it.
-std::string pod_uid(const ActiveRun& run, const engine::LaunchSpec& spec) {
-  return uuid_from(fmt::format("{}/{}/{}/{}", run.run.run_id, to_micros(run.began), spec.path, spec.attempt));
-}
-
 // Artifacts are looked for and their folders are made.
 bool needs_disk(const engine::LaunchSpec& spec) {
   if (spec.kind == ir::Executor::Kind::Workload) return true;
@@ -32,8 +26,8 @@ Flight& RunController::note_flight(ActiveRun& run, const engine::Launch& command
   const FlightKey key{command.task, command.attempt};
   auto& flight = run.flights[key];
   flight.spec = command.spec;
-  flight.uid = pod_uid(run, *command.spec);
-  flight.pod = pod_name(run.engine.info().resource_name, key.first, flight.uid);
+  flight.uid = command.spec->pod_uid;
+  flight.pod = engine::pod_name(run.engine.info().resource_name, key.first, flight.uid);
   run.pods[flight.pod] = key;
   return flight;
 }
@@ -330,6 +324,15 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
                                 "missed: no earlier task of this pipeline has its fingerprint"));
     co_return;
   }
+  const Time now = clock_.now();
+  if (command.max_age && now - cached->created > *command.max_age) {
+    const auto age = std::chrono::duration_cast<std::chrono::seconds>(now - cached->created);
+    post(run, Event::cache_miss(command.task, command.attempt, now,
+                                fmt::format("missed: the outputs of task {} of run {} are {} s old, more than the {} s "
+                                            "that are allowed",
+                                            cached->task_id, cached->run_id, age.count(), command.max_age->count())));
+    co_return;
+  }
   engine::Outputs outputs = outputs_from(cached->outputs);
   std::string missing;
   for (const auto& [name, list] : outputs.artifacts) {
@@ -410,7 +413,10 @@ Async<> RunController::cancel_task(RunPtr run, FlightKey key) {
 }
 
 Async<> RunController::fire_later(RunPtr run, engine::SetTimer command) {
-  co_await sleep_for(command.delay);
+  const Time now = clock_.now();
+  const auto delay =
+      command.until == Time{} ? command.delay : std::chrono::ceil<std::chrono::milliseconds>(command.until - now);
+  co_await sleep_for(std::max(delay, std::chrono::milliseconds(0)));
   post(run, Event::timer_fired(command.task, command.attempt, clock_.now()));
 }
 

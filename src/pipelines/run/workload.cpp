@@ -1,5 +1,7 @@
 #include "pipelines/run/workload.h"
 
+#include <sys/stat.h>
+
 #include "base/error.h"
 #include "kube/patch.h"
 #include "pipelines/argo/template.h"
@@ -11,7 +13,7 @@ namespace fs = std::filesystem;
 
 namespace {
 
-constexpr std::string_view kElsewhere = ".paths", kStdout = ".stdout", kExitCode = ".exit-code";
+constexpr std::string_view kElsewhere = ".paths", kStdout = ".stdout", kExitCode = ".exit-code", kSet = ".set";
 constexpr size_t kLongestResult = 256 * 1024;  // as Argo, the end of it
 
 bool is_below(const fs::path& path, const fs::path& folder) {
@@ -122,16 +124,34 @@ class Workload {
     return {host_.folder, fs::path(kElsewhere) / clean.relative_path()};
   }
 
+  // The topmost folder above or at `folder` that this machine does not have; `folder` where it has them all.
+  static fs::path missing_part(const fs::path& folder) {
+    fs::path top = folder;
+    std::error_code error;
+    for (fs::path at = folder; at != "/" && !fs::exists(at, error); at = at.parent_path()) top = at;
+    return top;
+  }
+
   void make_place(const std::string& path, bool file) {
     const Place at = place(path);
     if (at.volume) return;
-    const OpenFolder folder(at.root, at.inside.parent_path());
-    if (*at.inside.begin() != kElsewhere || !host_.sandbox) return;
+    // As in a container, the task makes the folders that its image lacks.
+    if (*at.inside.begin() != kElsewhere && host_.sandbox) return;
     const fs::path clean = fs::path(path).lexically_normal(), parent = clean.parent_path();
+    if (!host_.sandbox) {
+      const OpenFolder folder(at.root, at.inside.parent_path());
+      return;
+    }
     std::error_code error;
     const bool own = parent == "/" || (fs::exists(parent, error) && !fs::is_empty(parent, error)) || error;
-    if (own) folder.make_untouched(at.inside.filename(), file);
-    const fs::path target = own ? clean : parent, source = own ? at.whole() : at.whole().parent_path();
+    const fs::path target = own ? clean : missing_part(parent);
+    const Place mounted = place(target.string());
+    if (own) {
+      OpenFolder(at.root, at.inside.parent_path()).make_untouched(at.inside.filename(), file);
+    } else {
+      const OpenFolder folder(mounted.root, mounted.inside);
+    }
+    const fs::path source = mounted.whole();
     for (const auto& mount : mounts_) {
       if (mount.target == target ||
           (!mount.read_only && fs::is_directory(mount.source) && is_below(target, mount.target)))
@@ -212,12 +232,6 @@ class Workload {
 
   // --- the pod ---
 
-  json::object container(const json::object& from, const std::string& name) const {
-    json::object made = from;
-    made["name"] = name;
-    return made;
-  }
-
   // The exit code is the program's, although its output goes through a pipe.
   void capture(json::object& main) const {
     const auto& defs = spec_.component->output_parameters;
@@ -267,7 +281,8 @@ class Workload {
   }
 
   json::object pod() {
-    json::object main = container(main_, "main");
+    json::object main = main_;
+    if (!main.contains("name")) main["name"] = "main";
     json::array volumes = array_of(template_, "volumes");
     if (!host_.sandbox) rename_paths(main);
     capture(main);
@@ -279,7 +294,19 @@ class Workload {
       if (mounts_[i].read_only) entry["readOnly"] = true;
       own.push_back(std::move(entry));
     }
+    json::array containers;
+    for (const auto& one : array_of(template_, "set")) {
+      json::object container = one.as_object();
+      json::array mounts = array_of(container, "volumeMounts");
+      for (const auto& mount : own) {
+        if (string_at(mount, {"name"}).starts_with("path-")) mounts.push_back(mount);
+      }
+      if (!mounts.empty()) container["volumeMounts"] = std::move(mounts);
+      containers.push_back(std::move(container));
+    }
     if (!own.empty()) main["volumeMounts"] = std::move(own);
+    containers.insert(containers.begin(), std::move(main));
+    if (containers.size() > 1) order(containers);
     json::array init;
     // Sidecars as Kubernetes has them: there before the others start, gone when these have ended.
     for (const auto& one : array_of(template_, "sidecars")) {
@@ -289,13 +316,46 @@ class Workload {
     }
     const json::array before = array_of(template_, "initContainers");
     init.insert(init.begin(), before.begin(), before.end());
-    json::object spec{{"restartPolicy", "Never"}, {"containers", json::array{std::move(main)}}};
+    json::object spec{{"restartPolicy", "Never"}, {"containers", std::move(containers)}};
     if (!init.empty()) spec["initContainers"] = std::move(init);
     if (!volumes.empty()) spec["volumes"] = std::move(volumes);
     deadline(spec);
     json::value patched = std::move(spec);
     patch(patched);
     return {{"apiVersion", "v1"}, {"kind", "Pod"}, {"metadata", metadata()}, {"spec", std::move(patched)}};
+  }
+
+  // Containers that wait for others read, from a pipe for each of these, what it came to.
+  void order(json::array& containers) const {
+    const std::string tmp = host_.sandbox ? "/tmp" : host_.folder.string();
+    const OpenFolder folder(host_.folder, std::string(kSet));
+    std::map<std::string, std::vector<std::string>> in, out;
+    for (const auto& one : containers) {
+      const auto name = string_at(one, {"name"});
+      for (const auto& dependency : array_of(one.as_object(), "dependencies")) {
+        const std::string pipe = fmt::format("{}.{}", text_of(dependency), name);
+        if (::mkfifoat(folder.fd(), pipe.c_str(), 0600) != 0 && errno != EEXIST) throw_errno("cannot make a pipe");
+        in[name].push_back(fmt::format("{}/{}/{}", tmp, kSet, pipe));
+        out[text_of(dependency)].push_back(in[name].back());
+      }
+    }
+    constexpr std::string_view kScript =
+        "failed=; for pipe in {}; do read code <\"$pipe\" || code=1; test \"$code\" = 0 || failed=1; done; "
+        "if test -z \"$failed\"; then \"$0\" \"$@\"; code=$?; else code=64; fi; "
+        "for pipe in {}; do echo $code >\"$pipe\" & done; wait; exit $code";
+    for (auto& one : containers) {
+      auto& container = one.get_object();
+      const std::string name = get_string(container, "name");
+      container.erase("dependencies");
+      if (in[name].empty() && out[name].empty()) continue;
+      json::array command{"sh", "-c", fmt::format(kScript, fmt::join(in[name], " "), fmt::join(out[name], " "))};
+      for (const std::string_view list : {"command", "args"}) {
+        const json::array words = array_of(container, list);
+        command.insert(command.end(), words.begin(), words.end());
+      }
+      container.erase("args");
+      container["command"] = std::move(command);
+    }
   }
 
   json::object metadata() const {

@@ -3,8 +3,9 @@
 //
 // Paths below /tmp are in the task's folder. What a task reads or leaves anywhere else stands below `.paths` in that
 // folder, or in the volume that is mounted there:
-//   - The folder of an output is mounted as a whole where this machine has nothing of its own there. Where it has, the
-//     output alone is: as a file, or as a folder where it is an artifact whose name has no extension.
+//   - Of an output's folders, the topmost that this machine does not have is mounted, empty: the task makes those in
+//     it. Where the machine has them all, and something in the last one, the output alone is mounted: as a file, or as
+//     a folder where it is an artifact whose name has no extension.
 //   - Inputs are mounted read-only.
 // Without a sandbox nothing can be mounted: then the paths that the template declares are replaced in the task's words.
 //

@@ -94,7 +94,7 @@ TEST_CASE("outputs are taken from where the template says") {
   CHECK(mounts.at("/made-up-by-penstock") == (rig.root / "task/.paths/made-up-by-penstock").string());
   CHECK(mounts.at("/c.txt") == (rig.root / "task/.paths/c.txt").string());
   CHECK(fs::is_regular_file(rig.root / "task/.paths/o.json"));
-  CHECK(fs::is_directory(rig.root / "task/deep"));
+  CHECK_FALSE(fs::exists(rig.root / "task/deep"));  // the task makes it
   CHECK(to_text(pod).find("\"y\",\"the-pod\"") != std::string::npos);
   rig.write(rig.root / "task/deep/a", "one\n\n");
   rig.write(rig.root / "task/.paths/made-up-by-penstock/b", "two");
@@ -104,6 +104,22 @@ TEST_CASE("outputs are taken from where the template says") {
   CHECK(rig.read(rig.root / "objects/a") == "one\n\n");
   CHECK(rig.read(rig.root / "objects/dir/f") == "three");
   CHECK_FALSE(outputs.artifacts.contains("opt"));
+}
+
+TEST_CASE("of an output's folders the topmost that is not here is the task's own, and empty") {
+  const Rig rig(R"(    container: {image: x, command: [y]}
+    outputs:
+      parameters: [{name: a, valueFrom: {path: /made-up-by-penstock/one/two/a}}]
+      artifacts: [{name: b, path: /made-up-by-penstock/three/b}]
+)");
+  const auto mounts = rig.mounts(make_workload_pod(rig.spec, rig.host));
+  CHECK(mounts.size() == 1);
+  CHECK(mounts.at("/made-up-by-penstock") == (rig.root / "task/.paths/made-up-by-penstock").string());
+  CHECK(fs::is_empty(rig.root / "task/.paths/made-up-by-penstock"));
+  rig.write(rig.root / "task/.paths/made-up-by-penstock/one/two/a", "one");
+  rig.write(rig.root / "task/.paths/made-up-by-penstock/three/b", "two");
+  CHECK(to_text(collect_workload(rig.spec, rig.host).parameters) == R"({"a":"one"})");
+  CHECK(rig.read(rig.root / "objects/b") == "two");
 }
 
 TEST_CASE("what is missing is said, and an empty file is not missing") {

@@ -192,6 +192,7 @@ struct CachedTask {
   std::string run_id;
   std::string task_id;
   json::object outputs;
+  Time created{};  // set by the store
 };
 
 }  // namespace penstock::pipelines

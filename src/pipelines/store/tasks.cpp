@@ -175,11 +175,12 @@ Async<std::map<std::string, std::vector<std::string>>> Store::child_tasks(std::s
 Async<std::optional<CachedTask>> Store::find_cached(std::string pipeline_name, std::string fingerprint) {
   co_return co_await database_.read([&](db::Connection& c) {
     std::optional<CachedTask> found;
-    db::Rows rows =
-        c.query("SELECT run_id, task_id, outputs FROM cached_tasks WHERE pipeline_name = ? AND fingerprint = ?",
-                pipeline_name, fingerprint);
+    db::Rows rows = c.query(
+        "SELECT run_id, task_id, outputs, created_at FROM cached_tasks WHERE pipeline_name = ? AND fingerprint = ?",
+        pipeline_name, fingerprint);
     if (rows.next()) {
-      found.emplace(CachedTask{rows.string(0), rows.string(1), parse_json(rows.text(2)).as_object()});
+      found.emplace(CachedTask{rows.string(0), rows.string(1), parse_json(rows.text(2)).as_object(),
+                               from_micros(rows.integer(3))});
     }
     return found;
   });

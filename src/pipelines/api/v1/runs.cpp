@@ -175,12 +175,12 @@ Async<Response> read_artifact(const ApiContext& context, Request& request) {
   const Run run = co_await context.store.get_run(param(request, "id"));
   const TaskRecord task = co_await task_of_node(context, run.run_id, param(request, "node_id"));
   const std::string name = param(request, "artifact_name");
-  std::string data = co_await read_output(context, task, name);
+  OutputContent content = co_await read_output(context, task, name);
   const std::shared_ptr<const Spec> spec = co_await load_spec(context, run.spec_hash);
   // Argo keeps the artifacts of Workflows as archives, and clients unpack them.
-  if (is_workflow(spec->text)) data = pack_tar_gz(name, data);
+  if (is_workflow(spec->text) && !content.packed) content.bytes = pack_tar_gz(name, content.bytes);
   json::object out;
-  if (!data.empty()) out["data"] = base64_encode(data);
+  if (!content.bytes.empty()) out["data"] = base64_encode(content.bytes);
   co_return http::json_response(out);
 }
 
