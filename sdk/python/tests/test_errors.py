@@ -168,6 +168,12 @@ def test_control_flow():
             with dsl.If(True):  # here
                 number()
 
+    def number_and_word():
+        @dsl.pipeline
+        def p(n: int):
+            with dsl.If(n == 'many'):  # here
+                number()
+
     def incomplete_one_of():
         @dsl.pipeline
         def p(s: str):
@@ -193,6 +199,7 @@ def test_control_flow():
     fails_at_marker(python_if, errors.InvalidControlFlowException, 'dsl.If')
     fails_at_marker(python_for, errors.InvalidControlFlowException, 'dsl.ParallelFor')
     fails_at_marker(constant_condition, errors.InvalidControlFlowException, 'Python `if`')
+    fails_at_marker(number_and_word, errors.InvalidControlFlowException, "'many'", 'never holds')
     fails_at_marker(incomplete_one_of, errors.InvalidControlFlowException, 'dsl.Else')
     fails_at_marker(loop_over_a_number, errors.InconsistentTypeException, 'is a int')
     fails_at_marker(dependent_exit_task, errors.InvalidTopologyException, 'must not depend')

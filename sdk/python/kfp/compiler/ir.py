@@ -115,7 +115,7 @@ class Builder:
         self._fill(component, task, nested)
         entry = self._node(scope, task, name, task.display_name or task.name)
         entry['cachingOptions'] = {'enableCache': True} if task.caching else {}
-        if task.caching and task.cache_key:
+        if task.cache_key:
             entry['cachingOptions']['cacheKey'] = task.cache_key
         if task.retry:
             entry['retryPolicy'] = dict(task.retry)

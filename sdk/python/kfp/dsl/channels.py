@@ -172,7 +172,8 @@ class LoopItem(Channel):
         if self._fields and key not in self._fields:
             raise errors.ValueProblem(f'the loop items have no field {key!r}; they have {sorted(self._fields)}')
         if key not in self._taken:
-            self._taken[key] = LoopItemField(self, key, self._fields.get(key) or kinds.UNTYPED)
+            kind = self._fields.get(key) or (self.kind.item if self.kind.parameter == kinds.STRUCT else None)
+            self._taken[key] = LoopItemField(self, key, kind or kinds.UNTYPED)
         return self._taken[key]
 
 
@@ -265,7 +266,7 @@ class Comparison:
             'use it in `with dsl.If(…):`')
 
     def to_cel(self) -> str:
-        left, right = _operand(self.left), _operand(self.right)
+        left, right = _operand(self.left, self.right), _operand(self.right, self.left)
         # A comparison of an untyped value with a number compares numbers.
         if isinstance(self.left, Channel) and self.left.kind.untyped:
             left = _cast_like(left, self.right)
@@ -277,7 +278,33 @@ class Comparison:
 ConditionOperator = Comparison
 
 
-def _operand(value: Any) -> str:
+def _kind(value: Any) -> Kind | None:
+    return value.kind if isinstance(value, Channel) else kinds.kind_of_value(value)
+
+
+def _operand(value: Any, beside: Any) -> str:
+    """`value` in CEL, which compares only what is of one type."""
+    text = _text(value)
+    own, other = _kind(value), _kind(beside)
+    if own is None or other is None or own.parameter == other.parameter:
+        return text
+    numbers = (kinds.INTEGER, kinds.DOUBLE)
+    if own.parameter == kinds.INTEGER and other.parameter == kinds.DOUBLE:
+        return f'double({text})'
+    if isinstance(value, (bool, int, float)) and other.parameter == kinds.STRING:
+        return f"'{text}'"
+    if isinstance(value, str) and other.parameter in numbers:
+        try:
+            return repr(kinds.convert_text(value, other))
+        except ValueError as error:
+            raise errors.InvalidControlFlowException(
+                f'a condition compares a number with the text {value!r}, and it never holds') from error
+    if own.parameter == kinds.INTEGER and other.parameter == kinds.STRING and isinstance(beside, Channel):
+        return f'string({text})'
+    return text
+
+
+def _text(value: Any) -> str:
     if isinstance(value, Channel):
         if value.kind.is_artifact or value.kind.parameter in (kinds.LIST, kinds.STRUCT, kinds.FINAL_STATUS):
             raise errors.InvalidControlFlowException(

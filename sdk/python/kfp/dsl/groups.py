@@ -212,9 +212,9 @@ class ParallelFor(_ControlFlow):
             item_kind = kinds.Kind(title=kind.title, version=kind.version)
         elif kind.untyped:
             want(items, kinds.Kind(kinds.LIST))
-            item_kind = kinds.Kind(kinds.STRING)
+            item_kind = kinds.UNTYPED
         elif kind.parameter == kinds.LIST:
-            item_kind = kind.item or kinds.Kind(kinds.STRING)
+            item_kind = kind.item or kinds.UNTYPED
         else:
             raise errors.InconsistentTypeException(
                 f'dsl.ParallelFor needs a list and {items.full_name!r} is a {kind}; annotate it as List[…]')

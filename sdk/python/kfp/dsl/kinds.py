@@ -40,7 +40,7 @@ class Kind:
             (`untyped`).
         title, version: the schema of an artifact; None for a parameter.
         is_list: a list of such artifacts.
-        item: the Kind of a list's items, or None when not known.
+        item: the Kind of a list's items or of a dict's values, or None when not known.
     """
     __slots__ = ('parameter', 'title', 'version', 'is_list', 'item')
 
@@ -133,7 +133,8 @@ def parameter_kind(annotation: Any) -> Kind | None:
             return None
         return Kind(LIST, item=parameter_kind(arguments[0]) if arguments else None)
     if origin in (dict,) or getattr(origin, '__name__', '') in ('Mapping', 'MutableMapping'):
-        return Kind(STRUCT)
+        of = list(getattr(annotation, '__args__', None) or ())
+        return Kind(STRUCT, item=parameter_kind(of[1]) if len(of) == 2 else None)
     if getattr(origin, '__name__', '') in ('Sequence', 'Iterable'):
         return Kind(LIST)
     if str(origin) in ('typing.Literal', 'typing_extensions.Literal') or origin is _literal():

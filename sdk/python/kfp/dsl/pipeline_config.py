@@ -95,10 +95,7 @@ class PipelineConfig:
         """The settings as they stand in the platform spec."""
         entry: dict[str, Any] = {}
         if self.workspace is not None:
-            entry['workspace'] = {'size': self.workspace.size}
-            patch = self.workspace.kubernetes.pvcSpecPatch if self.workspace.kubernetes else None
-            if patch:
-                entry['workspace']['kubernetes'] = {'pvcSpecPatch': patch}
+            entry['workspace'] = self.workspace.get_workspace()
         for key, value in (('resourceTtlOnCompletion', self.ttl_seconds_after_finished),
                            ('resourceTtlOnSuccess', self.ttl_seconds_after_success),
                            ('resourceTtlOnFailure', self.ttl_seconds_after_failure),

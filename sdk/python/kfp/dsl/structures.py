@@ -171,6 +171,8 @@ def check_default(name: str, kind: Kind, default: Any, location: str | None) -> 
     given = kinds.kind_of_value(default)
     if given is None and hasattr(default, 'model_dump'):
         return default.model_dump(mode='json')
+    if kind.parameter == kinds.INTEGER and isinstance(default, float) and default.is_integer():
+        return default
     if given is None or not kinds.accepts(kind, given):
         raise errors.InconsistentTypeException(
             f'the default of {name!r} is {default!r} and the type {kind}', location)

@@ -278,6 +278,8 @@ class PipelineTask(v1_task.V1Methods):
             accelerator.pop('count', None)
         elif not text.isdigit():
             raise errors.ValueProblem(f'the number of accelerators is a whole number, and got {limit!r}')
+        elif int(text) == 0:
+            accelerator.pop('count', None)
         else:
             accelerator['count'] = text
         accelerator['resourceCount'] = text
