@@ -5,6 +5,7 @@
     ./dev bench python      Python function tasks in a chain and independent, and what their imports cost
     ./dev bench api         run creations and lists
     ./dev bench scale       a loop of 10,000 steps with lists meanwhile, a run of 2,000 tasks, lists of 200,000 runs
+    ./dev bench s3          the object store beside nginx and plain writes; a million keys, 10,000 parts, 5 GiB
 """
 import concurrent.futures
 import http.client
@@ -22,6 +23,7 @@ import time
 ROOT = pathlib.Path(__file__).resolve().parent.parent
 sys.path.insert(0, str(ROOT / 'tests'))
 from conftest import Server  # noqa: E402
+import s3  # noqa: E402
 
 BUILD = ROOT / 'build/release'
 ROUNDS = 3
@@ -332,9 +334,10 @@ def bench_scale():
 
 
 if __name__ == '__main__':
-    names = sys.argv[1:] or ['tasks', 'python', 'api', 'scale']
+    names = sys.argv[1:] or ['tasks', 'python', 'api', 'scale', 's3']
     for name in names:
-        known = {'tasks': bench_tasks, 'python': bench_python, 'api': bench_api, 'scale': bench_scale}
+        known = {'tasks': bench_tasks, 'python': bench_python, 'api': bench_api, 'scale': bench_scale,
+                 's3': lambda: s3.bench_s3(Server)}
         if name not in known:
             sys.exit(f'there is no benchmark {name}: {", ".join(known)}')
         known[name]()

@@ -36,6 +36,7 @@ struct Database::State {
   std::unique_ptr<Connection> writer;
   std::vector<std::unique_ptr<Connection>> readers;
   std::thread writer_thread;
+  std::function<void(Connection&)> before_commit;
   std::vector<std::thread> reader_threads;
   bool synced_mode = true;
 
@@ -82,6 +83,7 @@ void migrate(Connection& c, const std::vector<Migrations>& parts) {
 
 Database::Database(const std::filesystem::path& path, const std::vector<Migrations>& parts, Options options)
     : state_(std::make_unique<State>()) {
+  state_->before_commit = std::move(options.before_commit);
   state_->writer.reset(new Connection(path, false));
   migrate(*state_->writer, parts);
   state_->writer_thread = std::thread([state = state_.get()] {
@@ -165,6 +167,7 @@ void Database::State::commit_batch(std::vector<WriteJob>& batch) {
         }
       }
     }
+    if (before_commit && !(alone && batch[0].error)) before_commit(c);
     open = false;
     if (alone && batch[0].error) {
       c.execute("ROLLBACK");

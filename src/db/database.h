@@ -109,6 +109,8 @@ class Database {
  public:
   struct Options {
     int readers = 2;
+    // Called on the writer thread at the end of each transaction, within it.
+    std::function<void(Connection&)> before_commit;
   };
   Database(const std::filesystem::path& path, const std::vector<Migrations>& parts, Options options);
   Database(const std::filesystem::path& path, const std::vector<Migrations>& parts)

@@ -77,6 +77,12 @@ Query parse_query(std::string_view text) {
   return query;
 }
 
+Async<size_t> BodyReader::read_into(char* data, size_t size) {
+  const std::string piece = co_await read_some(size);
+  std::ranges::copy(piece, data);
+  co_return piece.size();
+}
+
 Async<std::string> BodyReader::read_all(size_t limit) {
   const auto announced = length();
   if (announced && *announced > limit) {

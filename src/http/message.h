@@ -36,6 +36,8 @@ class BodyReader {
   virtual std::optional<uint64_t> length() const = 0;  // Content-Length, when given
   // The next bytes, at most `max`; empty at the end.
   virtual Async<std::string> read_some(size_t max = 256 * 1024) = 0;
+  // The same into memory of the caller's: how many bytes came, 0 at the end.
+  virtual Async<size_t> read_into(char* data, size_t size);
   // All that is left, at most `limit` bytes.
   Async<std::string> read_all(size_t limit);
 };

@@ -132,49 +132,85 @@ class Connection::Body : public BodyReader {
   Body(Connection& connection, Parser& parser) : connection_(connection), parser_(parser) {
     if (const auto length = parser.content_length()) length_ = *length;
     if (parser.is_done()) length_ = 0;
+    left_ = length_.value_or(0);
     expects_ = beast::iequals(parser.get()[bhttp::field::expect], "100-continue");
   }
 
   std::optional<uint64_t> length() const override { return length_; }
-  bool unread() const { return !parser_.is_done(); }
+  bool unread() const { return length_ ? left_ > 0 : !parser_.is_done(); }
   bool failed() const { return failed_; }  // no more will come
   bool waits_for_continue() const { return expects_; }
 
   Async<std::string> read_some(size_t max) override {
+    std::string piece;
+    piece.resize(length_ ? std::min<uint64_t>({max, left_, kPiece}) : std::min(max, kPiece));
+    const size_t got = co_await read_into(piece.data(), piece.size());
+    piece.resize(got);
+    co_return piece;
+  }
+
+  Async<size_t> read_into(char* data, size_t size) override {
     // Also before an empty body: botocore takes an early final answer badly when the connection is used again.
     if (expects_) {
       expects_ = false;
       static constexpr std::string_view kContinue = "HTTP/1.1 100 Continue\r\n\r\n";
       co_await asio::async_write(connection_.stream_, asio::buffer(kContinue), use_async);
     }
-    if (parser_.is_done()) co_return std::string();
-    std::string piece;
-    piece.resize(length_ ? std::min<uint64_t>(max, std::max<uint64_t>(*length_, 1)) : max);
+    if (!unread()) co_return 0;
+    // A body of a known length needs no parser.
+    if (length_) co_return co_await read_plain(data, std::min<uint64_t>(size, left_));
+    co_return co_await read_parsed(data, size);
+  }
+
+ private:
+  static constexpr size_t kPiece = 64 * 1024;  // that is made room for, whether as much comes or not
+
+  Async<size_t> read_plain(char* data, size_t size) {
+    auto& buffer = connection_.buffer_;
+    size_t got = std::min(size, buffer.size());
+    if (got > 0) {
+      std::memcpy(data, buffer.data().data(), got);
+      buffer.consume(got);
+    } else {
+      connection_.stream_.expires_after(connection_.server_.options.body_timeout);
+      boost::system::error_code error;
+      got = co_await connection_.stream_.async_read_some(asio::buffer(data, size),
+                                                         asio::redirect_error(use_async, error));
+      check(error);
+    }
+    left_ -= got;
+    co_return got;
+  }
+
+  Async<size_t> read_parsed(char* data, size_t size) {
     auto& body = parser_.get().body();
     size_t filled = 0;
     while (filled == 0 && !parser_.is_done()) {
-      body.data = piece.data();
-      body.size = piece.size();
+      body.data = data;
+      body.size = size;
       connection_.stream_.expires_after(connection_.server_.options.body_timeout);
       boost::system::error_code error;
       co_await bhttp::async_read_some(connection_.stream_, connection_.buffer_, parser_,
                                       asio::redirect_error(use_async, error));
-      filled = piece.size() - body.size;
-      if (error == bhttp::error::need_buffer) error = {};
-      failed_ = failed_ || error;
-      if (error == bhttp::error::body_limit)
-        throw Error(Code::ResourceExhausted, "the body is larger than the server accepts", "body");
-      if (error == beast::error::timeout) throw Error(Code::DeadlineExceeded, "the body did not come in time");
-      if (error) throw Error(Code::Cancelled, "the client went away in the middle of the body");
+      filled = size - body.size;
+      if (error != bhttp::error::need_buffer) check(error);
     }
-    piece.resize(filled);
-    co_return piece;
+    co_return filled;
   }
 
- private:
+  void check(const boost::system::error_code& error) {
+    if (!error) return;
+    failed_ = true;
+    if (error == bhttp::error::body_limit)
+      throw Error(Code::ResourceExhausted, "the body is larger than the server accepts", "body");
+    if (error == beast::error::timeout) throw Error(Code::DeadlineExceeded, "the body did not come in time");
+    throw Error(Code::Cancelled, "the client went away in the middle of the body");
+  }
+
   Connection& connection_;
   Parser& parser_;
   std::optional<uint64_t> length_;
+  uint64_t left_ = 0;  // of a known length
   bool expects_ = false;
   bool failed_ = false;
 };

@@ -12,7 +12,8 @@ namespace fs = std::filesystem;
 namespace {
 
 const db::Migrations& migrations() {
-  static const db::Migrations kMigrations{"objects", {R"sql(
+  static const db::Migrations kMigrations{"objects",
+                                          {R"sql(
 CREATE TABLE buckets (
   id INTEGER PRIMARY KEY AUTOINCREMENT,
   name TEXT NOT NULL UNIQUE,
@@ -65,6 +66,10 @@ CREATE TABLE parts (
   checksum TEXT NOT NULL,
   PRIMARY KEY (list, number)
 ) STRICT, WITHOUT ROWID;
+)sql",
+                                           R"sql(
+CREATE TABLE log_position (segment INTEGER NOT NULL, offset INTEGER NOT NULL) STRICT;
+INSERT INTO log_position VALUES (0, 0);
 )sql"}};
   return kMigrations;
 }
@@ -86,16 +91,22 @@ Engine::State::State(Options o, const Clock& c) : options(std::move(o)), clock(c
   fs::create_directories(options.folder);
   fs::permissions(options.folder, fs::perms::owner_all);
   fs::create_directories(options.objects);
-  database = std::make_unique<db::Database>(options.folder / "meta.db", std::vector{migrations()},
-                                            db::Database::Options{.readers = 3});
-  recover_contents();
+  db::Database::Options settings;
+  settings.readers = 3;
+  settings.before_commit = [this](db::Connection& connection) {
+    connection.execute("UPDATE log_position SET segment = ?, offset = ?", decided.segment, decided.offset);
+  };
+  database = std::make_unique<db::Database>(options.folder / "meta.db", std::vector{migrations()}, std::move(settings));
   database->read_now([this](db::Connection& connection) {
     auto rows = connection.query("SELECT id, name, owner, created, versioning, config FROM buckets");
     while (rows.next()) {
       auto bucket = std::make_shared<Bucket>(bucket_of_row(rows));
       buckets[bucket->name] = bucket;
     }
+    auto position = connection.query("SELECT segment, offset FROM log_position");
+    if (position.next()) decided = {position.integer(0), position.integer(1)};
   });
+  recover_contents();
 }
 
 Engine::State::~State() {

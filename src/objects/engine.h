@@ -3,8 +3,12 @@
 // What an object is stands in SQL (<folder>/meta.db); what it holds is a content: small ones are records of a log that
 // is synced once for all who wait (segment_log.h), large ones files of their own, written aside, synced and renamed.
 // Equal contents are kept once, by SHA-256, and counted. Objects of multipart uploads are lists of contents: completing
-// one copies nothing. A write is acknowledged when its content and then its row are on disk; what a crash leaves
-// between the two is found and removed at the next start.
+// one copies nothing. What a crash leaves without a row is found and removed at the next start.
+//
+// A put without a condition is acknowledged when one record of the log is synced, which holds its row as an operation
+// (logged_put.h) and a small content with it. After that the row goes into SQL, where everybody sees it at once, but
+// nobody waits for that to be synced: what SQL loses with the power is put again from the log. Every other write is
+// acknowledged when SQL has synced it, and with it all that SQL had before.
 //
 // Tasks on this machine read and write objects as plain files, <objects>/<bucket>/<key>. Such a file is the object's
 // newest state, unless the row of that key carries its stamp (inode, time, size), by which it is that row's content

@@ -9,6 +9,7 @@ namespace {
 
 constexpr auto kBetweenExpiries = std::chrono::minutes(10);
 constexpr auto kBetweenScrubs = std::chrono::hours(24);
+constexpr size_t kMovedAtOnce = 64;         // contents that compaction moves with one sync
 constexpr uint64_t kScrubRate = 32u << 20;  // bytes a second
 
 }  // namespace
@@ -59,54 +60,87 @@ void Engine::compact() {
       }
     });
     bool moved_all = true;
-    for (const Content& content : contents) {
-      try {
-        std::mutex mutex;
-        std::condition_variable ready;
-        std::optional<Place> place;
-        std::exception_ptr failure;
-        state_->log->append(read_small(content), [&](Place at, std::exception_ptr error) {
-          const std::lock_guard lock(mutex);
-          failure = error;
-          place = at;
-          if (!error) {
-            const std::lock_guard state_lock(state_->mutex);
-            ++state_->pending[at.segment];
-          }
-          ready.notify_one();
-        });
-        {
-          std::unique_lock lock(mutex);
-          ready.wait(lock, [&] { return place.has_value(); });
-        }
-        if (failure) std::rethrow_exception(failure);
-        bool moved = false;
-        const auto settle = [&] {
-          const std::lock_guard lock(state_->mutex);
-          if (--state_->pending[place->segment] == 0) state_->pending.erase(place->segment);
-          if (moved) state_->live[place->segment] += content.size + SegmentLog::kHeader;
-        };
-        try {
-          state_->write_now([&](db::Connection& c, Garbage&) {
-            moved = c.execute("UPDATE contents SET segment = ?, offset = ? WHERE id = ? AND segment = ? AND offset = ?",
-                              place->segment, place->offset, content.id, segment.id, content.place.offset) == 1;
-          });
-        } catch (...) {
-          moved = false;
-          settle();
-          throw;
-        }
-        settle();
-      } catch (const Error& error) {
-        spdlog::error("compacting the object log: {}", error.message());
-        moved_all = false;  // what is damaged stays where it is
-      }
+    for (size_t at = 0; at < contents.size() && moved_all; at += kMovedAtOnce) {
+      const auto begin = contents.begin() + static_cast<ptrdiff_t>(at);
+      const auto count = std::min(kMovedAtOnce, contents.size() - at);
+      moved_all = state_->move({begin, begin + static_cast<ptrdiff_t>(count)});
     }
     if (!moved_all) continue;
+    // What says that its operations are done must be on the disk before they go.
+    state_->database->write_now([](db::Connection&) {});
     state_->log->remove(segment.id);
     const std::lock_guard lock(state_->mutex);
     state_->live.erase(segment.id);
   }
+}
+
+bool Engine::State::move(const std::vector<Content>& contents) {
+  struct Move {
+    Content content;
+    Place place, end;
+    bool moved = false;
+  };
+  std::vector<Move> moves;
+  std::mutex moves_mutex;
+  std::condition_variable ready;
+  size_t waiting = 0;
+  std::exception_ptr failure;
+  bool whole = true;
+  moves.reserve(contents.size());
+  for (const Content& content : contents) {
+    std::string data;
+    try {
+      data = log->read(content.place, content.size);
+    } catch (const Error& error) {
+      spdlog::error("compacting the object log: {}", error.message());
+      whole = false;  // what is damaged stays where it is
+      continue;
+    }
+    const std::lock_guard lock(moves_mutex);
+    Move* const move = &moves.emplace_back(Move{content, {}, {}});
+    ++waiting;
+    log->append(std::move(data), {}, [&, move](Place place, Place end, std::exception_ptr error) {
+      const std::lock_guard done(moves_mutex);
+      if (error) {
+        failure = error;
+      } else {
+        move->place = place;
+        move->end = end;
+        const std::lock_guard state_lock(mutex);
+        ++pending[place.segment];
+      }
+      if (--waiting == 0) ready.notify_one();
+    });
+  }
+  std::unique_lock lock(moves_mutex);
+  ready.wait(lock, [&] { return waiting == 0; });
+  const auto settle = [&] {
+    const std::lock_guard state_lock(mutex);
+    for (const Move& move : moves) {
+      if (move.place.segment == 0) continue;
+      if (--pending[move.place.segment] == 0) pending.erase(move.place.segment);
+      if (move.moved) live[move.place.segment] += move.content.size + SegmentLog::kHeader;
+    }
+  };
+  if (!failure) {
+    try {
+      database->write_now([&](db::Connection& c) {
+        for (Move& move : moves) {
+          decided = std::max(decided, move.end);
+          move.moved =
+              c.execute("UPDATE contents SET segment = ?, offset = ? WHERE id = ? AND segment = ? AND offset = ?",
+                        move.place.segment, move.place.offset, move.content.id, move.content.place.segment,
+                        move.content.place.offset) == 1;
+        }
+      });
+    } catch (...) {
+      failure = std::current_exception();
+      for (Move& move : moves) move.moved = false;
+    }
+  }
+  settle();
+  if (failure) std::rethrow_exception(failure);
+  return whole;
 }
 
 size_t Engine::scrub(bool pace) {

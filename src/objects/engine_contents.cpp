@@ -35,6 +35,7 @@ void Engine::State::recover_contents() {
   fs::create_directories(options.folder / "tmp");
   for (int i = 0; i < 256; ++i) fs::create_directories(options.folder / "blobs" / fmt::format("{:02x}", i));
   sync_folder(options.folder / "blobs");
+  const Place end = replay_log();
   std::map<int64_t, uint64_t> used;
   std::unordered_set<int64_t> known;
   database->read_now([&](db::Connection& c) {
@@ -48,7 +49,11 @@ void Engine::State::recover_contents() {
     auto files_ = c.query("SELECT offset FROM contents WHERE segment = 0");
     while (files_.next()) known.insert(files_.integer(0));
   });
-  log = std::make_unique<SegmentLog>(options.folder / "log", used, options.segment_size);
+  log = std::make_unique<SegmentLog>(options.folder / "log", used, end, options.segment_size);
+  if (log->end() != end) {
+    // Before anything is appended: what comes from here on is looked for from here on.
+    database->write_now([this](db::Connection&) { decided = log->end(); });
+  }
   for (const auto& folder : fs::directory_iterator(options.folder / "blobs")) {
     for (const auto& entry : fs::directory_iterator(folder.path())) {
       const auto name = entry.path().filename().string();
@@ -102,8 +107,10 @@ void Engine::State::drop_content(db::Connection& c, int64_t content, Garbage& ga
 }
 
 void Engine::State::distrust(const Content& content) {
+  // Synced: puts that are done again must not find it either.
   database->post_write(
-      [id = content.id](db::Connection& c) { c.execute("UPDATE contents SET hash = NULL WHERE id = ?", id); });
+      [id = content.id](db::Connection& c) { c.execute("UPDATE contents SET hash = NULL WHERE id = ?", id); },
+      db::Durability::Synced);
 }
 
 void Engine::State::dispose(const Garbage& garbage) {
@@ -133,29 +140,32 @@ void Engine::State::dispose(const Garbage& garbage) {
 }
 
 Async<> Engine::State::write_staged(Staged& staged, std::function<void(db::Connection&, Garbage&, int64_t content)> job,
-                                    std::function<void()> after) {
+                                    std::function<void()> after, std::string operation) {
   auto garbage = std::make_shared<Garbage>();
   bool kept = false;
+  const auto durability = operation.empty() ? db::Durability::Synced : db::Durability::Relaxed;
   co_await await_external([&](ExternalDone done) {
     // From the log's thread straight to the writer's: nobody waits for a turn of the loop in between.
-    auto begin = [&, this, garbage, done](Place place, std::exception_ptr failure) {
+    auto begin = [&, this, garbage, done](Place record, Place end, std::exception_ptr failure) {
       if (failure) return done(std::move(failure));
-      if (place.segment != 0) {
+      if (record.segment != 0) {
         // Until it is committed, its segment must not be compacted away.
         const std::lock_guard lock(mutex);
-        ++pending[place.segment];
+        ++pending[record.segment];
       }
+      const Place place = staged.file ? Place{0, staged.file->number} : record;
       database->queue_write(
-          [&, this, garbage, place](db::Connection& c) {
+          [&, this, garbage, place, end](db::Connection& c) {
             garbage->clear();
+            decided = std::max(decided, end);
             job(c, *garbage, staged.size == 0 ? 0 : add_content(c, staged, place, *garbage, kept));
           },
-          db::Durability::Synced,
-          [&, this, garbage, place, done](std::exception_ptr error) {
-            if (place.segment != 0) {
+          durability,
+          [&, this, garbage, record, done](std::exception_ptr error) {
+            if (record.segment != 0) {
               const std::lock_guard lock(mutex);
-              if (--pending[place.segment] == 0) pending.erase(place.segment);
-              if (!error && kept) live[place.segment] += staged.size + SegmentLog::kHeader;
+              if (--pending[record.segment] == 0) pending.erase(record.segment);
+              if (!error && kept && !staged.file) live[record.segment] += staged.size + SegmentLog::kHeader;
             }
             if (!error) {
               if (kept && staged.file) staged.file->kept = true;
@@ -165,9 +175,8 @@ Async<> Engine::State::write_staged(Staged& staged, std::function<void(db::Conne
             done(std::move(error));
           });
     };
-    if (staged.file) return begin({0, staged.file->number}, nullptr);
-    if (staged.size == 0) return begin({}, nullptr);
-    log->append(std::move(staged.data), std::move(begin));
+    if (operation.empty() && (staged.file || staged.size == 0)) return begin({}, {}, nullptr);
+    log->append(std::move(staged.data), std::move(operation), std::move(begin));
   });
 }
 

@@ -191,7 +191,7 @@ Async<Written> Engine::complete(BucketPtr bucket, std::string upload, std::vecto
           c.execute("DELETE FROM parts WHERE list = ? AND number = ?", upload, part.number);
         }
         c.execute("DELETE FROM uploads WHERE bucket = ? AND key = ? AND id = ?", now->id, key, upload);
-        const auto version = state_->insert(c, *now, std::move(row), garbage);
+        const auto version = state_->insert(c, *now, row, to_text(row.meta), garbage);
         written.version = now->versioning == Versioning::Enabled ? version : std::string();
       },
       [&, this] { state_->files.remove(bucket->name, key); });

@@ -144,7 +144,8 @@ void Engine::State::erase(db::Connection& c, const Bucket& bucket, const Object&
   c.execute("DELETE FROM parts WHERE list = ?", object.parts);
 }
 
-std::string Engine::State::insert(db::Connection& c, const Bucket& bucket, Object object, Garbage& garbage) {
+std::string Engine::State::insert(db::Connection& c, const Bucket& bucket, Object object, std::string_view meta,
+                                  Garbage& garbage) {
   int64_t newest = 0;
   std::vector<Object> replaced;
   const bool keeps = bucket.versioning == Versioning::Enabled;
@@ -158,14 +159,53 @@ std::string Engine::State::insert(db::Connection& c, const Bucket& bucket, Objec
     }
   }
   for (const Object& old : replaced) erase(c, bucket, old, garbage);
-  object.sequence = std::max(newest + 1, to_micros(clock.now()));
-  object.version = keeps ? new_version() : "null";
+  object.sequence = std::max(newest + 1, to_micros(object.modified));
+  if (!keeps) object.version = "null";
+  if (object.version.empty()) object.version = new_version();
   c.execute(
       "INSERT INTO objects (bucket, key, sequence, version, marker, size, etag, modified, content, parts, meta, stamp) "
       "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, '')",
       bucket.id, object.key, object.sequence, object.version, object.marker, object.size, object.etag,
-      to_micros(object.modified), object.content.id, object.parts, to_text(object.meta));
+      to_micros(object.modified), object.content.id, object.parts, meta);
   return object.version;
+}
+
+std::string Engine::State::apply(db::Connection& c, const Bucket& bucket, const LoggedPut& put, int64_t content,
+                                 Garbage& garbage) {
+  Object row;
+  row.key = put.key;
+  row.version = put.version;
+  row.size = put.size;
+  row.etag = put.etag;
+  row.modified = from_micros(put.modified);
+  row.content.id = content;
+  return insert(c, bucket, std::move(row), put.meta, garbage);
+}
+
+Place Engine::State::replay_log() {
+  Place end;
+  size_t count = 0;
+  const auto again = [&](db::Connection& c, Place place, std::string_view operation) {
+    const LoggedPut put = decode_put(operation);
+    const auto bucket = std::ranges::find(buckets, put.bucket, [](const auto& entry) { return entry.second->id; });
+    if (bucket == buckets.end()) return;  // it was refused, as the bucket was gone
+    Staged staged;
+    staged.size = put.size;
+    staged.crc = put.crc;
+    staged.sha256 = put.sha256;
+    bool kept = false;
+    Garbage garbage;  // is found afterwards
+    const Place at = put.file != 0 ? Place{0, put.file} : place;
+    apply(c, *bucket->second, put, put.size == 0 ? 0 : add_content(c, staged, at, garbage, kept), garbage);
+    ++count;
+  };
+  database->write_now([&](db::Connection& c) {
+    end = SegmentLog::replay(options.folder / "log", decided,
+                             [&](Place place, std::string_view operation) { again(c, place, operation); });
+    decided = end;
+  });
+  if (count > 0) spdlog::info("{} objects were put again from the object log", count);
+  return end;
 }
 
 namespace {
@@ -190,21 +230,27 @@ Async<> Engine::State::take_in_if_file(BucketPtr bucket, const std::string& key,
 
 Async<Written> Engine::put(BucketPtr bucket, NewObject object, Staged staged) {
   co_await state_->take_in_if_file(bucket, object.key, false);
-  Written written;
+  LoggedPut put;
+  put.bucket = bucket->id;
+  put.key = object.key;
+  put.version = new_version();
+  put.etag = object.etag;
+  put.meta = to_text(object.meta);
+  put.modified = to_micros(state_->clock.now());
+  put.sha256 = staged.sha256;
+  put.size = staged.size;
+  put.crc = staged.crc;
+  if (staged.file) put.file = staged.file->number;
+  Written written{{}, object.etag, from_micros(put.modified)};
   auto job = [&, this](db::Connection& c, Garbage& garbage, int64_t content) {
     const BucketPtr now = state_->same_bucket(*bucket);
     if (object.check) object.check(visible(state_->current(c, *now, object.key)));
-    Object row;
-    row.key = object.key;
-    row.size = staged.size;
-    row.etag = written.etag = object.etag;
-    row.content.id = content;
-    row.meta = object.meta;
-    row.modified = written.modified = state_->clock.now();
-    written.version = shown_version(*now, state_->insert(c, *now, std::move(row), garbage));
+    written.version = shown_version(*now, state_->apply(c, *now, put, content, garbage));
   };
   auto after = [&, this] { state_->files.remove(bucket->name, object.key); };
-  co_await state_->write_staged(staged, job, after);
+  // What a condition will say is known in its turn only: such a put waits for the database.
+  std::string operation = object.check ? std::string() : encode(put);
+  co_await state_->write_staged(staged, job, after, std::move(operation));
   co_return written;
 }
 
@@ -240,7 +286,7 @@ Async<Written> Engine::copy(BucketPtr bucket, NewObject object, BucketPtr source
               row.parts, source.parts);
           if (copied == 0) throw S3Error("NoSuchKey").with("Key", source.key);
         }
-        written.version = shown_version(*now, state_->insert(c, *now, std::move(row), garbage));
+        written.version = shown_version(*now, state_->insert(c, *now, row, to_text(row.meta), garbage));
       },
       [&, this] { state_->files.remove(bucket->name, object.key); });
   co_return written;
@@ -271,7 +317,7 @@ Removed Engine::State::remove_one(db::Connection& c, const Bucket& bucket, const
   marker.key = key;
   marker.marker = true;
   marker.modified = clock.now();
-  removed.version = insert(c, bucket, std::move(marker), garbage);
+  removed.version = insert(c, bucket, std::move(marker), "{}", garbage);
   removed.marker = true;
   return removed;
 }
@@ -411,7 +457,7 @@ void Engine::State::take_in(const Bucket& bucket, const std::string& key) {
         row.etag = etag;
         row.modified = stamp->time();
         if (staged.size > 0) row.content.id = add_content(c, staged, {0, own->number}, garbage, kept);
-        insert(c, plain, std::move(row), garbage);
+        insert(c, plain, std::move(row), "{}", garbage);
       },
       [&] {
         own->kept = kept;

@@ -9,6 +9,7 @@
 #include <unordered_set>
 
 #include "objects/engine.h"
+#include "objects/logged_put.h"
 #include "objects/upload.h"
 
 namespace penstock::objects {
@@ -26,6 +27,9 @@ struct Engine::State {
   BlockingPool pool{6};
   std::unique_ptr<db::Database> database;
   std::unique_ptr<SegmentLog> log;
+  // All records of the log before it have their rows, or were refused them. The writer thread's; each transaction
+  // writes it down, so that what is in the database and what is to be done again after a loss of power always fit.
+  Place decided;
 
   mutable std::mutex mutex;  // over what follows
   std::map<std::string, BucketPtr, std::less<>> buckets;
@@ -52,21 +56,28 @@ struct Engine::State {
   // After the commit.
   void dispose(const Garbage& garbage);
   void recover_contents();
+  // Copies contents of the log to its end. False when some are damaged and stay.
+  bool move(const std::vector<Content>& contents);
 
   // --- writes ---
   using Job = std::function<void(db::Connection&, Garbage&)>;
   // Runs `job` on the writer and, once it is committed and synced, `after`; resumes then.
   Async<> write(Job job, std::function<void()> after = {});
   void write_now(const Job& job, const std::function<void()>& after = {});
-  // The same once the staged bytes are durable: `job` gets the content's id.
+  // The same once the staged bytes are durable: `job` gets the content's id. With an operation, which must say all that
+  // `job` does, both go into the log as one, and its sync alone is waited for.
   Async<> write_staged(Staged& staged, std::function<void(db::Connection&, Garbage&, int64_t content)> job,
-                       std::function<void()> after = {});
+                       std::function<void()> after = {}, std::string operation = {});
 
   // --- objects (engine_objects.cpp); inside a transaction ---
   std::optional<Object> current(db::Connection& c, const Bucket& bucket, std::string_view key);
   std::optional<Object> version(db::Connection& c, const Bucket& bucket, std::string_view key,
                                 std::string_view version);
-  std::string insert(db::Connection& c, const Bucket& bucket, Object object, Garbage& garbage);
+  // `meta` is the object's as text. Returns the version.
+  std::string insert(db::Connection& c, const Bucket& bucket, Object object, std::string_view meta, Garbage& garbage);
+  std::string apply(db::Connection& c, const Bucket& bucket, const LoggedPut& put, int64_t content, Garbage& garbage);
+  // Puts again what the log holds from `decided` on; returns the log's end.
+  Place replay_log();
   void erase(db::Connection& c, const Bucket& bucket, const Object& object, Garbage& garbage);
   Removed remove_one(db::Connection& c, const Bucket& bucket, const std::string& key,
                      const std::optional<std::string>& version, const Check& check, Garbage& garbage);

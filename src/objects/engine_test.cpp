@@ -158,6 +158,118 @@ TEST_CASE_FIXTURE(Fixture, "what a crash leaves behind is removed at the start")
   CHECK(read(find("t").value()) == "more");
 }
 
+// As after a loss of power, which takes from the database what was not synced.
+struct PowerLossFixture : Fixture {
+  void remember() {
+    engine.reset();
+    fs::copy_file(root / "s3/meta.db", root / "meta.db", fs::copy_options::overwrite_existing);
+    start();
+  }
+  void lose() {
+    engine.reset();
+    fs::copy_file(root / "meta.db", root / "s3/meta.db", fs::copy_options::overwrite_existing);
+    fs::remove(root / "s3/meta.db-wal");
+  }
+  fs::path newest_segment() {
+    fs::path newest;
+    for (const auto& entry : fs::directory_iterator(root / "s3/log")) newest = std::max(newest, entry.path());
+    return newest;
+  }
+};
+
+TEST_CASE_FIXTURE(PowerLossFixture, "puts that the database has lost are done again from the log") {
+  make_bucket("v", Versioning::Enabled);
+  put("kept", "before");
+  put("over", "old");
+  put("over large", kLarge + "old");
+  remember();
+  put("over", "new");
+  put("over large", kLarge + "new");
+  put("empty", "");
+  put("twice", kLarge);
+  put("equal", kLarge);
+  put("twice", "small at last");
+  const auto first = put("k", "one", {}, "v"), second = put("k", "two", {}, "v");
+  const auto before = engine->usage();
+  const auto etag = find("over large")->etag;
+  clock.advance(std::chrono::hours(1));
+  for (int round = 0; round < 3; ++round) {
+    CAPTURE(round);
+    // At first all at once, then after it was lost again, then as it is.
+    if (round < 2) lose();
+    start();
+    CHECK(read(find("kept").value()) == "before");
+    CHECK(read(find("over").value()) == "new");
+    CHECK(read(find("over large").value()) == kLarge + "new");
+    CHECK(find("over large")->etag == etag);
+    CHECK(find("empty")->size == 0);
+    CHECK(read(find("twice").value()) == "small at last");
+    CHECK(read(find("equal").value()) == kLarge);
+    CHECK(read(find("k", first.version, "v").value()) == "one");
+    CHECK(read(find("k", second.version, "v").value()) == "two");
+    CHECK(find("k", {}, "v")->version == second.version);
+    CHECK(find("k", {}, "v")->modified == second.modified);
+    CHECK(engine->usage().objects == before.objects);
+    CHECK(engine->usage().contents == before.contents);
+    CHECK(blobs() == 2);
+    CHECK(engine->scrub(false) == 0);
+  }
+}
+
+TEST_CASE_FIXTURE(PowerLossFixture, "a put whose record is torn has not been, and the log goes on before it") {
+  put("a", "old");
+  remember();
+  put("b", "whole");
+  put("a", "new and torn");
+  lose();
+  const auto log = newest_segment();
+  fs::resize_file(log, fs::file_size(log) - 1);
+  start();
+  CHECK(read(find("a").value()) == "old");
+  CHECK(read(find("b").value()) == "whole");
+  put("a", "newer");
+  lose();
+  start();
+  CHECK(read(find("a").value()) == "newer");
+  CHECK(read(find("b").value()) == "whole");
+}
+
+TEST_CASE_FIXTURE(PowerLossFixture, "what was synced into the database is not done again") {
+  put("a", "one");
+  put("b", "two");
+  remove("a");
+  remember();
+  lose();
+  start();
+  CHECK_FALSE(find("a"));
+  CHECK(read(find("b").value()) == "two");
+  // A bucket that went takes its puts along, also from the log.
+  make_bucket("gone");
+  put("x", "x", {}, "gone");
+  remember();
+  put("y", "y", {}, "gone");
+  remove("x", {}, "gone");
+  remove("y", {}, "gone");
+  run([&] { return engine->delete_bucket("gone"); });
+  engine.reset();
+  start();
+  CHECK_FALSE(engine->find_bucket("gone"));
+}
+
+TEST_CASE_FIXTURE(Fixture, "compaction drops operations that are done and keeps what lives") {
+  const std::string piece(100'000, 'x');
+  for (int i = 0; i < 30; ++i) put("k", fmt::format("{}{}", i, piece));
+  put("last", "x");
+  for (int i = 0; i < 30; ++i) put("k", fmt::format("{}{}", 100 + i, piece));
+  engine->compact();
+  CHECK(engine->usage().log_bytes < 3 * kSegment);
+  CHECK(read(find("k").value()) == fmt::format("129{}", piece));
+  engine.reset();
+  start();
+  CHECK(read(find("k").value()) == fmt::format("129{}", piece));
+  CHECK(read(find("last").value()) == "x");
+}
+
 TEST_CASE_FIXTURE(Fixture, "damage is found") {
   put("s", "small");
   put("l", kLarge);

@@ -33,6 +33,11 @@ std::optional<FileStamp> stamp_of(int fd) {
   return stamp_of(info);
 }
 
+void sync_opened(const Descriptor& folder) {
+  const Descriptor readable(::openat(folder.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
+  if (readable) ::fsync(readable.get());
+}
+
 std::pair<std::string, std::string> split_key(std::string_view key) {
   const size_t slash = key.rfind('/');
   if (slash == std::string_view::npos) return {".", std::string(key)};
@@ -92,6 +97,8 @@ bool FileTree::remove(std::string_view bucket, std::string_view key) const {
   {
     const Descriptor folder(open_beneath(root.get(), parent, O_PATH | O_DIRECTORY));
     if (!folder || ::unlinkat(folder.get(), name.c_str(), 0) != 0) return false;
+    // Else the file could come back after a loss of power, and stand for what has been written over it.
+    sync_opened(folder);
   }
   while (parent != ".") {
     auto [above, last] = split_key(parent);
@@ -168,8 +175,7 @@ void FileTree::Replacement::commit() {
     throw_disk("storing an object");
   }
   temporary_.clear();
-  const Descriptor folder(::openat(folder_.get(), ".", O_RDONLY | O_DIRECTORY | O_CLOEXEC));
-  if (folder) ::fsync(folder.get());
+  sync_opened(folder_);
 }
 
 FileTree::Walker::Walker(const FileTree& tree, std::string_view bucket) : bucket_(tree.open_bucket(bucket)) {}

@@ -42,7 +42,7 @@ class FileTree {
   std::optional<FileStamp> stat(std::string_view bucket, std::string_view key) const;
   // A regular file, or empty.
   Descriptor open(std::string_view bucket, std::string_view key) const;
-  // False when there was none. Folders that become empty go too, but not the bucket's.
+  // Synced. False when there was none. Folders that become empty go too, but not the bucket's.
   bool remove(std::string_view bucket, std::string_view key) const;
   // The bucket's folder and the empty ones in it; what holds a file stays.
   void remove_bucket(std::string_view bucket) const;

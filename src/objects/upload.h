@@ -33,7 +33,8 @@ class Staged {
   std::unique_ptr<File> file;
 };
 
-// Takes one body, piece by piece, in constant memory. Belongs to one coroutine.
+// Takes one body, piece by piece, in constant memory. Belongs to one coroutine. Of a large one, what has come is hashed
+// and written by the engine's pool while more comes.
 class Upload {
  public:
   static constexpr size_t kSmall = 128 * 1024;  // up to here in the log
@@ -45,22 +46,14 @@ class Upload {
   uint64_t size() const { return size_; }
   // Synced when it is a file.
   Async<Staged> finish();
-  // The same for bytes that are at hand. Blocks.
-  static Staged stage_now(Engine& engine, std::string_view data);
 
  private:
-  void absorb(std::string_view piece);  // hashes and, past kSmall, writes
-  void open_file();
-  void take(std::string_view piece);
-  Staged close();
+  struct Large;
   Engine& engine_;
+  std::vector<Algorithm> extra_;
   uint64_t size_ = 0;
-  uint32_t crc_ = 0;
-  Digest md5_{Algorithm::Md5}, sha256_{Algorithm::Sha256};
-  std::vector<Digest> extra_;
-  std::string small_;
-  Descriptor fd_;
-  std::unique_ptr<Staged::File> file_;
+  std::string small_;             // all of it, up to kSmall
+  std::shared_ptr<Large> large_;  // then this; shared with the work that still runs when a client goes away
 };
 
 }  // namespace penstock::objects

@@ -12,6 +12,7 @@ namespace {
 
 constexpr uint64_t kMaxObject = uint64_t{5} << 40;
 constexpr std::string_view kStreaming = "STREAMING-";
+constexpr size_t kPiece = 128 * 1024;  // that is read of a body at once
 
 // How the bytes of the body are framed and what they must add up to.
 struct Framing {
@@ -113,9 +114,12 @@ template <class Sink>
 Async<> pump(Call& call, std::optional<ChunkDecoder>& decoder, uint64_t length, Sink& sink) {
   uint64_t size = 0;
   std::string decoded;
+  const size_t room = std::min<uint64_t>(std::max<uint64_t>(call.http.body->length().value_or(kPiece), 1), kPiece);
+  const auto memory = std::make_unique_for_overwrite<char[]>(room);
   while (true) {
-    std::string piece = co_await call.http.body->read_some();
-    if (piece.empty()) break;
+    const size_t got = co_await call.http.body->read_into(memory.get(), room);
+    if (got == 0) break;
+    const std::string_view piece(memory.get(), got);
     if (decoder) {
       decoded.clear();
       decoder->feed(piece, [&](std::string_view bytes) { decoded += bytes; });
