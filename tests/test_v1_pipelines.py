@@ -489,7 +489,8 @@ spec:
 
 @pytest.mark.parametrize('spec, field', [
     ('{entrypoint: a, templates: [{name: a, container: {image: b, command: [c]}, memoize: {}}]}', 'memoize.key'),
-    ('{entrypoint: a, templates: [{name: a, http: {url: x}}]}', 'http'),
+    ('{entrypoint: a, templates: [{name: a, http: {method: GET}}]}', 'http.url'),
+    ('{entrypoint: a, templates: [{name: a, http: {url: x, insecureSkipVerify: true}}]}', 'http.insecureSkipVerify'),
     ('{entrypoint: a, hooks: {exit: {}}, templates: [{name: a, container: {image: b, command: [c]}}]}',
      'spec.hooks.exit.template'),
     ('{entrypoint: a, templates: [{name: a, plugin: {hello: {}}}]}', 'templates.a.plugin'),
@@ -862,3 +863,37 @@ spec:
     else:
         assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
         assert outputs(task) == {'o': 'some wordssome words'}
+
+
+def test_requests(server):
+    """To this server: what it answers is the result, and decides."""
+    one, tasks = server.run(workflow(f'''
+spec:
+  entrypoint: main
+  templates:
+  - name: main
+    steps:
+    - - {{name: health, template: get, arguments: {{parameters: [{{name: path, value: /apis/v2beta1/healthz}}]}}}}
+      - {{name: none, template: get, arguments: {{parameters: [{{name: path, value: /apis/v2beta1/runs/none}}]}}, continueOn: {{failed: true}}}}
+      - {{name: wanted, template: missing}}
+      - {{name: make, template: make}}
+    - - {{name: use, template: use, arguments: {{parameters: [{{name: v, value: "{{{{=jsonpath(steps.health.outputs.result, '$.pipeline_store')}}}}"}}]}}}}
+  - name: get
+    inputs: {{parameters: [{{name: path}}]}}
+    http: {{url: '{server.url}{{{{inputs.parameters.path}}}}', headers: [{{name: X-Why, value: 'test {{{{workflow.name}}}}'}}]}}
+  - name: missing
+    http: {{url: {server.url}/apis/v2beta1/runs/none, successCondition: response.statusCode == 404 && response.body contains "not found"}}
+  - name: make
+    http:
+      method: POST
+      url: {server.url}/apis/v2beta1/experiments
+      headers: [{{name: Content-Type, value: application/json}}]
+      body: '{{"display_name": "by-{{{{workflow.name}}}}"}}'
+  - name: use
+    inputs: {{parameters: [{{name: v}}]}}
+    container: {{image: busybox, command: [test, '{{{{inputs.parameters.v}}}}', '=', database]}}
+'''))
+    assert one['state'] == 'SUCCEEDED', (one.get('error'), tasks)
+    assert 'answered 404' in message(tasks['none'][0])
+    made = [each['display_name'] for each in server.get('/apis/v2beta1/experiments?page_size=100').json['experiments']]
+    assert any(name.startswith('by-by-hand-') for name in made), made

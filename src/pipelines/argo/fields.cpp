@@ -1,4 +1,6 @@
 // What the objects of a workflow may hold.
+#include <cmath>
+
 #include "pipelines/argo/translator.h"
 
 namespace penstock::argo {
@@ -32,6 +34,14 @@ std::string any_text(const json::value& value, std::string_view path) {
   if (value.is_string()) return to_std(value.get_string());
   if (value.is_number() || value.is_bool()) return ir::text_of(value);
   throw invalid("{}: must be a text, a number or a truth value, not {}", path, to_text(value).substr(0, 80));
+}
+
+int64_t whole(const json::object& object, std::string_view name, int64_t fallback, const std::string& path) {
+  const double number = ir::number_member(object, name, static_cast<double>(fallback), path);
+  if (!(number >= 0) || number > 1e9 || std::floor(number) != number) {
+    throw invalid("{}.{}: must be a whole number of at least 0", path, name);
+  }
+  return static_cast<int64_t>(number);
 }
 
 }  // namespace penstock::argo

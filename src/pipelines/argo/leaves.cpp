@@ -104,6 +104,9 @@ class LeafTranslator {
     if (ir::member(spec_, "resource") != nullptr) {
       executor.kind = ir::Executor::Kind::Resource;
       made = resource();
+    } else if (ir::member(spec_, "http") != nullptr) {
+      executor.kind = ir::Executor::Kind::Http;
+      made = http();
     } else if (ir::member(spec_, "suspend") != nullptr) {
       executor.kind = ir::Executor::Kind::Suspend;
       made = suspend();
@@ -166,7 +169,7 @@ class LeafTranslator {
     }
     for (const std::string_view name : more) {
       if (ir::member(spec_, name) == nullptr) continue;
-      throw Error(Code::InvalidArgument, fmt::format("{}.{}: not supported for a pause", from_.path, name),
+      throw Error(Code::InvalidArgument, fmt::format("{}.{}: not supported for pauses and requests", from_.path, name),
                   fmt::format("{}.{}", from_.path, name));
     }
   }
@@ -219,6 +222,37 @@ class LeafTranslator {
       if (!text.empty()) made[name] = text;
     }
     deadline(made);
+    return made;
+  }
+
+  json::object http() {
+    const std::string path = from_.path + ".http";
+    note_pod_fields({"activeDeadlineSeconds", "timeout"});
+    const auto* body = ir::object_member(spec_, "http", from_.path);
+    check_fields(*body, path, {"method", "url", "headers", "body", "timeoutSeconds", "successCondition"});
+    json::object made;
+    for (const std::string_view name : {"method", "url", "body", "successCondition"}) {
+      const std::string text = ir::string_member(*body, name, path);
+      if (!text.empty()) made[name] = text;
+    }
+    if (!made.contains("url")) throw invalid("{}.url: missing", path);
+    if (const auto* condition = made.if_contains("successCondition")) {
+      const std::string text = ir::text_of(*condition);
+      if (text.find("{{") == std::string::npos) translator_.parse_expression(text, path + ".successCondition");
+    }
+    made["timeoutSeconds"] = whole(*body, "timeoutSeconds", 30, path);
+    json::array headers;
+    if (const auto* list = ir::array_member(*body, "headers", path)) {
+      for (size_t i = 0; i < list->size(); ++i) {
+        const std::string at = fmt::format("{}.headers[{}]", path, i);
+        const auto& header = ir::as_object((*list)[i], at);
+        check_fields(header, at, {"name", "value"});
+        if (ir::string_member(header, "name", at).empty()) throw invalid("{}.name: missing", at);
+        headers.push_back(
+            {{"name", ir::string_member(header, "name", at)}, {"value", ir::string_member(header, "value", at)}});
+      }
+    }
+    made["headers"] = std::move(headers);
     return made;
   }
 

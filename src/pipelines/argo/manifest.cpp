@@ -172,6 +172,7 @@ class Nodes {
     if (is_loop(i)) return "TaskGroup";
     const ir::Executor* executor = components_[i] ? components_[i]->executor : nullptr;
     if (executor && executor->kind == ir::Executor::Kind::Suspend) return "Suspend";
+    if (executor && executor->kind == ir::Executor::Kind::Http) return "HTTP";
     const bool dag = components_[i] ? components_[i]->dag != nullptr : tasks_[i].type != "RUNTIME";
     return dag && tasks_[i].type != "IMPORTER" ? "DAG" : "Pod";
   }

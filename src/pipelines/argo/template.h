@@ -16,7 +16,9 @@
 //                    The manifest is a text, or the resource itself; "missingIsError" tells whether delete fails where
 //                    there is nothing.
 //   Of any of these  "memoize": {"key", "cache"}: what its outputs are found by in the cache
-//   Kind::Suspend    {"seconds": text}
+//   Kind::Suspend    {"seconds": text}; empty: until it is resumed
+//   Kind::Http       {"method", "url", "headers": [{"name", "value"}], "body", "timeoutSeconds": number,
+//                     "successCondition": expression over request and response}
 #pragma once
 
 #include <functional>

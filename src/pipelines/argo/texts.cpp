@@ -128,7 +128,7 @@ ir::Reference sibling(std::string_view tag, const std::vector<std::string_view>&
     for (size_t i = 0; i < task.component->output_parameters.size(); ++i) {
       if (task.component->output_parameters[i].found == ir::Found::Stdout) reference.index = static_cast<int>(i);
     }
-    if (reference.index < 0) unresolved(path, tag, "only containers and scripts have a result");
+    if (reference.index < 0) unresolved(path, tag, "only containers, scripts and requests have a result");
     return reference;
   }
   if (parts.size() < 5 || parts[3] != "parameters") {

@@ -59,6 +59,14 @@ class Translator {
   void read_root();
   void read_implementation(Template& from, ir::Component& into);
   std::string exit_handler() const;
+
+  // policies.cpp: of a task that calls `callee`.
+  void read_policies(ir::Task& task, const json::object& spec, const Template& callee, const std::string& path) const;
+  void read_retry(ir::RetryPolicy& retry, const json::object& spec, const Template& callee,
+                  const std::string& path) const;
+  std::shared_ptr<const Expression> retry_expression(const std::string& text, const Template& callee,
+                                                     const std::string& path) const;
+
   void add_exit_handler(ir::Component& root, const std::string& handler, const std::string& entry);
   void mark_recursion();
   const json::value& keep(json::value value) { return pipeline_.values.emplace_back(std::move(value)); }
@@ -86,6 +94,9 @@ std::string check_fields(const json::object& object, std::string_view path,
 void add_names(std::string& list, std::string_view names);
 // A value as Argo takes one: numbers and truth values become texts, the rest is refused.
 std::string any_text(const json::value& value, std::string_view path);
+
+// A whole number of at least 0.
+int64_t whole(const json::object& object, std::string_view name, int64_t fallback, const std::string& path);
 
 // leaves.cpp: a container that runs `kubectl delete KIND NAME`, which is what the SDK makes of ResourceOp.delete().
 bool is_delete_step(const Template& from);

@@ -24,7 +24,8 @@ json::value pipeline_note(const json::object& workflow) {
 // "dag", "steps", …; which of them a template has.
 std::vector<std::string_view> bodies_of(const json::object& spec) {
   std::vector<std::string_view> found;
-  for (const std::string_view body : {"container", "script", "containerSet", "dag", "steps", "resource", "suspend"}) {
+  for (const std::string_view body :
+       {"container", "script", "containerSet", "dag", "steps", "resource", "suspend", "http"}) {
     if (ir::member(spec, body) != nullptr) found.push_back(body);
   }
   return found;
@@ -151,6 +152,7 @@ class Definitions {
       def.at = any_text(*value, path + ".value");
       return def;
     }
+    if (ir::member(spec_, "http") != nullptr) throw invalid("{}.valueFrom: requests have their result alone", path);
     const bool resource = ir::member(spec_, "resource") != nullptr;
     const std::string_view way = resource ? "jsonPath" : "path";
     check_fields(*from, path + ".valueFrom", {way, "default"});
@@ -316,14 +318,16 @@ void Translator::find_templates() {
                   "podSpecPatch",
                   "annotations",
                   "memoize",
-                  "daemon"},
+                  "daemon",
+                  "http"},
                  {"nodeSelector", "tolerations", "affinity", "schedulerName", "priorityClassName", "priority",
                   "securityContext", "hostAliases", "archiveLocation", "metrics", "executor",
                   "automountServiceAccountToken", "serviceAccountName"});
     const auto bodies = bodies_of(spec);
     if (bodies.size() != 1) {
-      throw invalid("{}: needs one of container, script, containerSet, dag, steps, resource and suspend; it has {}",
-                    made.path, bodies.empty() ? "none" : fmt::format("{}", fmt::join(bodies, ", ")));
+      throw invalid(
+          "{}: needs one of container, script, containerSet, dag, steps, resource, suspend and http; it has {}",
+          made.path, bodies.empty() ? "none" : fmt::format("{}", fmt::join(bodies, ", ")));
     }
     if (ir::bool_member(spec, "daemon", made.path) && bodies[0] != "container" && bodies[0] != "script") {
       throw Error(Code::InvalidArgument,
@@ -353,7 +357,8 @@ void Translator::find_templates() {
       if (callee == templates_.end()) continue;
       const bool runs = ir::member(*callee->second.spec, "container") != nullptr ||
                         ir::member(*callee->second.spec, "script") != nullptr ||
-                        ir::member(*callee->second.spec, "containerSet") != nullptr;
+                        ir::member(*callee->second.spec, "containerSet") != nullptr ||
+                        ir::member(*callee->second.spec, "http") != nullptr;
       callee->second.captures |= runs;
     }
   }

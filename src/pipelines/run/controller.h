@@ -121,6 +121,7 @@ class RunController : public RunControl {
   Async<> ensure_claims(RunPtr run);
   WorkloadHost workload_host(const ActiveRun& run, const Flight& flight) const;
   Async<> run_resource_task(RunPtr run, FlightKey key);
+  Async<> run_http_task(RunPtr run, FlightKey key);
   Async<> expire_resource_task(RunPtr run, FlightKey key, std::chrono::milliseconds after);
   Async<engine::Outputs> act_on_resource(RunPtr run, FlightKey key);
   Async<std::string> import_into_workspace(RunPtr run, std::string uri);

@@ -272,6 +272,10 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
     co_await run_resource_task(run, key);
     co_return;
   }
+  if (command.spec->kind == ir::Executor::Kind::Http) {
+    co_await run_http_task(run, key);
+    co_return;
+  }
   // After a restart the pod may be there, in whatever state: then nothing is made anew, and its folder stays.
   if (const auto it = run->flights.find(key); it == run->flights.end() || it->second.created) co_return;
   run->flights.at(key).created = true;
