@@ -67,6 +67,10 @@ int64_t find_artifact(db::Connection& connection, std::string_view uri, std::str
 // Deletes the rows of artifacts that only this run has to do with (see Store::only_of_run), and all its links.
 void delete_only_of_run(db::Connection& connection, std::string_view run_id);
 
+class LineageExtension;
+struct LineageGraph;
+struct LineageQuery;
+
 // Empty lists do not restrict.
 struct LinkFilter {
   std::vector<int64_t> artifact_ids;
@@ -108,17 +112,16 @@ class Store {
   Async<LinkPage> list_links(LinkFilter filter, db::ListRequest request);
   Async<std::vector<Link>> links_of_run(std::string run_id);
 
-  // An artifact's neighbours: what the task that made it took, and what the tasks that took it made.
-  struct Lineage {
-    std::vector<Artifact> made_from;
-    std::vector<Artifact> made_into;
-    std::vector<Link> links;  // of the artifact itself: its producer and its consumers
-  };
-  Async<Lineage> lineage(int64_t artifact_id);
+  // See lineage.h.
+  Async<LineageGraph> lineage(LineageQuery query);
+  LineageGraph lineage_of(db::Connection& connection, const LineageQuery& query) const;
+  // Before the first query. The extension outlives the store.
+  void extend_lineage(const LineageExtension& extension) { extensions_.push_back(&extension); }
 
  private:
   db::Database& database_;
   std::atomic<int64_t> next_id_{1};
+  std::vector<const LineageExtension*> extensions_;
 };
 
 }  // namespace penstock::metadata
