@@ -129,6 +129,7 @@ Artifact read_artifact(db::Rows& rows) {
 }
 
 int64_t put_artifact(db::Connection& c, const Artifact& artifact) {
+  put_type(c, artifact);
   const std::string uuid = artifact.uuid.empty() ? new_uuid() : artifact.uuid;
   const std::optional<int64_t> id = artifact.artifact_id ? std::optional<int64_t>(artifact.artifact_id) : std::nullopt;
   db::Rows rows = c.query(
@@ -172,7 +173,7 @@ int64_t put_link(db::Connection& c, const Link& link) {
 }
 
 const db::Migrations& Store::migrations() {
-  static const db::Migrations kMigrations{"metadata", {kTables, kTypesAndNumbers}};
+  static const db::Migrations kMigrations{"metadata", {kTables, kTypesAndNumbers, types_script()}};
   return kMigrations;
 }
 
@@ -263,6 +264,40 @@ Async<std::vector<Link>> Store::links_of_run(std::string run_id) {
     return read_all(
         c.query(fmt::format("SELECT {} FROM artifact_links t WHERE t.run_id = ? ORDER BY t.id", kLinkColumns), run_id),
         read_link);
+  });
+}
+
+Async<Store::Page> Store::at_uri(std::string uri, db::ListRequest request) {
+  if (request.sort_by.empty() && request.page_token.empty()) request.sort_by = "artifact_id desc";
+  db::List list(artifact_model(), request);
+  list.only("uri", std::move(uri));
+  co_return co_await database_.read([&](db::Connection& c) {
+    Page page;
+    auto result = list.read(
+        c, kArtifactColumns, "", [&](db::Rows& rows) { page.items.push_back(read_artifact(rows)); }, nullptr);
+    page.total_size = result.total_size;
+    page.next_page_token = std::move(result.next_page_token);
+    return page;
+  });
+}
+
+Async<std::vector<Store::Output>> Store::metric_outputs(std::string run_id, size_t limit) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    std::vector<Output> out;
+    db::Rows rows = c.query(
+        fmt::format(
+            "SELECT {}, l.task_id, l.key FROM artifact_links l CROSS JOIN artifacts t ON t.artifact_id = "
+            "l.artifact_id WHERE l.run_id = ? AND l.direction = 1 AND (t.type LIKE '%Metrics' OR "
+            "replace(l.key, '_', '-') IN ('mlpipeline-metrics', 'mlpipeline-ui-metadata')) ORDER BY l.id LIMIT ?",
+            kArtifactColumns),
+        run_id, limit);
+    while (rows.next()) {
+      Output one{read_artifact(rows), {}, {}};
+      one.task_id = rows.string(rows.columns() - 2);
+      one.key = rows.string(rows.columns() - 1);
+      out.push_back(std::move(one));
+    }
+    return out;
   });
 }
 

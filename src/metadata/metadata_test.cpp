@@ -154,3 +154,23 @@ TEST_CASE_FIXTURE(Fixture, "another part adds its nodes to the lineage") {
   CHECK(graph.edges.size() == 1);
   CHECK(wait(store.lineage({.artifact_ids = {model}, .max_nodes = 1})).others.empty());
 }
+
+TEST_CASE_FIXTURE(Fixture, "types come with the first artifact of theirs, and keep their first schema") {
+  CHECK(wait(store.get_type("system.Model")).properties.at("framework") == "STRING");
+  const std::string schema = "title: acme.Table\ntype: object\nproperties:\n  rows: {type: integer}\n  any: {}\n";
+  put({.name = "t", .type = "acme.Table", .type_version = "1"});
+  CHECK(wait(store.get_type("acme.Table")).properties.empty());
+  put({.name = "t", .type = "acme.Table", .type_version = "1", .instance_schema = schema});
+  put({.name = "t", .type = "acme.Table", .type_version = "1", .instance_schema = "title: other"});
+  put({.name = "t", .type = "acme.Table", .type_version = "2", .instance_schema = ": no schema : ["});
+  const ArtifactType type = wait(store.type_of("acme.Table", "1"));
+  CHECK(type.instance_schema == schema);
+  CHECK(type.properties == std::map<std::string, std::string>{{"rows", "INT"}, {"any", "STRUCT"}});
+  CHECK(wait(store.get_type(std::to_string(type.type_id))).schema_title == "acme.Table");
+  CHECK(wait(store.get_type("acme.Table")).schema_version == "2");
+  CHECK(wait(store.type_of("none", "")).type_id == 0);
+  CHECK_THROWS_AS(wait(store.get_type("none")), Error);
+  CHECK(wait(store.list_types({})).total_size == 10);
+  CHECK(title_of_schema(schema) == "acme.Table");
+  CHECK(title_of_schema("[") == "system.Artifact");
+}

@@ -15,6 +15,11 @@ inline constexpr std::string_view kBareArtifactColumns =
     "t.task_id, t.producer_key, '', t.number_value";
 Artifact read_artifact(db::Rows& rows);
 
+// The table of types, with those of the reference's schema and of the artifacts that are there.
+const std::string& types_script();
+// Makes the artifact's type known, if it is not.
+void put_type(db::Connection& connection, const Artifact& artifact);
+
 template <class T>
 std::vector<T> read_all(db::Rows rows, T (*read)(db::Rows&)) {
   std::vector<T> out;

@@ -25,15 +25,14 @@ void put(json::object& out, std::string_view key, Time time) {
 
 }  // namespace
 
-int64_t artifact_id_of(const std::string& text, std::string_view field) {
+int64_t id_of(const std::string& text, std::string_view field) {
   const auto id = number_of(text);
   if (id && *id > 0) return *id;
-  throw Error(Code::InvalidArgument, fmt::format("{} is {:?}; expected an artifact's number", field, text),
-              std::string(field));
+  throw Error(Code::InvalidArgument, fmt::format("{} is {:?}; expected its number", field, text), std::string(field));
 }
 
 Async<metadata::Artifact> artifact_of(const ApiContext& context, const Request& request) {
-  co_return co_await context.metadata.get(artifact_id_of(param(request, "artifact_id"), "artifact_id"));
+  co_return co_await context.metadata.get(id_of(param(request, "artifact_id"), "artifact_id"));
 }
 
 int64_t number_query(const Request& request, std::string_view name, int64_t fallback, int64_t least, int64_t most) {

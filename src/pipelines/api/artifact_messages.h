@@ -8,8 +8,8 @@ namespace penstock::pipelines::api {
 
 inline constexpr std::string_view kOwnBase = "/apis/penstock/v1";
 
-// InvalidArgument unless it is a positive number.
-int64_t artifact_id_of(const std::string& text, std::string_view field);
+// An artifact's or an execution's number. InvalidArgument unless it is a positive one.
+int64_t id_of(const std::string& text, std::string_view field);
 // The artifact that the path names. NotFound.
 Async<metadata::Artifact> artifact_of(const ApiContext& context, const Request& request);
 // InvalidArgument outside of `least` to `most`.

@@ -18,7 +18,7 @@ struct Asked {
 Asked read_query(const Request& request) {
   Asked out;
   for (const std::string& id : list_query(request, "artifact")) {
-    out.query.artifact_ids.push_back(artifact_id_of(id, "artifact"));
+    out.query.artifact_ids.push_back(id_of(id, "artifact"));
   }
   out.task_id = request.query_or("task", "");
   out.query.run_id = request.query_or("run", "");

@@ -136,8 +136,8 @@ TEST_CASE_FIXTURE(LineageBench, "lineage of many artifacts" * doctest::skip()) {
     });
   }
   const double took = std::chrono::duration<double>(Clock::now() - start).count();
-  const int runs = static_cast<int>(models.size());
-  std::printf("%lld artifacts of %d runs loaded in %.1f s\n", static_cast<long long>(artifacts), runs, took);
+  const int made = static_cast<int>(models.size());
+  std::printf("%lld artifacts of %d runs loaded in %.1f s\n", static_cast<long long>(artifacts), made, took);
 
   constexpr int kTimes = 400;
   const auto key_read = [&](int) { wait(metadata.get(static_cast<int64_t>(random() % artifacts) + 1)); };
@@ -152,8 +152,8 @@ TEST_CASE_FIXTURE(LineageBench, "lineage of many artifacts" * doctest::skip()) {
       {"downstream from a model, 500 nodes", [&] { return fmt::format("artifact={}&direction=downstream", model()); }},
       {"one step from a model", [&] { return fmt::format("artifact={}&depth=1", model()); }},
       {"a whole run, two steps",
-       [&] { return fmt::format("run={}&depth=2", run_id(static_cast<int>(random() % runs))); }},
-      {"a task, 500 nodes", [&] { return fmt::format("task={}", task_id(static_cast<int>(random() % runs), 2)); }},
+       [&] { return fmt::format("run={}&depth=2", run_id(static_cast<int>(random() % made))); }},
+      {"a task, 500 nodes", [&] { return fmt::format("task={}", task_id(static_cast<int>(random() % made), 2)); }},
       {"the data set that most use, 500 nodes", [&] { return fmt::format("artifact={}", prepared[0]); }},
   };
   for (const auto& [name, query] : queries) {

@@ -50,4 +50,33 @@ std::string run_of_task(db::Connection& c, std::string_view task_id) {
   return rows.next() ? rows.string(0) : std::string();
 }
 
+VersionPage versions_of_output(db::Connection& c, const metadata::Artifact& artifact, int64_t before, size_t limit) {
+  // Many pipelines call an output "model": so many artifacts of the name are looked at for one page.
+  constexpr int64_t kLooked = 20'000;
+  const std::optional<Run> run = run_summary(c, artifact.run_id);
+  const std::optional<TaskRecord> task = task_summary(c, artifact.run_id, artifact.task_id);
+  VersionPage page;
+  int64_t last = 0, looked = 0;
+  db::Rows rows = c.query(
+      "SELECT a.artifact_id, a.type = ?1 AND a.producer_key = ?2 AND coalesce(b.pipeline_name, '') = ?3 AND "
+      "coalesce(k.name, '') = ?4 FROM artifacts a LEFT JOIN runs r ON r.run_id = a.run_id LEFT JOIN run_bodies b ON "
+      "b.seq = r.seq LEFT JOIN tasks k ON k.run_id = a.run_id AND k.task_id = a.task_id "
+      "WHERE a.name = ?5 AND a.artifact_id < ?6 ORDER BY a.artifact_id DESC LIMIT ?7",
+      artifact.type, artifact.producer_key, run ? run->pipeline_name : std::string(), task ? task->name : std::string(),
+      artifact.name, before, kLooked);
+  while (rows.next()) {
+    ++looked;
+    if (rows.integer(1) != 0) {
+      if (page.artifact_ids.size() == limit) {
+        page.next = last;
+        return page;
+      }
+      page.artifact_ids.push_back(rows.integer(0));
+    }
+    last = rows.integer(0);
+  }
+  if (looked == kLooked) page.next = last;
+  return page;
+}
+
 }  // namespace penstock::pipelines::store
