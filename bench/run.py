@@ -5,6 +5,7 @@
     ./dev bench python      Python function tasks in a chain and independent, and what their imports cost
     ./dev bench api         run creations and lists
     ./dev bench scale       a loop of 10,000 steps with lists meanwhile, a run of 2,000 tasks, lists of 200,000 runs
+    ./dev bench lineage     lineage both ways among a million artifacts
     ./dev bench s3          the object store beside nginx and plain writes; a million keys, 10,000 parts, 5 GiB
 """
 import concurrent.futures
@@ -251,6 +252,14 @@ def print_lists(runs):
     print('\n'.join('  ' + line for line in output.splitlines() if 'doctest' not in line and '====' not in line))
 
 
+def bench_lineage(artifacts=1_000_000):
+    print(f'lineage with {artifacts:,} artifacts stored (with the answer read as JSON again):', flush=True)
+    output = subprocess.run([BUILD / 'src/pipelines/pipelines_tests', '-ns', '-tc=lineage of many*'], check=True,
+                            stdout=subprocess.PIPE, text=True,
+                            env=dict(os.environ, PENSTOCK_BENCH_ARTIFACTS=str(artifacts))).stdout
+    print('\n'.join('  ' + line for line in output.splitlines() if 'doctest' not in line and '====' not in line))
+
+
 def memory_of(pid):
     """Bytes of memory of its own; the database file that it has mapped is not counted."""
     with open(f'/proc/{pid}/status') as status:
@@ -334,10 +343,10 @@ def bench_scale():
 
 
 if __name__ == '__main__':
-    names = sys.argv[1:] or ['tasks', 'python', 'api', 'scale', 's3']
+    names = sys.argv[1:] or ['tasks', 'python', 'api', 'scale', 'lineage', 's3']
     for name in names:
         known = {'tasks': bench_tasks, 'python': bench_python, 'api': bench_api, 'scale': bench_scale,
-                 's3': lambda: s3.bench_s3(Server)}
+                 'lineage': bench_lineage, 's3': lambda: s3.bench_s3(Server)}
         if name not in known:
             sys.exit(f'there is no benchmark {name}: {", ".join(known)}')
         known[name]()

@@ -1,5 +1,8 @@
 #include "metadata/metadata.h"
 
+#include "metadata/lineage.h"
+#include "metadata/rows.h"
+
 namespace penstock::metadata {
 
 namespace {
@@ -40,9 +43,6 @@ CREATE INDEX artifact_links_artifact ON artifact_links (artifact_id);
 CREATE INDEX artifact_links_task ON artifact_links (task_id);
 )sql";
 
-constexpr std::string_view kArtifactColumns =
-    "t.artifact_id, t.uuid, t.name, t.description, t.type, t.type_version, t.uri, t.created_at, t.namespace, t.run_id, "
-    "t.task_id, t.producer_key, t.metadata, t.number_value";
 constexpr std::string_view kLinkColumns =
     "t.id, t.artifact_id, t.run_id, t.task_id, t.direction, t.key, t.iteration, t.type, t.producer";
 
@@ -52,25 +52,6 @@ ALTER TABLE artifact_links ADD COLUMN type TEXT NOT NULL DEFAULT 'COMPONENT_INPU
 ALTER TABLE artifact_links ADD COLUMN producer TEXT NOT NULL DEFAULT '';
 UPDATE artifact_links SET type = 'OUTPUT' WHERE direction = 1;
 )sql";
-
-Artifact read_artifact(db::Rows& rows) {
-  Artifact out;
-  out.artifact_id = rows.integer(0);
-  out.uuid = rows.string(1);
-  out.name = rows.string(2);
-  out.description = rows.string(3);
-  out.type = rows.string(4);
-  out.type_version = rows.string(5);
-  out.uri = rows.string(6);
-  out.created_at = from_micros(rows.integer(7));
-  out.name_space = rows.string(8);
-  out.run_id = rows.string(9);
-  out.task_id = rows.string(10);
-  out.producer_key = rows.string(11);
-  if (!rows.text(12).empty()) out.metadata = parse_json(rows.text(12)).as_object();
-  out.number_value = rows.real(13);
-  return out;
-}
 
 Link read_link(db::Rows& rows) {
   Link out;
@@ -83,13 +64,6 @@ Link read_link(db::Rows& rows) {
   out.iteration = rows.integer(6);
   out.type = rows.string(7);
   out.producer = rows.string(8);
-  return out;
-}
-
-template <class T>
-std::vector<T> all(db::Rows rows, T (*read)(db::Rows&)) {
-  std::vector<T> out;
-  while (rows.next()) out.push_back(read(rows));
   return out;
 }
 
@@ -135,7 +109,27 @@ json::array to_array(const auto& values) {
 
 }  // namespace
 
+Artifact read_artifact(db::Rows& rows) {
+  Artifact out;
+  out.artifact_id = rows.integer(0);
+  out.uuid = rows.string(1);
+  out.name = rows.string(2);
+  out.description = rows.string(3);
+  out.type = rows.string(4);
+  out.type_version = rows.string(5);
+  out.uri = rows.string(6);
+  out.created_at = from_micros(rows.integer(7));
+  out.name_space = rows.string(8);
+  out.run_id = rows.string(9);
+  out.task_id = rows.string(10);
+  out.producer_key = rows.string(11);
+  if (!rows.text(12).empty()) out.metadata = parse_json(rows.text(12)).as_object();
+  out.number_value = rows.real(13);
+  return out;
+}
+
 int64_t put_artifact(db::Connection& c, const Artifact& artifact) {
+  put_type(c, artifact);
   const std::string uuid = artifact.uuid.empty() ? new_uuid() : artifact.uuid;
   const std::optional<int64_t> id = artifact.artifact_id ? std::optional<int64_t>(artifact.artifact_id) : std::nullopt;
   db::Rows rows = c.query(
@@ -179,7 +173,7 @@ int64_t put_link(db::Connection& c, const Link& link) {
 }
 
 const db::Migrations& Store::migrations() {
-  static const db::Migrations kMigrations{"metadata", {kTables, kTypesAndNumbers}};
+  static const db::Migrations kMigrations{"metadata", {kTables, kTypesAndNumbers, types_script()}};
   return kMigrations;
 }
 
@@ -196,11 +190,11 @@ Async<Artifact> Store::get(int64_t artifact_id) {
 
 Async<std::vector<Artifact>> Store::get_all(std::vector<int64_t> artifact_ids) {
   co_return co_await database_.read([&](db::Connection& c) {
-    return all(c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.artifact_id IN (SELECT j.value FROM "
-                                   "json_each(?) j) ORDER BY t.artifact_id",
-                                   kArtifactColumns),
-                       to_text(to_array(artifact_ids))),
-               read_artifact);
+    return read_all(c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.artifact_id IN (SELECT j.value FROM "
+                                        "json_each(?) j) ORDER BY t.artifact_id",
+                                        kArtifactColumns),
+                            to_text(to_array(artifact_ids))),
+                    read_artifact);
   });
 }
 
@@ -242,7 +236,7 @@ Async<std::vector<std::string>> Store::only_of_run(std::string run_id) {
 
 Async<std::vector<Artifact>> Store::of_run(std::string run_id) {
   co_return co_await database_.read([&](db::Connection& c) {
-    return all(
+    return read_all(
         c.query(fmt::format("SELECT {} FROM artifacts t WHERE t.run_id = ? ORDER BY t.artifact_id", kArtifactColumns),
                 run_id),
         read_artifact);
@@ -267,33 +261,57 @@ Async<Store::LinkPage> Store::list_links(LinkFilter filter, db::ListRequest requ
 
 Async<std::vector<Link>> Store::links_of_run(std::string run_id) {
   co_return co_await database_.read([&](db::Connection& c) {
-    return all(
+    return read_all(
         c.query(fmt::format("SELECT {} FROM artifact_links t WHERE t.run_id = ? ORDER BY t.id", kLinkColumns), run_id),
         read_link);
   });
 }
 
-Async<Store::Lineage> Store::lineage(int64_t artifact_id) {
+Async<Store::Page> Store::at_uri(std::string uri, db::ListRequest request) {
+  if (request.sort_by.empty() && request.page_token.empty()) request.sort_by = "artifact_id desc";
+  db::List list(artifact_model(), request);
+  list.only("uri", std::move(uri));
   co_return co_await database_.read([&](db::Connection& c) {
-    // What the tasks that have the artifact on one side have on the other.
-    const auto beyond = [&](int64_t near_side, int64_t far_side) {
-      return all(c.query(fmt::format("SELECT DISTINCT {} FROM artifact_links n JOIN artifact_links f "
-                                     "ON f.run_id = n.run_id AND f.task_id = n.task_id AND f.direction = ? "
-                                     "JOIN artifacts t ON t.artifact_id = f.artifact_id "
-                                     "WHERE n.artifact_id = ? AND n.direction = ? ORDER BY t.artifact_id",
-                                     kArtifactColumns),
-                         far_side, artifact_id, near_side),
-                 read_artifact);
-    };
-    Lineage out;
-    out.made_from = beyond(1, 0);
-    out.made_into = beyond(0, 1);
-    out.links =
-        all(c.query(fmt::format("SELECT {} FROM artifact_links t WHERE t.artifact_id = ? ORDER BY t.id", kLinkColumns),
-                    artifact_id),
-            read_link);
+    Page page;
+    auto result = list.read(
+        c, kArtifactColumns, "", [&](db::Rows& rows) { page.items.push_back(read_artifact(rows)); }, nullptr);
+    page.total_size = result.total_size;
+    page.next_page_token = std::move(result.next_page_token);
+    return page;
+  });
+}
+
+Async<std::vector<Store::Output>> Store::metric_outputs(std::string run_id, size_t limit) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    std::vector<Output> out;
+    db::Rows rows = c.query(
+        fmt::format(
+            "SELECT {}, l.task_id, l.key FROM artifact_links l CROSS JOIN artifacts t ON t.artifact_id = "
+            "l.artifact_id WHERE l.run_id = ? AND l.direction = 1 AND (t.type LIKE '%Metrics' OR "
+            "replace(l.key, '_', '-') IN ('mlpipeline-metrics', 'mlpipeline-ui-metadata')) ORDER BY l.id LIMIT ?",
+            kArtifactColumns),
+        run_id, limit);
+    while (rows.next()) {
+      Output one{read_artifact(rows), {}, {}};
+      one.task_id = rows.string(rows.columns() - 2);
+      one.key = rows.string(rows.columns() - 1);
+      out.push_back(std::move(one));
+    }
     return out;
   });
+}
+
+Async<LineageGraph> Store::lineage(LineageQuery query) {
+  co_return co_await database_.read([&](db::Connection& c) { return lineage_of(c, query); });
+}
+
+LineageGraph Store::lineage_of(db::Connection& c, const LineageQuery& query) const {
+  LineageGraph graph = read_lineage(c, query);
+  for (const LineageExtension* extension : extensions_) {
+    const size_t used = graph.nodes.size() + graph.others.size();
+    extension->extend(c, used < query.max_nodes ? query.max_nodes - used : 0, graph);
+  }
+  return graph;
 }
 
 }  // namespace penstock::metadata

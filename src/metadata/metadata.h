@@ -24,8 +24,9 @@ struct Artifact {
   std::string uuid;         // unique; made when empty
   std::string name;
   std::string description;
-  std::string type;          // the schema's title: "system.Dataset"
-  std::string type_version;  // "0.0.1"
+  std::string type;             // the schema's title: "system.Dataset"
+  std::string type_version;     // "0.0.1"
+  std::string instance_schema;  // of its type, where it brings one; kept with the type, and not read back
   std::string uri;
   json::object metadata;
   double number_value = 0;  // of a metric
@@ -36,6 +37,23 @@ struct Artifact {
   std::string task_id;
   std::string producer_key;  // the name of the task's output
 };
+
+// What artifacts are: a row for each title and version, of which the schema's are known ahead and others come with the
+// first artifact of theirs.
+struct ArtifactType {
+  int64_t type_id = 0;
+  std::string schema_title;
+  std::string schema_version;
+  std::string instance_schema;                    // YAML or JSON as it was given; may be empty
+  std::map<std::string, std::string> properties;  // "DOUBLE" by name: those that the schema declares
+  Time created_at{};
+};
+
+// The type that a JSON schema in YAML or JSON describes: its title, and its properties' types. InvalidArgument.
+ArtifactType read_instance_schema(std::string_view text);
+std::string title_of_schema(std::string_view instance_schema);  // "system.Artifact" where it has none
+// "INT", "DOUBLE", "BOOLEAN", "STRING" or "STRUCT", as a JSON value is kept.
+std::string_view property_type(const json::value& value);
 
 enum class Direction { Input, Output };
 
@@ -66,6 +84,10 @@ int64_t find_artifact(db::Connection& connection, std::string_view uri, std::str
 
 // Deletes the rows of artifacts that only this run has to do with (see Store::only_of_run), and all its links.
 void delete_only_of_run(db::Connection& connection, std::string_view run_id);
+
+class LineageExtension;
+struct LineageGraph;
+struct LineageQuery;
 
 // Empty lists do not restrict.
 struct LinkFilter {
@@ -108,17 +130,37 @@ class Store {
   Async<LinkPage> list_links(LinkFilter filter, db::ListRequest request);
   Async<std::vector<Link>> links_of_run(std::string run_id);
 
-  // An artifact's neighbours: what the task that made it took, and what the tasks that took it made.
-  struct Lineage {
-    std::vector<Artifact> made_from;
-    std::vector<Artifact> made_into;
-    std::vector<Link> links;  // of the artifact itself: its producer and its consumers
+  struct TypePage {
+    std::vector<ArtifactType> items;
+    int64_t total_size = 0;
+    std::string next_page_token;
   };
-  Async<Lineage> lineage(int64_t artifact_id);
+  Async<TypePage> list_types(db::ListRequest request);
+  Async<ArtifactType> get_type(std::string id_or_title);  // of a title the newest; NotFound
+  // Of that title and version; one without an id when no artifact has brought it.
+  Async<ArtifactType> type_of(std::string schema_title, std::string schema_version);
+  // Those recorded at the URI, newest first by default.
+  Async<Page> at_uri(std::string uri, db::ListRequest request);
+
+  struct Output {
+    Artifact artifact;
+    std::string task_id;
+    std::string key;  // the name of the task's output
+  };
+  // What the tasks of a run gave that holds metrics or charts: of a type that ends with "Metrics", or one of the first
+  // SDK's files.
+  Async<std::vector<Output>> metric_outputs(std::string run_id, size_t limit);
+
+  // See lineage.h.
+  Async<LineageGraph> lineage(LineageQuery query);
+  LineageGraph lineage_of(db::Connection& connection, const LineageQuery& query) const;
+  // Before the first query. The extension outlives the store.
+  void extend_lineage(const LineageExtension& extension) { extensions_.push_back(&extension); }
 
  private:
   db::Database& database_;
   std::atomic<int64_t> next_id_{1};
+  std::vector<const LineageExtension*> extensions_;
 };
 
 }  // namespace penstock::metadata

@@ -109,6 +109,7 @@ class Engine {
   Async<> abort(BucketPtr bucket, std::string key, std::string upload);
   Async<UploadPage> list_uploads(BucketPtr bucket, ListQuery query);  // after_version is the upload's id
   Async<std::vector<Part>> parts_of(Object object);                   // of an object that was uploaded in parts
+  std::vector<Part> parts_now(const Object& object);                  // blocks
 
   // --- contents ---
   // Opens a content's file, or a task's. Block.

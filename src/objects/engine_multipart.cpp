@@ -120,6 +120,13 @@ Async<std::vector<Part>> Engine::parts_of(Object object) {
       [&](db::Connection& c) { return read_parts(c, object.parts, 0, SIZE_MAX); });
 }
 
+std::vector<Part> Engine::parts_now(const Object& object) {
+  std::vector<Part> parts;
+  if (object.parts.empty()) return parts;
+  state_->database->read_now([&](db::Connection& c) { parts = read_parts(c, object.parts, 0, SIZE_MAX); });
+  return parts;
+}
+
 namespace {
 
 // The parts that the client named, in its order.

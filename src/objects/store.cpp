@@ -163,12 +163,14 @@ std::string Store::get(std::string_view bucket, std::string_view key, uint64_t l
   return content;
 }
 
-std::vector<ObjectInfo> Store::list(std::string_view bucket, std::string_view prefix, size_t limit) const {
+std::vector<ObjectInfo> Store::list(std::string_view bucket, std::string_view prefix, size_t limit,
+                                    std::string_view after) const {
   const BucketPtr known = engine_ != nullptr && has_bucket(bucket) ? engine_->find_bucket(bucket) : nullptr;
-  if (!known) return list_files(bucket, prefix, limit);
+  if (!known) return list_files(bucket, prefix, limit, after);
   std::vector<ObjectInfo> out;
   ListQuery query;
   query.prefix = prefix;
+  query.after = after;
   while (out.size() < limit) {
     query.limit = std::min<size_t>(limit - out.size(), 1'000);
     ListPage page = engine_->list_now(*known, query);
@@ -179,7 +181,8 @@ std::vector<ObjectInfo> Store::list(std::string_view bucket, std::string_view pr
   return out;
 }
 
-std::vector<ObjectInfo> Store::list_files(std::string_view bucket, std::string_view prefix, size_t limit) const {
+std::vector<ObjectInfo> Store::list_files(std::string_view bucket, std::string_view prefix, size_t limit,
+                                          std::string_view after) const {
   const fs::path base = bucket_path(bucket);
   if (!has_bucket(bucket)) throw not_found("bucket {} does not exist", bucket);
   // Only the deepest folder that the prefix names is walked.
@@ -193,7 +196,7 @@ std::vector<ObjectInfo> Store::list_files(std::string_view bucket, std::string_v
        !error && it != end; it.increment(error)) {
     if (!it->is_regular_file(error) || it->is_symlink(error) || is_temporary(it->path())) continue;
     std::string key = it->path().lexically_relative(base).generic_string();
-    if (key.starts_with(prefix)) out.push_back({std::move(key), it->file_size(error)});
+    if (key.starts_with(prefix) && key > after) out.push_back({std::move(key), it->file_size(error)});
   }
   std::ranges::sort(out, {}, &ObjectInfo::key);
   if (out.size() > limit) out.resize(limit);

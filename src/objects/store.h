@@ -5,10 +5,13 @@
 
 #include <cstdint>
 #include <filesystem>
+#include <memory>
 #include <optional>
 #include <string>
 #include <string_view>
 #include <vector>
+
+#include "objects/reader.h"
 
 namespace penstock::objects {
 
@@ -59,15 +62,23 @@ class Store {
   void put(std::string_view bucket, std::string_view key, std::string_view content);
   // At most `limit` bytes from the start. NotFound.
   std::string get(std::string_view bucket, std::string_view key, uint64_t limit = UINT64_MAX) const;
-  // Objects whose key starts with `prefix`, by key, at most `limit`. Symbolic links are not followed.
-  std::vector<ObjectInfo> list(std::string_view bucket, std::string_view prefix, size_t limit = 1'000) const;
+  // For reading pieces of it, where it lies. Null when there is no object of that key.
+  std::unique_ptr<Reader> open(std::string_view bucket, std::string_view key) const;
+  // Objects whose key starts with `prefix` and comes behind `after`, by key, at most `limit`. Symbolic links are not
+  // followed.
+  std::vector<ObjectInfo> list(std::string_view bucket, std::string_view prefix, size_t limit = 1'000,
+                               std::string_view after = {}) const;
+  // What lies right below `folder`, an empty one being the bucket, behind the page that ended with `after`.
+  FolderPage list_folder(std::string_view bucket, std::string_view folder, std::string_view after,
+                         size_t limit = 1'000) const;
   // True when it was there. Removes folders that become empty.
   bool remove(std::string_view bucket, std::string_view key);
 
  private:
   std::filesystem::path bucket_path(std::string_view bucket) const;
   std::optional<std::filesystem::path> find_file(std::string_view bucket, std::string_view key) const;
-  std::vector<ObjectInfo> list_files(std::string_view bucket, std::string_view prefix, size_t limit) const;
+  std::vector<ObjectInfo> list_files(std::string_view bucket, std::string_view prefix, size_t limit,
+                                     std::string_view after) const;
   std::filesystem::path root_;
   Engine* engine_;
 };

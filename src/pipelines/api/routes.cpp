@@ -170,6 +170,10 @@ void add_routes(http::Router& router, const ApiContext& context) {
   add_artifact_routes(routes);
   add_reported_task_routes(routes);
   add_reported_artifact_routes(routes);
+  add_lineage_routes(routes);
+  add_artifact_file_routes(routes);
+  add_artifact_metric_routes(routes);
+  add_artifact_type_routes(routes);
   add_auth_routes(routes);
   add_agent_routes(routes);
   add_visualization_routes(routes);

@@ -36,6 +36,11 @@ void add_artifact_routes(Routes& routes);
 // What clients report: tasks and artifacts of their own.
 void add_reported_task_routes(Routes& routes);
 void add_reported_artifact_routes(Routes& routes);
+// Penstock's own, below /apis/penstock/v1.
+void add_lineage_routes(Routes& routes);
+void add_artifact_file_routes(Routes& routes);
+void add_artifact_metric_routes(Routes& routes);
+void add_artifact_type_routes(Routes& routes);
 // Those that v1beta1 and v2beta1 share.
 void add_auth_routes(Routes& routes);
 void add_agent_routes(Routes& routes);

@@ -321,7 +321,9 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool rep
         row.name = get_string(artifact, "name", name);
         row.uri = get_string(artifact, "uri");
         if (const auto* type = find_object(artifact, "type")) {
-          row.type = get_string(*type, "schemaTitle", "system.Artifact");
+          row.instance_schema = get_string(*type, "instanceSchema");
+          row.type = get_string(*type, "schemaTitle");
+          if (row.type.empty()) row.type = metadata::title_of_schema(row.instance_schema);
           row.type_version = get_string(*type, "schemaVersion");
         }
         if (const auto* meta = find_object(artifact, "metadata")) row.metadata = *meta;

@@ -34,6 +34,11 @@ const Fields<RunMetric>& file_fields() {
 
 }  // namespace
 
+bool is_artifact_name(std::string_view name, std::string_view wanted) {
+  return name.size() == wanted.size() && std::equal(name.begin(), name.end(), wanted.begin(),
+                                                    [](char a, char b) { return a == b || (a == '_' && b == '-'); });
+}
+
 void check_metric(const RunMetric& metric) {
   const auto plain = [](unsigned char c) { return std::isalnum(c) || c == '-' || c == '_'; };
   const std::string& name = metric.name;

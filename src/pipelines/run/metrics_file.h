@@ -10,6 +10,11 @@
 
 namespace penstock::pipelines {
 
+inline constexpr std::string_view kMetricsArtifact = "mlpipeline-metrics";
+// Whether an artifact is the one that the first SDK calls so: the SDKs write a name's underscores as dashes, or leave
+// them.
+bool is_artifact_name(std::string_view name, std::string_view wanted);
+
 // InvalidArgument, naming what is wrong, unless the metric can be kept: of its name, its node and its number.
 void check_metric(const RunMetric& metric);
 

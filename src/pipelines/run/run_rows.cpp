@@ -1,5 +1,6 @@
 #include "pipelines/run/run_rows.h"
 
+#include "pipelines/run/metrics_file.h"
 #include "pipelines/store/store.h"
 
 namespace penstock::pipelines {
@@ -118,15 +119,6 @@ void link_artifacts(const std::string& run_id, const engine::TaskRecord& record,
   }
 }
 
-constexpr std::string_view kMetricsArtifact = "mlpipeline-metrics";
-
-// The SDKs write a name's underscores as dashes, or leave them.
-bool is_metrics(std::string_view name) {
-  return name.size() == kMetricsArtifact.size() &&
-         std::equal(name.begin(), name.end(), kMetricsArtifact.begin(),
-                    [](char a, char b) { return a == b || (a == '_' && b == '-'); });
-}
-
 Time change_time(const engine::TaskRecord& record) {
   return std::max({record.create_time, record.start_time, record.end_time});
 }
@@ -138,7 +130,7 @@ void RunRows::add(const std::string& run_id, std::shared_ptr<const engine::TaskR
   const bool ended = record->state == TaskState::Succeeded || record->state == TaskState::Cached;
   if (ended && record->outputs && record->type == engine::TaskType::Runtime) {
     for (const auto& [name, list] : record->outputs->artifacts) {
-      if (!is_metrics(name) || !list.is_array()) continue;
+      if (!is_artifact_name(name, kMetricsArtifact) || !list.is_array()) continue;
       for (const auto& artifact : list.get_array())
         metrics_files_.push_back({record->path, string_at(artifact, {"uri"})});
     }

@@ -113,6 +113,18 @@ const ListModel& task_model() {
   return kModel;
 }
 
+// Only what an index tells: there are as many executions as tasks.
+const ListModel& execution_model() {
+  static const ListModel kModel{.name = "Execution",
+                                .table = "tasks",
+                                .key = "seq",
+                                .columns = {{"execution_id", "seq", ColumnKind::Integer},
+                                            {"id", "seq", ColumnKind::Integer},
+                                            {"run_id", "run_id"}},
+                                .default_sort = "execution_id"};
+  return kModel;
+}
+
 const ListModel& cache_entry_model() {
   static const ListModel kModel{.name = "CacheEntry",
                                 .table = "cache_entries",

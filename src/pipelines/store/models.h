@@ -11,6 +11,7 @@ const db::ListModel& version_model();
 const db::ListModel& run_model();
 const db::ListModel& recurring_run_model();
 const db::ListModel& task_model();
+const db::ListModel& execution_model();
 const db::ListModel& cache_entry_model();
 
 }  // namespace penstock::pipelines::store

@@ -20,6 +20,7 @@
 #include "db/columns.h"
 #include "db/list.h"
 #include "pipelines/store/records.h"
+#include "pipelines/store/summaries.h"
 
 namespace penstock::pipelines {
 
@@ -178,6 +179,9 @@ class Store {
   Async<std::vector<TaskRecord>> list_tasks(std::string run_id);
   // `parent_task_id` restricts to the children of a task when given.
   Async<Page<TaskRecord>> list_tasks(std::string run_id, std::string parent_task_id, db::ListRequest request);
+  // Tasks of a run, or of all with an empty one; newest first unless the request says otherwise.
+  Async<Page<store::Execution>> list_executions(std::string run_id, db::ListRequest request);
+  Async<store::Execution> get_execution(int64_t execution_id);  // NotFound
   // By id, or by name when no task has that id (the last one of that name).
   Async<TaskRecord> get_task(std::string run_id, std::string task_id_or_name);
   // The ids of the children of each of `parents`, in order.

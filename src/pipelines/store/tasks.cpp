@@ -1,4 +1,5 @@
 #include "pipelines/store/models.h"
+#include "pipelines/store/queries.h"
 #include "pipelines/store/rows.h"
 #include "pipelines/store/store.h"
 
@@ -143,6 +144,37 @@ Async<Page<TaskRecord>> Store::list_tasks(std::string run_id, std::string parent
     page.total_size = result.total_size;
     page.next_page_token = std::move(result.next_page_token);
     return page;
+  });
+}
+
+namespace {
+
+store::Execution read_execution(db::Rows& rows) {
+  store::Execution out;
+  out.task = store::read_task(rows);
+  out.execution_id = rows.integer(27);  // behind kTaskColumns
+  return out;
+}
+
+const std::string& execution_columns() {
+  static const std::string kColumns = fmt::format("{}, t.seq", store::kTaskColumns);
+  return kColumns;
+}
+
+}  // namespace
+
+Async<Page<store::Execution>> Store::list_executions(std::string run_id, db::ListRequest request) {
+  if (request.sort_by.empty() && request.page_token.empty()) request.sort_by = "execution_id desc";
+  db::List list(store::execution_model(), request);
+  if (!run_id.empty()) list.only("run_id", std::move(run_id));
+  co_return co_await store::read_page(database_, std::move(list), execution_columns(), read_execution);
+}
+
+Async<store::Execution> Store::get_execution(int64_t execution_id) {
+  co_return co_await database_.read([&](db::Connection& c) {
+    return store::first_row(
+        c.query(fmt::format("SELECT {} FROM tasks t WHERE t.seq = ?", execution_columns()), execution_id),
+        read_execution, "Execution", std::to_string(execution_id));
   });
 }
 
