@@ -10,7 +10,6 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 
 #include <boost/asio/use_future.hpp>
 #include <prometheus/counter.h>
@@ -40,6 +39,7 @@
 #include "pipelines/engine/engine.h"
 #include "pipelines/notify/webhook.h"
 #include "pipelines/run/controller.h"
+#include "server/web.h"
 
 namespace penstock::server {
 
@@ -156,10 +156,7 @@ pipelines::ApiOptions api_options(const Config& config) {
   // As the reference names what it was built from.
   if (const char* commit = std::getenv("COMMIT_SHA")) options.commit_sha = commit;
   if (const char* tag = std::getenv("TAG_NAME")) options.tag_name = tag;
-  std::stringstream hosts(config.package_hosts);
-  for (std::string host; std::getline(hosts, host, ',');) {
-    if (!host.empty()) options.package_hosts.push_back(host);
-  }
+  options.package_hosts = parse_list(config.package_hosts);
   return options;
 }
 
@@ -384,6 +381,9 @@ void Server::Parts::add_routes() {
   pipelines::add_routes(router, context);
   runs.add_watch_route(router);
   s3_below.add_routes(router);
+  add_web(router, {.loopback = is_loopback(parse_endpoint(config.listen, "listen").host),
+                   .allowed_hosts = parse_list(config.allowed_hosts),
+                   .s3_prefix = std::string(kS3Prefix)});
 }
 
 Server::Server(Config config) {
