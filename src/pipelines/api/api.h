@@ -40,6 +40,9 @@ class RecurringControl {
   virtual ~RecurringControl() = default;
   // One was made, deleted, enabled or disabled.
   virtual void changed() = 0;
+  // The scheduled times of the next `count` fires as things stand; those that are past are still to be made up for. One
+  // without a time of creation is taken as made now. InvalidArgument for a trigger that is none.
+  virtual std::vector<Time> upcoming(const RecurringRun& recurring, size_t count) const = 0;
 };
 
 struct ApiOptions {

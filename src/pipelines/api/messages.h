@@ -54,6 +54,7 @@ struct RecurringRunMessage : RecurringRun {
   RecurringStatus status = RecurringStatus::Unspecified;
 };
 const Fields<RecurringRunMessage>& recurring_run_fields();
+const Fields<RecurringRunMessage>& schedule_fields();  // trigger and no_catchup alone
 
 struct CreatePipelineMessage {
   Pipeline pipeline;

@@ -217,3 +217,30 @@ TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: what is wrong is refused, a
   });
   CHECK(specs_left == 0);
 }
+
+TEST_CASE_FIXTURE(RecurringFixture,
+                  "recurring runs: when they will fire is told, of one that is and of one that might be") {
+  context.recurring = &scheduler;
+  router = http::Router();
+  add_routes(router, context);
+  const std::string own = "//apis/penstock/v1/recurringruns";
+  json::object body = message(cron("0 30 6 * * 1"));
+  const auto times = [](const Reply& reply) {
+    std::vector<std::string> out;
+    for (const auto& one : reply.array("upcoming")) out.push_back(string_at(one, {"scheduled_at"}));
+    return out;
+  };
+  const std::vector<std::string> mondays{"2026-03-02T06:30:00Z", "2026-03-09T06:30:00Z"};
+  CHECK(times(post(own + ":previewSchedule?count=2", {{"trigger", body["trigger"]}})) == mondays);
+  const std::string id = make(body);
+  CHECK(times(get(fmt::format("{}/{}:schedule?count=2", own, id))) == mondays);
+  post(fmt::format("/recurringruns/{}:disable", id));
+  CHECK(times(get(fmt::format("{}/{}:schedule", own, id))).empty());
+  CHECK(get(own + "/none:schedule").status == 404);
+  for (const char* count : {"0", "501", "x"}) {
+    CHECK(get(fmt::format("{}/{}:schedule?count={}", own, id, count)).status == 400);
+  }
+  const Reply refused = post(own + ":previewSchedule", {{"trigger", cron("0 99 * * * *")}});
+  CHECK(refused.status == 400);
+  CHECK(refused.text.find("cron") != std::string::npos);
+}

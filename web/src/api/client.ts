@@ -26,9 +26,16 @@ export function withQuery(path: string, query?: Query): string {
 async function refusal(response: Response): Promise<ApiError> {
   const text = await response.text();
   try {
-    const body = JSON.parse(text) as { message?: string; error?: string | { message?: string }; code?: number };
-    const nested = typeof body.error === "object" ? body.error?.message : body.error;
-    return new ApiError(response.status, body.message ?? nested ?? response.statusText, body.code);
+    // The shapes of the API's calls, and of its uploads.
+    const body = JSON.parse(text) as {
+      message?: string;
+      error?: string;
+      error_message?: string;
+      error_details?: string;
+      code?: number;
+    };
+    const reason = body.message ?? body.error ?? body.error_details ?? body.error_message;
+    return new ApiError(response.status, reason ?? response.statusText, body.code);
   } catch {
     return new ApiError(response.status, text.slice(0, 500) || response.statusText);
   }

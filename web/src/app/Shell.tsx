@@ -1,4 +1,16 @@
-import { Home, Languages, Menu as MenuIcon, Moon, Play, Sun, SunMoon, WifiOff, Workflow } from "lucide-react";
+import {
+  CalendarClock,
+  FlaskConical,
+  Home,
+  Languages,
+  Menu as MenuIcon,
+  Moon,
+  Play,
+  Sun,
+  SunMoon,
+  WifiOff,
+  Workflow,
+} from "lucide-react";
 import { type ReactNode, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 import { NavLink, Outlet, useLocation } from "react-router";
 import type { LiveUpdates } from "../api/stream";
@@ -21,7 +33,9 @@ const sections: Section[] = [
     title: "nav.pipelines",
     links: [
       { to: "/pipelines", label: "pipelines.title", icon: <Workflow size={size} aria-hidden /> },
+      { to: "/experiments", label: "experiments.title", icon: <FlaskConical size={size} aria-hidden /> },
       { to: "/runs", label: "runs.title", icon: <Play size={size} aria-hidden /> },
+      { to: "/recurring-runs", label: "recurring.title", icon: <CalendarClock size={size} aria-hidden /> },
     ],
   },
 ];

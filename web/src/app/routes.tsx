@@ -13,6 +13,18 @@ const RunPage = lazy(async () => ({ default: (await import("../pages/runs/RunPag
 const NewRunPage = lazy(async () => ({ default: (await import("../pages/runs/NewRunPage")).NewRunPage }));
 const PipelinesPage = lazy(async () => ({ default: (await import("../pages/pipelines/PipelinesPage")).PipelinesPage }));
 const PipelinePage = lazy(async () => ({ default: (await import("../pages/pipelines/PipelinePage")).PipelinePage }));
+const ExperimentsPage = lazy(async () => ({
+  default: (await import("../pages/experiments/ExperimentsPage")).ExperimentsPage,
+}));
+const ExperimentPage = lazy(async () => ({
+  default: (await import("../pages/experiments/ExperimentPage")).ExperimentPage,
+}));
+const RecurringRunsPage = lazy(async () => ({
+  default: (await import("../pages/recurring/RecurringRunsPage")).RecurringRunsPage,
+}));
+const RecurringRunPage = lazy(async () => ({
+  default: (await import("../pages/recurring/RecurringRunPage")).RecurringRunPage,
+}));
 
 export const routes = (live: LiveUpdates): RouteObject[] => [
   {
@@ -27,6 +39,11 @@ export const routes = (live: LiveUpdates): RouteObject[] => [
           { path: "runs", element: <RunsPage /> },
           { path: "runs/new", element: <NewRunPage /> },
           { path: "runs/:run", element: <RunPage /> },
+          { path: "experiments", element: <ExperimentsPage /> },
+          { path: "experiments/:experiment", element: <ExperimentPage /> },
+          { path: "recurring-runs", element: <RecurringRunsPage /> },
+          { path: "recurring-runs/new", element: <NewRunPage key="recurring" recurring /> },
+          { path: "recurring-runs/:recurring", element: <RecurringRunPage /> },
           { path: "*", element: <NotFound /> },
         ],
       },

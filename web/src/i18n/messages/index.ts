@@ -1,8 +1,16 @@
 import { common } from "./common";
+import { experiments } from "./experiments";
 import { pipelines } from "./pipelines";
+import { recurring } from "./recurring";
 import { runs } from "./runs";
 
 // Each part of the dashboard has a file of messages; here they become one table a language.
-export const en = { ...common.en, ...pipelines.en, ...runs.en };
+export const en = { ...common.en, ...experiments.en, ...pipelines.en, ...recurring.en, ...runs.en };
 
-export const ko: Record<keyof typeof en, string> = { ...common.ko, ...pipelines.ko, ...runs.ko };
+export const ko: Record<keyof typeof en, string> = {
+  ...common.ko,
+  ...experiments.ko,
+  ...pipelines.ko,
+  ...recurring.ko,
+  ...runs.ko,
+};

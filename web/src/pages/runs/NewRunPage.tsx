@@ -3,7 +3,8 @@ import { Play } from "lucide-react";
 import { type FormEvent, useEffect, useId, useMemo, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { experimentsQuery, pipelinesQuery, runQuery, versionQuery, versionsQuery } from "../../api/queries";
-import { createRun, type NewRun } from "../../api/runs";
+import { createRecurringRun, recurringRunQuery } from "../../api/recurring";
+import { createRun } from "../../api/runs";
 import type { JsonObject, Run } from "../../api/types";
 import { type ParameterSpec, pipelineSpecOf } from "../../graph/spec";
 import { useTranslator } from "../../i18n";
@@ -11,16 +12,20 @@ import { Button } from "../../ui/Button";
 import { ErrorNotice, errorText, Loading } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
 import { check, ParameterForm, type Typed, typedText } from "../../ui/ParameterForm";
+import { TriggerFields, type TypedTrigger, triggerOf, typedTriggerOf } from "../recurring/TriggerFields";
 
 /** Where the values that a pipeline was last started with are kept, in this browser. */
 const remembered = (pipeline: string) => `parameters ${pipeline}`;
 
-export function NewRunPage() {
+/** Starts a run, or with `recurring` makes one that is started by a schedule. */
+export function NewRunPage({ recurring = false }: { recurring?: boolean }) {
   const { t } = useTranslator();
   const [params, setParams] = useSearchParams();
   const clone = params.get("clone") ?? "";
-  const source = useQuery({ ...runQuery(clone), enabled: clone !== "" });
-  const reference = source.data?.pipeline_version_reference ?? source.data?.pipeline_reference;
+  const clonedRun = useQuery({ ...runQuery(clone), enabled: clone !== "" && !recurring });
+  const clonedRecurring = useQuery({ ...recurringRunQuery(clone), enabled: clone !== "" && recurring });
+  const source = recurring ? clonedRecurring : clonedRun;
+  const reference = source.data?.pipeline_version_reference ?? clonedRun.data?.pipeline_reference;
   const pipeline = params.get("pipeline") ?? reference?.pipeline_id ?? "";
   const chosenVersion = params.get("version") ?? reference?.pipeline_version_id;
   const pipelines = useInfiniteQuery(pipelinesQuery({ sort: "created_at desc", pageSize: 200 }));
@@ -34,12 +39,20 @@ export function NewRunPage() {
   const spec = pipeline === "" ? source.data?.pipeline_spec : detail.data?.pipeline_spec;
   const id = useId();
 
+  const title = recurring ? t("recurring.new") : t("runs.new");
+  const crumbs = [
+    recurring ? { to: "/recurring-runs", label: t("recurring.title") } : { to: "/runs", label: t("runs.title") },
+  ];
   if (clone !== "" && !source.data)
-    return <Page title={t("runs.new")}>{source.error ? <ErrorNotice error={source.error} /> : <Loading />}</Page>;
+    return (
+      <Page title={title} crumbs={crumbs}>
+        {source.error ? <ErrorNotice error={source.error} /> : <Loading />}
+      </Page>
+    );
   const choose = (values: { [name: string]: string }) =>
     setParams({ ...(clone && { clone }), ...(pipeline && { pipeline }), ...values }, { replace: true });
   return (
-    <Page title={t("runs.new")} crumbs={[{ to: "/runs", label: t("runs.title") }]}>
+    <Page title={title} crumbs={crumbs}>
       <div className="form">
         {(clone === "" || pipeline !== "") && (
           <section className="card stack">
@@ -88,8 +101,13 @@ export function NewRunPage() {
             name={
               source.data ? t("newRun.cloneOf", { name: source.data.display_name }) : (detail.data?.display_name ?? "")
             }
-            from={clonedParameters(source.data)}
-            experiment={source.data?.experiment_id}
+            from={recurring ? clonedRecurring.data?.runtime_config?.parameters : clonedParameters(clonedRun.data)}
+            experiment={source.data?.experiment_id ?? params.get("experiment") ?? undefined}
+            recurring={
+              recurring
+                ? typedTriggerOf(clonedRecurring.data?.trigger ?? { cron_schedule: { cron: "0 0 6 * * *" } })
+                : undefined
+            }
           />
         )}
       </div>
@@ -113,9 +131,19 @@ interface FormProps {
   /** Values to begin with: those of the run that is cloned. */
   from?: JsonObject;
   experiment?: string;
+  /** The schedule to begin with, of a recurring run. */
+  recurring?: TypedTrigger;
 }
 
-function RunForm({ pipeline, version, spec: json, name: firstName, from, experiment: firstExperiment }: FormProps) {
+function RunForm({
+  pipeline,
+  version,
+  spec: json,
+  name: firstName,
+  from,
+  experiment: firstExperiment,
+  recurring,
+}: FormProps) {
   const { t } = useTranslator();
   const navigate = useNavigate();
   const queries = useQueryClient();
@@ -128,6 +156,7 @@ function RunForm({ pipeline, version, spec: json, name: firstName, from, experim
   const [description, setDescription] = useState("");
   const [experiment, setExperiment] = useState(firstExperiment ?? "");
   const [root, setRoot] = useState("");
+  const [trigger, setTrigger] = useState(recurring);
   const [problems, setProblems] = useState<{ [name: string]: string }>({});
   const [failure, setFailure] = useState<string>();
   const [busy, setBusy] = useState(false);
@@ -141,7 +170,7 @@ function RunForm({ pipeline, version, spec: json, name: firstName, from, experim
     setFailure(undefined);
     if (Object.keys(checked.problems).length > 0) return;
     setBusy(true);
-    const run: NewRun = {
+    const run = {
       display_name: name.trim() || firstName || "run",
       description: description.trim() || undefined,
       experiment_id: experiment || undefined,
@@ -151,10 +180,22 @@ function RunForm({ pipeline, version, spec: json, name: firstName, from, experim
         : { pipeline_spec: json }),
     };
     try {
-      const made = await createRun(run);
+      if (trigger) {
+        const made = await createRecurringRun({
+          ...run,
+          trigger: triggerOf(trigger),
+          max_concurrency: trigger.concurrency,
+          no_catchup: !trigger.catchUp,
+          mode: "ENABLE",
+        });
+        await queries.invalidateQueries({ queryKey: ["recurring_run", "list"] });
+        navigate(`/recurring-runs/${made.recurring_run_id}`);
+      } else {
+        const made = await createRun(run);
+        await queries.invalidateQueries({ queryKey: ["run", "list"] });
+        navigate(`/runs/${made.run_id}`);
+      }
       localStorage.setItem(key, JSON.stringify(checked.values));
-      await queries.invalidateQueries({ queryKey: ["run", "list"] });
-      navigate(`/runs/${made.run_id}`);
     } catch (error) {
       setFailure(errorText(error, t));
       setBusy(false);
@@ -199,6 +240,7 @@ function RunForm({ pipeline, version, spec: json, name: firstName, from, experim
           />
         </div>
       </section>
+      {trigger && <TriggerFields typed={trigger} onChange={setTrigger} />}
       <section className="card">
         <h2>{t("field.parameters")}</h2>
         <ParameterForm specs={specs} typed={typed} problems={problems} onChange={setTyped} />
@@ -211,7 +253,7 @@ function RunForm({ pipeline, version, spec: json, name: firstName, from, experim
       <div className="row">
         <Button look="primary" type="submit" isDisabled={busy}>
           <Play size={15} aria-hidden />
-          {t("newRun.start")}
+          {recurring ? t("action.create") : t("newRun.start")}
         </Button>
       </div>
     </form>

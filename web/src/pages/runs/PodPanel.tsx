@@ -13,22 +13,17 @@ interface EventList {
 export function PodPanel({ task }: { run: Run; task: Task }) {
   const { t, time } = useTranslator();
   const name = task.pods?.at(-1)?.name ?? "";
-  const namespace = "kubeflow";
-  const pod = useQuery({
-    queryKey: ["pod", "detail", name],
+  const pods = useQuery({
+    queryKey: ["pod", "named", name],
     queryFn: ({ signal }) =>
-      getJson<JsonObject>(`/api/v1/namespaces/${namespace}/pods/${encodeURIComponent(name)}`, undefined, signal),
-    retry: false,
+      getJson<{ items: JsonObject[] }>("/api/v1/pods", { fieldSelector: `metadata.name=${name}` }, signal),
   });
   const events = useQuery({
     queryKey: ["event", "of", name],
     queryFn: ({ signal }) =>
-      getJson<EventList>(
-        `/api/v1/namespaces/${namespace}/events`,
-        { fieldSelector: `involvedObject.name=${name}` },
-        signal,
-      ),
+      getJson<EventList>("/api/v1/events", { fieldSelector: `involvedObject.name=${name}` }, signal),
   });
+  const pod = pods.data?.items[0];
   return (
     <div className="stack">
       <section className="stack">
@@ -44,9 +39,10 @@ export function PodPanel({ task }: { run: Run; task: Task }) {
       </section>
       <section className="stack">
         <h3>{name}</h3>
-        {pod.isPending && <Loading />}
-        {pod.error && <ErrorNotice error={pod.error} />}
-        {pod.data && <pre className="code-block">{stringify(pod.data)}</pre>}
+        {pods.isPending && <Loading />}
+        {pods.error && <ErrorNotice error={pods.error} />}
+        {pods.data && !pod && <p className="muted">{t("task.podGone")}</p>}
+        {pod && <pre className="code-block">{stringify(pod)}</pre>}
       </section>
     </div>
   );
