@@ -5,6 +5,7 @@ import {
   Languages,
   Menu as MenuIcon,
   Moon,
+  Package,
   Play,
   Sun,
   SunMoon,
@@ -37,6 +38,10 @@ const sections: Section[] = [
       { to: "/runs", label: "runs.title", icon: <Play size={size} aria-hidden /> },
       { to: "/recurring-runs", label: "recurring.title", icon: <CalendarClock size={size} aria-hidden /> },
     ],
+  },
+  {
+    title: "nav.products",
+    links: [{ to: "/artifacts", label: "artifacts.title", icon: <Package size={size} aria-hidden /> }],
   },
 ];
 

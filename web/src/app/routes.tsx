@@ -25,6 +25,9 @@ const RecurringRunsPage = lazy(async () => ({
 const RecurringRunPage = lazy(async () => ({
   default: (await import("../pages/recurring/RecurringRunPage")).RecurringRunPage,
 }));
+const ArtifactsPage = lazy(async () => ({ default: (await import("../pages/artifacts/ArtifactsPage")).ArtifactsPage }));
+const ArtifactPage = lazy(async () => ({ default: (await import("../pages/artifacts/ArtifactPage")).ArtifactPage }));
+const ComparePage = lazy(async () => ({ default: (await import("../pages/compare/ComparePage")).ComparePage }));
 
 export const routes = (live: LiveUpdates): RouteObject[] => [
   {
@@ -44,6 +47,9 @@ export const routes = (live: LiveUpdates): RouteObject[] => [
           { path: "recurring-runs", element: <RecurringRunsPage /> },
           { path: "recurring-runs/new", element: <NewRunPage key="recurring" recurring /> },
           { path: "recurring-runs/:recurring", element: <RecurringRunPage /> },
+          { path: "artifacts", element: <ArtifactsPage /> },
+          { path: "artifacts/:artifact", element: <ArtifactPage /> },
+          { path: "compare", element: <ComparePage /> },
           { path: "*", element: <NotFound /> },
         ],
       },

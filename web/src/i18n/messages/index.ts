@@ -1,3 +1,4 @@
+import { artifacts } from "./artifacts";
 import { common } from "./common";
 import { experiments } from "./experiments";
 import { pipelines } from "./pipelines";
@@ -5,9 +6,10 @@ import { recurring } from "./recurring";
 import { runs } from "./runs";
 
 // Each part of the dashboard has a file of messages; here they become one table a language.
-export const en = { ...common.en, ...experiments.en, ...pipelines.en, ...recurring.en, ...runs.en };
+export const en = { ...artifacts.en, ...common.en, ...experiments.en, ...pipelines.en, ...recurring.en, ...runs.en };
 
 export const ko: Record<keyof typeof en, string> = {
+  ...artifacts.ko,
   ...common.ko,
   ...experiments.ko,
   ...pipelines.ko,
