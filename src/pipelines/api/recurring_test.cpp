@@ -218,29 +218,18 @@ TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: what is wrong is refused, a
   CHECK(specs_left == 0);
 }
 
-TEST_CASE_FIXTURE(RecurringFixture,
-                  "recurring runs: when they will fire is told, of one that is and of one that might be") {
-  context.recurring = &scheduler;
-  router = http::Router();
-  add_routes(router, context);
-  const std::string own = "//apis/penstock/v1/recurringruns";
-  json::object body = message(cron("0 30 6 * * 1"));
-  const auto times = [](const Reply& reply) {
-    std::vector<std::string> out;
-    for (const auto& one : reply.array("upcoming")) out.push_back(string_at(one, {"scheduled_at"}));
-    return out;
-  };
-  const std::vector<std::string> mondays{"2026-03-02T06:30:00Z", "2026-03-09T06:30:00Z"};
-  CHECK(times(post(own + ":previewSchedule?count=2", {{"trigger", body["trigger"]}})) == mondays);
-  const std::string id = make(body);
-  CHECK(times(get(fmt::format("{}/{}:schedule?count=2", own, id))) == mondays);
-  post(fmt::format("/recurringruns/{}:disable", id));
-  CHECK(times(get(fmt::format("{}/{}:schedule", own, id))).empty());
-  CHECK(get(own + "/none:schedule").status == 404);
-  for (const char* count : {"0", "501", "x"}) {
-    CHECK(get(fmt::format("{}/{}:schedule?count={}", own, id, count)).status == 400);
-  }
-  const Reply refused = post(own + ":previewSchedule", {{"trigger", cron("0 99 * * * *")}});
-  CHECK(refused.status == 400);
-  CHECK(refused.text.find("cron") != std::string::npos);
+TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: when they will fire is told, what was missed first") {
+  const std::vector<Time> mondays{*parse_time("2026-03-02T06:30:00Z"), *parse_time("2026-03-09T06:30:00Z")};
+  const std::string id = make(message(cron("0 30 6 * * 1")));
+  RecurringRun one = wait(store.get_recurring_run(id));
+  CHECK(scheduler.upcoming(one, 2) == mondays);
+  clock.advance(std::chrono::days(10));
+  CHECK(scheduler.upcoming(one, 2) == mondays);
+  one.no_catchup = true;
+  CHECK(scheduler.upcoming(one, 1) == std::vector<Time>{mondays[1]});
+  one.trigger.end = mondays[1];
+  CHECK(scheduler.upcoming(one, 500).size() <= 1);
+  one.created_at = {};  // not made yet: nothing was missed
+  one.trigger.end = {};
+  CHECK(scheduler.upcoming(one, 1) == std::vector<Time>{*parse_time("2026-03-16T06:30:00Z")});
 }

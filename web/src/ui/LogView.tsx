@@ -180,7 +180,6 @@ const LogText = memo(function LogText({ line }: { line: string }) {
   return Anser.ansiToJson(text, { use_classes: true, remove_empty: true }).map(
     ({ content, fg, bg, decorations }, index) => (
       <span
-        // biome-ignore lint/suspicious/noArrayIndexKey: the parts of one line keep their order
         key={index}
         className={[fg, bg && `${bg}-bg`, ...decorations.map((name) => `ansi-${name}`)].filter(Boolean).join(" ")}
       >

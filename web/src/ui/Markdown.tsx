@@ -14,7 +14,11 @@ export default function Markdown({ text }: { text: string }) {
             </a>
           ),
           img: ({ src, alt }) =>
-            typeof src === "string" && src.startsWith("data:image/") ? <img src={src} alt={alt ?? ""} /> : <>{alt}</>,
+            typeof src === "string" && src.startsWith("data:image/") ? (
+              <img src={src} alt={alt ?? ""} />
+            ) : (
+              (alt ?? null)
+            ),
         }}
       >
         {text}

@@ -62,7 +62,6 @@ export function MetricsView({ metrics }: { metrics: Metrics }) {
         </section>
       )}
       {metrics.tables?.map((table, index) => (
-        // biome-ignore lint/suspicious/noArrayIndexKey: the tables keep their order
         <Rows key={index} rows={table.header ? [table.header, ...table.rows] : table.rows} header={!!table.header} />
       ))}
       {metrics.markdown?.map(({ text }) => (

@@ -116,7 +116,6 @@ export function Rows({ rows, header }: { rows: string[][]; header: boolean }) {
           <thead>
             <tr>
               {first.map((cell, index) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: the columns keep their order
                 <th key={index} scope="col">
                   <span>{cell}</span>
                 </th>
@@ -126,10 +125,8 @@ export function Rows({ rows, header }: { rows: string[][]; header: boolean }) {
         )}
         <tbody>
           {body.map((row, at) => (
-            // biome-ignore lint/suspicious/noArrayIndexKey: the rows keep their order
             <tr key={at}>
               {row.map((cell, index) => (
-                // biome-ignore lint/suspicious/noArrayIndexKey: the columns keep their order
                 <td key={index} title={cell}>
                   {cell}
                 </td>
@@ -149,7 +146,6 @@ function Notebook({ cells }: { cells: NotebookCell[] }) {
         {cells.map((cell, at) => {
           const source = cell.source ?? cell.text ?? "";
           return (
-            // biome-ignore lint/suspicious/noArrayIndexKey: the cells keep their order
             <div key={at} className="stack">
               {(cell.cell_type ?? cell.type) === "markdown" ? (
                 <Markdown text={source} />
@@ -158,14 +154,11 @@ function Notebook({ cells }: { cells: NotebookCell[] }) {
               )}
               {cell.outputs?.map((output, of) => {
                 const image = output.png ?? output.jpeg;
-                // biome-ignore lint/suspicious/noArrayIndexKey: the outputs keep their order
                 if (image)
                   return <img key={of} alt="" src={`data:image/${output.png ? "png" : "jpeg"};base64,${image}`} />;
-                // biome-ignore lint/suspicious/noArrayIndexKey: the outputs keep their order
                 if (output.markdown) return <Markdown key={of} text={output.markdown} />;
                 const text =
                   output.text ?? output.error ?? (output.json === undefined ? "" : JSON.stringify(output.json));
-                // biome-ignore lint/suspicious/noArrayIndexKey: the outputs keep their order
                 return text ? <pre key={of}>{text}</pre> : null;
               })}
             </div>
@@ -185,7 +178,6 @@ function Schema({ preview }: { preview: Preview }) {
       </p>
       <ul className="schema">
         {preview.schema?.map((column, index) => (
-          // biome-ignore lint/suspicious/noArrayIndexKey: the columns keep their order
           <li key={index} style={{ paddingLeft: (column.depth ?? 0) * 18 }}>
             <strong>{column.name}</strong>{" "}
             <span className="muted">

@@ -62,11 +62,7 @@ export function VersionDiff({ pipeline, versions, version }: Props) {
                     ...(index < parts.length - 1 ? lines.slice(-around) : []),
                   ];
             return (
-              <span
-                // biome-ignore lint/suspicious/noArrayIndexKey: the parts keep their order
-                key={index}
-                className={added ? "added" : removed ? "removed" : undefined}
-              >
+              <span key={index} className={added ? "added" : removed ? "removed" : undefined}>
                 {shown.map((line) => `${line === "…" ? "  " : `${sign} `}${line}\n`).join("")}
               </span>
             );

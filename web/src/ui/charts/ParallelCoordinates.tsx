@@ -49,9 +49,7 @@ export function ParallelCoordinates({ axes, names }: { axes: Axis[]; names: stri
             return at === undefined ? [] : [`${index * gap},${(1 - at) * height}`];
           });
           return (
-            // biome-ignore lint/a11y/noStaticElementInteractions: pointing at a line only marks it
             <polyline
-              // biome-ignore lint/suspicious/noArrayIndexKey: names may repeat; the runs keep their order
               key={run}
               className={`chart-line series-${run % 8} ${marked !== undefined && marked !== run ? "faint" : ""}`}
               points={points.join(" ")}

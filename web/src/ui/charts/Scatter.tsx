@@ -48,7 +48,6 @@ export function Scatter({ axes, names }: { axes: Axis[]; names: string[] }) {
           if (typeof a !== "number" || typeof b !== "number") return null;
           return (
             <circle
-              // biome-ignore lint/suspicious/noArrayIndexKey: names may repeat; the runs keep their order
               key={run}
               className={`chart-dot series-${run % 8}`}
               cx={((a - left) / (right - left)) * width}
