@@ -14,7 +14,7 @@ namespace penstock::http {
 struct RouteDoc {
   std::string_view summary{};
   std::string_view query{};     // "page_size int32, view DEFAULT|FULL"
-  std::string_view request{};   // the type of the body
+  std::string_view request{};   // the type of the body; with a ? behind it, it may be missing
   std::string_view response{};  // the type of the answer; empty: an empty object
   std::string_view request_media = "application/json";
   std::string_view response_media = "application/json";

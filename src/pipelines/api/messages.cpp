@@ -290,13 +290,13 @@ const Fields<RunMessage>& run_fields() {
           .add("finished_at", &RunMessage::finished_at, {.output_only = true, .always = true})
           .add("state", &RunMessage::state, kRunStateNames, {.output_only = true})
           .add("error", &RunMessage::error, status_fields(), {.output_only = true})
-          .add("run_details", &RunMessage::run_details, {.output_only = true})
+          .add("run_details", &RunMessage::run_details, {.output_only = true, .schema = "RunDetails"})
           .add("recurring_run_id", &RunMessage::recurring_run_id)
           .add("state_history", &RunMessage::state_history, state_change_fields(), {.output_only = true})
           .add("plugins_input", &RunMessage::plugins_input)
           .add("plugins_output", &RunMessage::plugins_output)
           .add("task_count", &RunMessage::task_count, {.output_only = true})
-          .add("tasks", &RunMessage::tasks, {.output_only = true});
+          .add("tasks", &RunMessage::tasks, {.output_only = true, .schema = "[PipelineTask]"});
   return kFields;
 }
 

@@ -62,6 +62,12 @@ struct CreatePipelineMessage {
 };
 const Fields<CreatePipelineMessage>& create_pipeline_fields();
 
+struct RetryRun {
+  std::string run_id;
+  std::vector<std::string> task_ids;
+};
+const Fields<RetryRun>& retry_run_fields();
+
 // Texts of messages; `spec` is put in as it is (JSON text), or left out when empty.
 std::string version_text(const PipelineVersion& version, std::string_view spec);
 std::string run_text(RunMessage run, std::string_view spec);
