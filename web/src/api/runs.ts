@@ -6,6 +6,10 @@ export type RunAction = "archive" | "unarchive" | "terminate" | "retry";
 export const runAction = (id: string, action: RunAction) =>
   sendJson("POST", `${v2}/runs/${encodeURIComponent(id)}:${action}`);
 
+/** Runs the task and what comes after it again, of a run that has ended. */
+export const retryFrom = (run: string, task: string) =>
+  sendJson("POST", `${v2}/runs/${encodeURIComponent(run)}:retry`, { task_ids: [task] });
+
 export const deleteRun = (id: string) => send(`${v2}/runs/${encodeURIComponent(id)}`, { method: "DELETE" });
 
 export interface NewRun {

@@ -5,10 +5,23 @@ import { own } from "./client";
 export interface Change {
   kind: string;
   id: string;
-  namespace?: string;
   state?: string;
-  /** Of a task: the run that it is part of. */
-  run_id?: string;
+  /** The run of a task, an artifact and a pod, the pipeline of a version. */
+  parent?: string;
+}
+
+/** What a change makes stale: the first word of the queries' keys, and the id of the detail among them. */
+function staleOf({ kind, id, parent }: Change): [string, string] {
+  switch (kind) {
+    case "task":
+      return ["run", parent ?? id];
+    case "version":
+      return ["pipeline", parent ?? id];
+    case "recurringrun":
+      return ["recurring_run", id];
+    default:
+      return [kind, id];
+  }
 }
 
 export type Connection = "connecting" | "open" | "lost";
@@ -71,10 +84,9 @@ export class LiveUpdates {
   }
 
   private gather(change: Change): void {
-    const run = change.run_id ?? (change.kind === "run" ? change.id : undefined);
-    const kind = change.kind === "task" ? "run" : change.kind;
+    const [kind, id] = staleOf(change);
     const ids = this.gathered.get(kind) ?? new Set();
-    ids.add(run ?? change.id);
+    ids.add(id);
     this.gathered.set(kind, ids);
     this.timer ??= setTimeout(() => this.flush(), this.gatherMs);
   }

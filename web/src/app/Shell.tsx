@@ -1,12 +1,18 @@
+import { useQuery } from "@tanstack/react-query";
 import {
+  Boxes,
   CalendarClock,
+  Cpu,
   FlaskConical,
   Home,
   Languages,
   Menu as MenuIcon,
   Moon,
+  NotebookPen,
   Package,
   Play,
+  Rocket,
+  SlidersHorizontal,
   Sun,
   SunMoon,
   WifiOff,
@@ -14,6 +20,7 @@ import {
 } from "lucide-react";
 import { type ReactNode, Suspense, useEffect, useState, useSyncExternalStore } from "react";
 import { NavLink, Outlet, useLocation } from "react-router";
+import { featuresQuery } from "../api/overview";
 import type { LiveUpdates } from "../api/stream";
 import { type MessageKey, useTranslator } from "../i18n";
 import { IconButton } from "../ui/Button";
@@ -24,7 +31,13 @@ import { type Theme, useTheme } from "./theme";
 
 interface Section {
   title?: MessageKey;
-  links: { to: string; label: MessageKey; icon: ReactNode }[];
+  links: {
+    to: string;
+    label: MessageKey;
+    icon: ReactNode;
+    /** The part of the server that it needs: the link is there when the server has it. */
+    needs?: string;
+  }[];
 }
 
 const size = 16;
@@ -43,6 +56,36 @@ const sections: Section[] = [
     title: "nav.products",
     links: [{ to: "/artifacts", label: "artifacts.title", icon: <Package size={size} aria-hidden /> }],
   },
+  {
+    title: "nav.more",
+    links: [
+      {
+        to: "/resources/experiments.kubeflow.org",
+        label: "nav.tuning",
+        icon: <SlidersHorizontal size={size} aria-hidden />,
+        needs: "tuning",
+      },
+      {
+        to: "/resources/pytorchjobs.kubeflow.org",
+        label: "nav.training",
+        icon: <Cpu size={size} aria-hidden />,
+        needs: "training",
+      },
+      {
+        to: "/resources/inferenceservices.serving.kserve.io",
+        label: "nav.serving",
+        icon: <Rocket size={size} aria-hidden />,
+        needs: "serving",
+      },
+      {
+        to: "/resources/notebooks.kubeflow.org",
+        label: "nav.notebooks",
+        icon: <NotebookPen size={size} aria-hidden />,
+        needs: "notebooks",
+      },
+      { to: "/resources", label: "resources.title", icon: <Boxes size={size} aria-hidden />, needs: "resources" },
+    ],
+  },
 ];
 
 const themes: { id: Theme; label: MessageKey; icon: ReactNode }[] = [
@@ -58,6 +101,8 @@ export function Shell({ live }: { live: LiveUpdates }) {
   const { pathname } = useLocation();
   // biome-ignore lint/correctness/useExhaustiveDependencies: going to another page closes the navigation
   useEffect(() => setNavOpen(false), [pathname]);
+  const features = useQuery(featuresQuery);
+  const has = (part: string | undefined) => part === undefined || (features.data?.sections[part] ?? false);
   const connection = useSyncExternalStore(live.subscribe, () => live.connection);
   return (
     <div className="shell">
@@ -98,14 +143,16 @@ export function Shell({ live }: { live: LiveUpdates }) {
           <div key={title ?? "first"}>
             {title && <h2>{t(title)}</h2>}
             <ul>
-              {links.map(({ to, label, icon }) => (
-                <li key={to}>
-                  <NavLink to={to} end={to === "/"}>
-                    {icon}
-                    {t(label)}
-                  </NavLink>
-                </li>
-              ))}
+              {links
+                .filter(({ needs }) => has(needs))
+                .map(({ to, label, icon }) => (
+                  <li key={to}>
+                    <NavLink to={to} end={to === "/"}>
+                      {icon}
+                      {t(label)}
+                    </NavLink>
+                  </li>
+                ))}
             </ul>
           </div>
         ))}

@@ -28,6 +28,8 @@ const RecurringRunPage = lazy(async () => ({
 const ArtifactsPage = lazy(async () => ({ default: (await import("../pages/artifacts/ArtifactsPage")).ArtifactsPage }));
 const ArtifactPage = lazy(async () => ({ default: (await import("../pages/artifacts/ArtifactPage")).ArtifactPage }));
 const ComparePage = lazy(async () => ({ default: (await import("../pages/compare/ComparePage")).ComparePage }));
+const ResourcesPage = lazy(async () => ({ default: (await import("../pages/resources/ResourcesPage")).ResourcesPage }));
+const ObjectPage = lazy(async () => ({ default: (await import("../pages/resources/ObjectPage")).ObjectPage }));
 
 export const routes = (live: LiveUpdates): RouteObject[] => [
   {
@@ -50,6 +52,9 @@ export const routes = (live: LiveUpdates): RouteObject[] => [
           { path: "artifacts", element: <ArtifactsPage /> },
           { path: "artifacts/:artifact", element: <ArtifactPage /> },
           { path: "compare", element: <ComparePage /> },
+          { path: "resources", element: <ResourcesPage /> },
+          { path: "resources/:kind", element: <ResourcesPage /> },
+          { path: "resources/:kind/:namespace/:name", element: <ObjectPage /> },
           { path: "*", element: <NotFound /> },
         ],
       },

@@ -3,10 +3,6 @@ import { define } from "../define";
 export const runs = define(
   {
     "home.title": "Home",
-    "home.running": "Running now",
-    "home.noRunning": "Nothing runs.",
-    "home.failed": "Failed lately",
-    "home.noFailed": "Nothing failed.",
     "artifact.download": "Download {name}",
     "experiment.title": "Experiment",
     "graph.close": "Close {name}",
@@ -89,6 +85,7 @@ export const runs = define(
     "task.podGone": "The pod is gone: pods are removed when their steps have ended. The log is kept.",
     "task.ran": "ran {time}",
     "task.resources": "Resources",
+    "task.retryFrom": "Retry from here",
     "task.views": "Views of the task",
     "task.waited": "waited {time}",
     "timeline.bar": "{state}, waited {waited}, ran {ran}",
@@ -96,10 +93,6 @@ export const runs = define(
   },
   {
     "home.title": "홈",
-    "home.running": "실행 중",
-    "home.noRunning": "실행 중인 것이 없습니다.",
-    "home.failed": "최근 실패",
-    "home.noFailed": "실패한 것이 없습니다.",
     "artifact.download": "{name} 다운로드",
     "experiment.title": "실험",
     "graph.close": "{name} 접기",
@@ -182,6 +175,7 @@ export const runs = define(
     "task.podGone": "파드가 제거되었습니다. 단계가 끝나면 파드는 제거되고 로그는 유지됩니다.",
     "task.ran": "실행 {time}",
     "task.resources": "자원",
+    "task.retryFrom": "여기서부터 재시도",
     "task.views": "작업 보기",
     "task.waited": "대기 {time}",
     "timeline.bar": "{state}, 대기 {waited}, 실행 {ran}",

@@ -1,14 +1,18 @@
-import { X } from "lucide-react";
+import { useQueryClient } from "@tanstack/react-query";
+import { RotateCcw, X } from "lucide-react";
 import { useState } from "react";
+import { retryFrom } from "../../api/runs";
 import type { IoArtifact, IoParameter, Run, Task } from "../../api/types";
 import { componentOf, executorOf, type PipelineSpec, type TaskSpec } from "../../graph/spec";
 import { useTranslator } from "../../i18n";
-import { IconButton } from "../../ui/Button";
+import { Button, IconButton } from "../../ui/Button";
 import { duration, elapsed, valueText } from "../../ui/format";
 import { LogView } from "../../ui/LogView";
+import { errorText } from "../../ui/Notice";
 import { Select } from "../../ui/Select";
 import { isFinal, StateBadge } from "../../ui/StateBadge";
 import { Tabs } from "../../ui/Tabs";
+import { toast } from "../../ui/toasts";
 import { ArtifactCard } from "../artifacts/ArtifactCard";
 import { PodPanel } from "./PodPanel";
 import "./panel.css";
@@ -49,6 +53,8 @@ export function TaskPanel({ run, task, spec, onClose }: Props) {
       <div className="row wrap">
         <StateBadge state={task.state} />
         <TaskTimes task={task} />
+        <span className="grow" />
+        {isFinal(run.state) && task.type !== "ROOT" && <RetryFrom task={task} />}
       </div>
       {task.status_metadata?.message && (
         <div className={task.state === "FAILED" ? "notice failed" : "notice"}>
@@ -57,6 +63,29 @@ export function TaskPanel({ run, task, spec, onClose }: Props) {
       )}
       <Tabs label={t("task.views")} tabs={tabs} selected={tab} onSelect={setTab} />
     </aside>
+  );
+}
+
+/** Does the run again from this task on: it and what comes after it, whatever they gave before. */
+function RetryFrom({ task }: { task: Task }) {
+  const { t } = useTranslator();
+  const queries = useQueryClient();
+  const [busy, setBusy] = useState(false);
+  async function retry() {
+    setBusy(true);
+    try {
+      await retryFrom(task.run_id, task.task_id);
+      await queries.invalidateQueries({ queryKey: ["run"] });
+    } catch (error) {
+      toast(errorText(error, t), true);
+    }
+    setBusy(false);
+  }
+  return (
+    <Button small isDisabled={busy} onPress={retry}>
+      <RotateCcw size={13} aria-hidden />
+      {t("task.retryFrom")}
+    </Button>
   );
 }
 
