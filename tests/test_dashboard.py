@@ -126,6 +126,114 @@ def test_what_is_refused_is_explained(dashboard, tmp_path):
     dashboard.complaints = [text for text in dashboard.complaints if not re.search('status of (400|404)', text)]
 
 
+def test_home_says_what_failed_and_starts_an_example(dashboard, runs):
+    page = dashboard.go('/')
+    expect(page.get_by_text('work: ').first).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('home')
+    page.get_by_role('button', name='Run hello').click()
+    expect(page).to_have_url(re.compile('/runs/[0-9a-f-]+$'))
+    expect(page.get_by_role('heading', name='hello', level=1)).to_be_visible()
+    expect(page.get_by_text('Succeeded').first).to_be_visible()
+
+
+def test_a_run_is_cloned_changed_and_compared(dashboard, runs):
+    page = dashboard.go(f'/runs/{runs["train"]}')
+    page.get_by_role('link', name='Clone').click()
+    rows = page.get_by_label(re.compile('^rows'))
+    expect(rows).to_have_value('200')
+    rows.fill('40')
+    page.get_by_role('textbox', name='Name').fill('fewer rows')
+    page.get_by_role('button', name='Start').click()
+    expect(page.get_by_role('heading', name='fewer rows')).to_be_visible()
+    expect(page.get_by_text('Succeeded').first).to_be_visible()
+    dashboard.go('/runs?sort=created_at+desc')
+    for name in ('fewer rows', 'train'):
+        page.get_by_role('row').filter(has=page.get_by_role('link', name=name, exact=True)).first.get_by_role('checkbox').check()
+    page.get_by_role('button', name='Compare').click()
+    row = page.get_by_role('row').filter(has_text='rows').first
+    expect(row).to_contain_text('40')
+    expect(row).to_contain_text('200')
+    expect(row).to_have_class(re.compile('differs'))
+    expect(page.get_by_role('img', name='Parallel coordinates')).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('compare')
+
+
+def test_an_artifact_is_seen_traced_and_downloaded(dashboard, runs):
+    page = dashboard.go(f'/runs/{runs["train"]}?tab=tasks')
+    page.get_by_role('button', name='fit').click()
+    page.get_by_role('complementary').get_by_role('link', name='model', exact=True).click()
+    expect(page.get_by_text('slope')).to_be_visible()
+    dashboard.shot('artifact')
+    with page.expect_download() as download:
+        page.get_by_role('link', name='Download').first.click()
+    assert 'slope' in download.value.path().read_text()
+    page.get_by_role('tab', name='Lineage').click()
+    expect(page.get_by_role('link', name=re.compile('^data'))).to_be_visible()
+    expect(page.get_by_role('link', name=re.compile('^evaluate'))).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('lineage')
+    dashboard.go('/artifacts')
+    expect(page.get_by_role('link', name='metrics', exact=True).first).to_be_visible()
+    dashboard.check_accessible()
+
+
+def test_an_experiment_and_a_schedule_are_made(dashboard):
+    import yaml
+    server = dashboard.server
+    made = server.request('POST', '/apis/v2beta1/pipelines', {'display_name': 'scheduled in the browser'}).json
+    server.post(f'/apis/v2beta1/pipelines/{made["pipeline_id"]}/versions', {
+        'pipeline_id': made['pipeline_id'], 'display_name': 'one', 'pipeline_spec': shell('true')})
+    page = dashboard.go('/experiments')
+    page.get_by_role('button', name='New experiment').click()
+    page.get_by_role('textbox', name='Name').fill('from the browser')
+    page.get_by_role('button', name='Create').click()
+    expect(page.get_by_role('heading', name='from the browser')).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.go('/recurring-runs/new')
+    page.get_by_label('Pipeline', exact=True).select_option('scheduled in the browser')
+    page.get_by_label('Expression').fill('0 99 * * * *')
+    expect(page.get_by_role('alert')).to_contain_text('99')
+    page.get_by_label('Expression').fill('TZ=Asia/Seoul 0 30 9 * * 1-5')
+    expect(page.get_by_role('listitem').filter(has_text=re.compile('30:00')).first).to_be_visible()
+    dashboard.check_accessible()
+    page.get_by_role('button', name='Create').click()
+    expect(page.get_by_role('table').first).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('recurring-run')
+    page.get_by_role('button', name='Disable').click()
+    expect(page.get_by_text('It is disabled: nothing will fire.')).to_be_visible()
+    dashboard.complaints = [text for text in dashboard.complaints if 'status of 400' not in text]
+
+
+def test_resources_are_listed_made_changed_and_hidden(dashboard):
+    server = dashboard.server
+    server.post('/api/v1/namespaces/default/secrets', {'metadata': {'name': 'hush'}, 'stringData': {'key': 'very-secret-value'}})
+    page = dashboard.go('/resources/configmaps')
+    bodies = []
+    page.on('response', lambda response: bodies.append(response))
+    page.get_by_role('button', name='Create').click()
+    text = page.get_by_label('The object as YAML')
+    text.fill('apiVersion: v1\nkind: ConfigMap\nmetadata:\n  name: from-the-browser\n  namespace: default\ndata:\n  a: "1"\n')
+    page.get_by_role('dialog').get_by_role('button', name='Create').click()
+    page.get_by_role('link', name='from-the-browser').click()
+    page.get_by_role('button', name='Edit').click()
+    edited = page.get_by_label('The object as YAML')
+    edited.fill(edited.input_value().replace('"1"', '"2"'))
+    page.get_by_role('button', name='Save').click()
+    expect(page.get_by_text('a: "2"')).to_be_visible()
+    assert server.get('/api/v1/namespaces/default/configmaps/from-the-browser').json['data'] == {'a': '2'}
+    dashboard.go('/resources/secrets')
+    page.get_by_role('link', name='hush').click()
+    expect(page.get_by_text("A secret's values are not shown")).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('secret')
+    for response in bodies:
+        if '/secrets' in response.url and 'watch' not in response.url:
+            assert 'very-secret-value' not in response.text() and 'dmVyeS1zZWNyZXQtdmFsdWU' not in response.text()
+
+
 def test_a_run_is_watched_live(dashboard, gate):
     run = dashboard.server.submit(shell(gate.command('echo done'), 'echo next'), name='live')
     page = dashboard.go(f'/runs/{run}')

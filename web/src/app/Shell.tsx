@@ -10,6 +10,7 @@ import {
   Moon,
   NotebookPen,
   Package,
+  PencilRuler,
   Play,
   Rocket,
   SlidersHorizontal,
@@ -47,6 +48,7 @@ const sections: Section[] = [
     title: "nav.pipelines",
     links: [
       { to: "/pipelines", label: "pipelines.title", icon: <Workflow size={size} aria-hidden /> },
+      { to: "/editor", label: "editor.title", icon: <PencilRuler size={size} aria-hidden /> },
       { to: "/experiments", label: "experiments.title", icon: <FlaskConical size={size} aria-hidden /> },
       { to: "/runs", label: "runs.title", icon: <Play size={size} aria-hidden /> },
       { to: "/recurring-runs", label: "recurring.title", icon: <CalendarClock size={size} aria-hidden /> },

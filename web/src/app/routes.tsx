@@ -30,6 +30,7 @@ const ArtifactPage = lazy(async () => ({ default: (await import("../pages/artifa
 const ComparePage = lazy(async () => ({ default: (await import("../pages/compare/ComparePage")).ComparePage }));
 const ResourcesPage = lazy(async () => ({ default: (await import("../pages/resources/ResourcesPage")).ResourcesPage }));
 const ObjectPage = lazy(async () => ({ default: (await import("../pages/resources/ObjectPage")).ObjectPage }));
+const EditorPage = lazy(async () => ({ default: (await import("../pages/editor/EditorPage")).EditorPage }));
 
 export const routes = (live: LiveUpdates): RouteObject[] => [
   {
@@ -55,6 +56,7 @@ export const routes = (live: LiveUpdates): RouteObject[] => [
           { path: "resources", element: <ResourcesPage /> },
           { path: "resources/:kind", element: <ResourcesPage /> },
           { path: "resources/:kind/:namespace/:name", element: <ObjectPage /> },
+          { path: "editor", element: <EditorPage /> },
           { path: "*", element: <NotFound /> },
         ],
       },

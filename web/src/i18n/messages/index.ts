@@ -1,5 +1,6 @@
 import { artifacts } from "./artifacts";
 import { common } from "./common";
+import { editor } from "./editor";
 import { experiments } from "./experiments";
 import { home } from "./home";
 import { pipelines } from "./pipelines";
@@ -11,6 +12,7 @@ import { runs } from "./runs";
 export const en = {
   ...artifacts.en,
   ...common.en,
+  ...editor.en,
   ...experiments.en,
   ...home.en,
   ...pipelines.en,
@@ -22,6 +24,7 @@ export const en = {
 export const ko: Record<keyof typeof en, string> = {
   ...artifacts.ko,
   ...common.ko,
+  ...editor.ko,
   ...experiments.ko,
   ...home.ko,
   ...pipelines.ko,
