@@ -5,6 +5,7 @@
 #include <limits>
 
 #include "base/error.h"
+#include "base/schema.h"
 
 namespace penstock {
 
@@ -43,7 +44,7 @@ class StringType : public Type {
   }
   json::value write(const void* where) const override { return json::value(*static_cast<const std::string*>(where)); }
   bool empty(const void* where) const override { return static_cast<const std::string*>(where)->empty(); }
-  json::object schema() const override { return {{"type", "string"}}; }
+  json::object schema(Schemas*) const override { return {{"type", "string"}}; }
 };
 
 class BoolType : public Type {
@@ -54,7 +55,7 @@ class BoolType : public Type {
   }
   json::value write(const void* where) const override { return *static_cast<const bool*>(where); }
   bool empty(const void* where) const override { return !*static_cast<const bool*>(where); }
-  json::object schema() const override { return {{"type", "boolean"}}; }
+  json::object schema(Schemas*) const override { return {{"type", "boolean"}}; }
 };
 
 template <class T>
@@ -73,7 +74,7 @@ class IntegerType : public Type {
     return json::value(number);
   }
   bool empty(const void* where) const override { return *static_cast<const T*>(where) == 0; }
-  json::object schema() const override {
+  json::object schema(Schemas*) const override {
     if constexpr (sizeof(T) == 8) return {{"type", "string"}, {"format", "int64"}};
     return {{"type", "integer"}, {"format", "int32"}};
   }
@@ -105,7 +106,7 @@ class DoubleType : public Type {
     return number;
   }
   bool empty(const void* where) const override { return *static_cast<const double*>(where) == 0; }
-  json::object schema() const override { return {{"type", "number"}, {"format", "double"}}; }
+  json::object schema(Schemas*) const override { return {{"type", "number"}, {"format", "double"}}; }
 };
 
 class TimeType : public Type {
@@ -119,7 +120,7 @@ class TimeType : public Type {
     return json::value(format_time(*static_cast<const Time*>(where), true));
   }
   bool empty(const void* where) const override { return *static_cast<const Time*>(where) == Time{}; }
-  json::object schema() const override { return {{"type", "string"}, {"format", "date-time"}}; }
+  json::object schema(Schemas*) const override { return {{"type", "string"}, {"format", "date-time"}}; }
 };
 
 class ValueType : public Type {
@@ -129,7 +130,7 @@ class ValueType : public Type {
   }
   json::value write(const void* where) const override { return *static_cast<const json::value*>(where); }
   bool empty(const void* where) const override { return static_cast<const json::value*>(where)->is_null(); }
-  json::object schema() const override { return {}; }
+  json::object schema(Schemas*) const override { return {}; }
 };
 
 class ObjectType : public Type {
@@ -140,7 +141,7 @@ class ObjectType : public Type {
   }
   json::value write(const void* where) const override { return *static_cast<const json::object*>(where); }
   bool empty(const void* where) const override { return static_cast<const json::object*>(where)->empty(); }
-  json::object schema() const override { return {{"type", "object"}}; }
+  json::object schema(Schemas*) const override { return {{"type", "object"}}; }
 };
 
 class StringMapType : public Type {
@@ -159,7 +160,9 @@ class StringMapType : public Type {
     return out;
   }
   bool empty(const void* where) const override { return static_cast<const Map*>(where)->empty(); }
-  json::object schema() const override { return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}}; }
+  json::object schema(Schemas*) const override {
+    return {{"type", "object"}, {"additionalProperties", {{"type", "string"}}}};
+  }
 };
 
 class EnumType : public Type {
@@ -182,7 +185,7 @@ class EnumType : public Type {
     return number;
   }
   bool empty(const void* where) const override { return get_(where) == 0; }
-  json::object schema() const override {
+  json::object schema(Schemas*) const override {
     json::array names;
     for (const EnumName& entry : names_) names.emplace_back(entry.name);
     return {{"type", "string"}, {"enum", std::move(names)}};
@@ -272,11 +275,14 @@ bool Table::empty(const void* where) const {
   return true;
 }
 
-json::object Table::schema() const {
+json::object schema_of(const Table& table, Schemas* named) { return named ? named->reference(table) : table.schema(); }
+
+json::object Table::schema(Schemas* named) const {
   json::object properties;
   json::array required;
   for (const Field& field : fields_) {
-    json::object property = field.type->schema();
+    const bool by_name = named && !field.options.schema.empty();
+    json::object property = by_name ? named->type(field.options.schema) : field.type->schema(named);
     if (!field.options.doc.empty()) property["description"] = field.options.doc;
     if (field.options.output_only) property["readOnly"] = true;
     if (field.options.max_length) property["maxLength"] = field.options.max_length;

@@ -26,12 +26,15 @@
 
 namespace penstock {
 
+class Schemas;  // schema.h
+
 struct FieldOptions {
   bool required = false;     // must be there and not empty
   bool output_only = false;  // accepted from clients and ignored
   bool always = false;       // written even when empty
   size_t max_length = 0;     // of a string, in bytes; 0: any
   std::string_view doc{};
+  std::string_view schema{};  // of a value or an object that is put together by hand: its type, as schema.h writes it
 };
 
 struct EnumName {
@@ -48,7 +51,8 @@ class Type {
   virtual void read(void* where, const json::value& value, const std::string& path) const = 0;
   virtual json::value write(const void* where) const = 0;
   virtual bool empty(const void* where) const = 0;
-  virtual json::object schema() const = 0;  // OpenAPI
+  // OpenAPI. With `named`, tables are put there and referred to.
+  virtual json::object schema(Schemas* named) const = 0;
 };
 using TypePtr = std::shared_ptr<const Type>;  // shared between tables that have fields of the type
 
@@ -64,6 +68,9 @@ TypePtr string_map_type();
 // `names` must outlive the type. get and set convert between the enum and its number.
 TypePtr enum_type(std::span<const EnumName> names, int (*get)(const void*), void (*set)(void*, int));
 
+class Table;
+json::object schema_of(const Table& table, Schemas* named);
+
 [[noreturn]] void fail(const std::string& path, std::string_view why);
 
 // The fields of a struct, with the struct's type erased.
@@ -74,7 +81,7 @@ class Table {
   void read(void* where, const json::value& value, const std::string& path) const;
   json::object write(const void* where) const;
   bool empty(const void* where) const;
-  json::object schema() const;
+  json::object schema(Schemas* named = nullptr) const;
   const std::string& name() const { return name_; }
 
  private:
@@ -107,7 +114,7 @@ class ArrayType : public Type {
     return out;
   }
   bool empty(const void* where) const override { return static_cast<const std::vector<T>*>(where)->empty(); }
-  json::object schema() const override { return {{"type", "array"}, {"items", item_->schema()}}; }
+  json::object schema(Schemas* named) const override { return {{"type", "array"}, {"items", item_->schema(named)}}; }
 
  private:
   TypePtr item_;
@@ -121,7 +128,7 @@ class TableType : public Type {
   }
   json::value write(const void* where) const override { return table_.write(where); }
   bool empty(const void* where) const override { return table_.empty(where); }
-  json::object schema() const override { return table_.schema(); }
+  json::object schema(Schemas* named) const override { return schema_of(table_, named); }
 
  private:
   const Table& table_;  // a function's static, as in the example above

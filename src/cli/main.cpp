@@ -88,6 +88,9 @@ int run_command(int argc, char** argv) {
   add_duration("--delete-archived-runs-after", config.delete_archived_runs_after,
                "delete archived runs, with artifacts and logs, so long after their end: 90d")
       ->envname("PENSTOCK_DELETE_ARCHIVED_RUNS_AFTER");
+  up->add_option("--allowed-hosts", config.allowed_hosts,
+                 "HOST,HOST: names of this server besides localhost, and sites whose pages may use it")
+      ->envname("PENSTOCK_ALLOWED_HOSTS");
   up->add_option("--package-hosts", config.package_hosts,
                  "HOST,HOST from which pipeline packages may be fetched over HTTP and at private addresses")
       ->envname("PENSTOCK_PACKAGE_HOSTS");

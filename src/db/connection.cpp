@@ -67,6 +67,23 @@ Connection::~Connection() {
   sqlite3_close_v2(handle_);
 }
 
+void Connection::tell_changes(std::function<void(RowChange)> told) {
+  told_ = std::make_unique<std::function<void(RowChange)>>(std::move(told));
+  const auto call = [](sqlite3_context* context, int count, sqlite3_value** arguments) {
+    RowChange change;
+    change.table = static_cast<size_t>(sqlite3_value_int64(arguments[0]));
+    change.what = static_cast<RowChange::What>(sqlite3_value_int(arguments[1]));
+    for (int i = 2; i < count; ++i) {
+      const auto* text = reinterpret_cast<const char*>(sqlite3_value_text(arguments[i]));
+      change.values.emplace_back(text ? text : "", text ? static_cast<size_t>(sqlite3_value_bytes(arguments[i])) : 0);
+    }
+    (*static_cast<std::function<void(RowChange)>*>(sqlite3_user_data(context)))(std::move(change));
+  };
+  const int result =
+      sqlite3_create_function_v2(handle_, "row_changed", -1, SQLITE_UTF8, told_.get(), call, nullptr, nullptr, nullptr);
+  if (result != SQLITE_OK) fail(handle_, result);
+}
+
 sqlite3_stmt* Connection::prepare(std::string_view sql) {
   const auto it = cache_->statements.find(sql);
   if (it != cache_->statements.end()) {

@@ -39,7 +39,11 @@ struct Database::State {
   std::function<void(Connection&)> before_commit;
   std::vector<std::thread> reader_threads;
   bool synced_mode = true;
+  // On the writer thread: what the transaction has changed so far, and who is told once it is committed.
+  std::vector<RowChange> changes;
+  std::function<void(std::vector<RowChange>)> observer;
 
+  void tell_observer();
   void run_writer();
   void run_reader(Connection& connection);
   void commit_batch(std::vector<WriteJob>& batch);
@@ -124,6 +128,7 @@ void Database::State::run_writer() {
     }
     lock.unlock();
     commit_batch(batch);
+    tell_observer();
     for (auto& job : batch) {
       if (job.done) {
         job.done(job.error);
@@ -155,12 +160,14 @@ void Database::State::commit_batch(std::vector<WriteJob>& batch) {
     c.execute("BEGIN IMMEDIATE");
     open = true;
     for (auto& job : batch) {
+      const size_t changed = changes.size();
       if (!alone) c.execute("SAVEPOINT job");
       try {
         job.work(c);
         if (!alone) c.execute("RELEASE job");
       } catch (...) {
         job.error = std::current_exception();
+        changes.resize(changed);
         if (!alone) {
           c.execute("ROLLBACK TO job");
           c.execute("RELEASE job");
@@ -177,6 +184,7 @@ void Database::State::commit_batch(std::vector<WriteJob>& batch) {
   } catch (...) {
     // The transaction as a whole failed (a full disk): nothing of it is there.
     const auto error = std::current_exception();
+    changes.clear();
     for (auto& job : batch) {
       if (!job.error) job.error = error;
     }
@@ -189,6 +197,12 @@ void Database::State::commit_batch(std::vector<WriteJob>& batch) {
       }
     }
   }
+}
+
+void Database::State::tell_observer() {
+  if (changes.empty()) return;
+  if (observer) observer(std::move(changes));
+  changes.clear();
 }
 
 void Database::State::run_reader(Connection& connection) {
@@ -278,6 +292,30 @@ void wait_for(const std::function<void(std::function<void(std::exception_ptr)>)>
 }
 
 }  // namespace
+
+void Database::observe(std::vector<ObservedTable> tables, std::function<void(std::vector<RowChange>)> observer) {
+  // Triggers of the writer's connection alone: the file knows nothing of them.
+  static constexpr std::pair<std::string_view, std::string_view> kKinds[] = {
+      {"INSERT", "new"}, {"UPDATE", "new"}, {"DELETE", "old"}};
+  write_now([&](Connection& c) {
+    state_->observer = std::move(observer);
+    c.tell_changes([state = state_.get()](RowChange change) { state->changes.push_back(std::move(change)); });
+    for (size_t table = 0; table < tables.size(); ++table) {
+      for (size_t kind = 0; kind < std::size(kKinds); ++kind) {
+        std::string values;
+        for (std::string value : tables[table].values) {
+          for (size_t at = 0; (at = value.find("row.", at)) != std::string::npos;)
+            value.replace(at, 3, kKinds[kind].second);
+          values += ", " + value;
+        }
+        c.script(
+            fmt::format("CREATE TEMP TRIGGER observed_{0}_{1} AFTER {2} ON main.{3} BEGIN "
+                        "SELECT row_changed({0}, {1}{4}); END",
+                        table, kind, kKinds[kind].first, tables[table].name, values));
+      }
+    }
+  });
+}
 
 void Database::write_now(const std::function<void(Connection&)>& work) {
   wait_for([&](auto done) { queue_write(work, Durability::Synced, std::move(done)); });

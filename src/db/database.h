@@ -47,6 +47,20 @@ class Rows {
   bool done_ = false;
 };
 
+// A table whose changes are told (Database::observe), and what is told of a row: SQL in which `row` is the row, as
+// "row.run_id".
+struct ObservedTable {
+  std::string name;
+  std::vector<std::string> values;
+};
+
+struct RowChange {
+  enum class What { Added, Changed, Removed };
+  size_t table = 0;  // in the order of the observed ones
+  What what = What::Changed;
+  std::vector<std::string> values;  // of the row as it is now, of a removed one as it was
+};
+
 // Belongs to one thread at a time. Throws AlreadyExists on a broken unique key, FailedPrecondition on another broken
 // constraint, ResourceExhausted on a full disk, Unavailable when busy, Internal otherwise.
 class Connection {
@@ -69,6 +83,8 @@ class Connection {
   int64_t last_insert_id() const;
 
  private:
+  // Makes the SQL function row_changed(table, what, values…), which calls `told`, for the life of the connection.
+  void tell_changes(std::function<void(RowChange)> told);
   friend class Database;
   Connection(const std::filesystem::path& path, bool read_only);
   Rows run(std::string_view sql, const std::vector<Value>& values);
@@ -90,6 +106,7 @@ class Connection {
   }
 
   struct Cache;
+  std::unique_ptr<std::function<void(RowChange)>> told_;  // SQLite keeps its address
   sqlite3* handle_ = nullptr;
   std::unique_ptr<Cache> cache_;
 };
@@ -148,6 +165,10 @@ class Database {
 
   // Queues a read that nobody waits for. Its failure is logged.
   void post_read(std::function<void(Connection&)> work);
+
+  // From now on calls `observer` on the writer thread after each commit in which rows of these tables changed, in the
+  // order of the changes. Blocks the calling thread; once in a database's life.
+  void observe(std::vector<ObservedTable> tables, std::function<void(std::vector<RowChange>)> observer);
 
   // Blocking the calling thread: for start-up and for tests.
   void write_now(const std::function<void(Connection&)>& work);

@@ -122,3 +122,59 @@ TEST_CASE("a statement text may be in use twice at once") {
     CHECK(pairs == 9);
   });
 }
+
+TEST_CASE("the changes of observed tables are told once they are committed") {
+  using db::Connection;
+  using db::RowChange;
+  TempDir dir;
+  db::Database database(dir.path / "a.db", kParts);
+  database.write_now([](Connection& c) {
+    c.script(
+        "CREATE TABLE seen (id TEXT, state TEXT); CREATE TABLE others (id TEXT); INSERT INTO seen VALUES ('0', 'x')");
+  });
+  std::mutex mutex;
+  std::vector<std::string> told;
+  database.observe({{"seen", {"row.id", "row.state || '!'"}}, {"others", {"(SELECT count(*) FROM seen)"}}},
+                   [&](std::vector<RowChange> changes) {
+                     std::lock_guard lock(mutex);
+                     for (const auto& change : changes) {
+                       told.push_back(fmt::format("{} {} {}", change.table, static_cast<int>(change.what),
+                                                  fmt::join(change.values, " ")));
+                     }
+                   });
+  const auto take = [&] {
+    database.write_now([](Connection&) {});  // what was told before it is there
+    std::lock_guard lock(mutex);
+    return std::exchange(told, {});
+  };
+  database.write_now([](Connection& c) {
+    c.execute("INSERT INTO seen VALUES ('1', 'a')");
+    c.execute("UPDATE seen SET state = 'b'");
+    c.execute("INSERT INTO others VALUES ('o')");
+    c.execute("DELETE FROM seen WHERE id = '0'");
+  });
+  CHECK(take() == std::vector<std::string>{"0 0 1 a!", "0 1 0 b!", "0 1 1 b!", "1 0 2", "0 2 0 b!"});
+  CHECK_THROWS_AS(database.write_now([](Connection& c) {
+    c.execute("INSERT INTO seen VALUES ('2', 'a')");
+    throw invalid("no");
+  }),
+                  Error);
+  CHECK(take().empty());
+  // Of several that share a transaction, those that failed changed nothing.
+  std::promise<void> held, go;
+  database.post_write([&](Connection&) {
+    held.set_value();
+    go.get_future().wait();
+  });
+  held.get_future().wait();
+  for (int i = 0; i < 4; ++i) {
+    database.queue_write(
+        [i](Connection& c) {
+          c.execute("INSERT INTO seen VALUES (?, 'c')", i + 10);
+          if (i % 2) throw invalid("odd");
+        },
+        db::Durability::Relaxed, [](std::exception_ptr) {});
+  }
+  go.set_value();
+  CHECK(take() == std::vector<std::string>{"0 0 10 c!", "0 0 12 c!"});
+}

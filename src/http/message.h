@@ -69,8 +69,9 @@ class BodyWriter {
 struct Response {
   int status = 200;
   std::vector<std::pair<std::string, std::string>> headers;
-  // The body: one of these three.
+  // The body: one of these four.
   std::string body;
+  std::string_view fixed{};                    // bytes that outlive the server, sent from where they are
   std::function<Async<>(BodyWriter&)> stream;  // chunked, unless a Content-Length header is given
   std::optional<std::filesystem::path> file;   // streamed from disk with its length
 

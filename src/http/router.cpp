@@ -81,6 +81,10 @@ Response default_error(const Request&, const Error& error) {
 struct Router::State {
   Node root;
   std::vector<std::pair<std::string, ErrorHandler>> error_handlers;
+  std::vector<Route> routes;
+  std::function<void(const Request&)> guard;
+  std::function<void(const Request&, Response&)> finisher;
+  std::function<std::optional<Response>(const Request&)> fallback;
 
   Response error_response(const Request& request, const Error& error) const {
     const ErrorHandler* best = nullptr;
@@ -99,7 +103,7 @@ Router::Router() : state_(std::make_unique<State>()) {}
 Router::~Router() = default;
 Router::Router(Router&&) noexcept = default;
 
-void Router::add(Method method, std::string_view pattern, Handler handler) {
+void Router::add(Method method, std::string_view pattern, Handler handler, const RouteDoc& doc) {
   Node* node = &state_->root;
   for (const auto part : split(pattern)) {
     auto segment = parse_segment(part);
@@ -123,13 +127,39 @@ void Router::add(Method method, std::string_view pattern, Handler handler) {
   if (!node->handlers.emplace(method, std::move(handler)).second) {
     throw internal("the route {} {} is there twice", to_string(method), pattern);
   }
+  state_->routes.push_back({method, std::string(pattern), doc});
 }
+
+void Router::set_guard(std::function<void(const Request&)> guard) { state_->guard = std::move(guard); }
+
+void Router::set_finisher(std::function<void(const Request&, Response&)> finisher) {
+  state_->finisher = std::move(finisher);
+}
+
+void Router::set_fallback(std::function<std::optional<Response>(const Request&)> fallback) {
+  state_->fallback = std::move(fallback);
+}
+
+const std::vector<Route>& Router::routes() const { return state_->routes; }
 
 void Router::on_error(std::string prefix, ErrorHandler handler) {
   state_->error_handlers.emplace_back(std::move(prefix), std::move(handler));
 }
 
 Async<Response> Router::handle(Request& request) const {
+  Response response = co_await dispatch(request);
+  if (state_->finisher) state_->finisher(request, response);
+  co_return response;
+}
+
+Async<Response> Router::dispatch(Request& request) const {
+  if (state_->guard) {
+    try {
+      state_->guard(request);
+    } catch (const Error& error) {
+      co_return state_->error_response(request, error);
+    }
+  }
   const auto parts = split(request.path);
   const auto rest = std::string_view(request.path).substr(request.path.starts_with('/') ? 1 : 0);
   Params params;
@@ -143,6 +173,9 @@ Async<Response> Router::handle(Request& request) const {
   }
   if (node == nullptr) {
     if (other == nullptr) {
+      if (method == Method::Get && state_->fallback) {
+        if (auto response = state_->fallback(request)) co_return std::move(*response);
+      }
       co_return state_->error_response(request, not_found("there is nothing at {}", request.path));
     }
     std::string allowed;

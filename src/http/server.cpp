@@ -357,7 +357,8 @@ Async<> Connection::send(const Request& request, Response& response, bool keep_a
     for (const char c : value) head += c == '\r' || c == '\n' || c == '\0' ? ' ' : c;
     head += "\r\n";
   }
-  uint64_t length = response.body.size();
+  const std::string_view body = response.fixed.empty() ? std::string_view(response.body) : response.fixed;
+  uint64_t length = body.size();
   if (response.file) {
     boost::system::error_code ignored;
     std::error_code error;
@@ -377,9 +378,8 @@ Async<> Connection::send(const Request& request, Response& response, bool keep_a
   head += "\r\n";
   stream_.expires_after(std::chrono::seconds(120));
   const bool bodyless = request.method == Method::Head || response.status == 204 || response.status == 304;
-  const std::array<asio::const_buffer, 2> parts = {asio::buffer(head), bodyless || response.stream || response.file
-                                                                           ? asio::const_buffer()
-                                                                           : asio::buffer(response.body)};
+  const std::array<asio::const_buffer, 2> parts = {
+      asio::buffer(head), bodyless || response.stream || response.file ? asio::const_buffer() : asio::buffer(body)};
   co_await asio::async_write(stream_, parts, use_async);
   if (bodyless) co_return;
   if (response.file) {

@@ -1,7 +1,10 @@
 // How a pod's log is read; given by whatever runs pods.
 #pragma once
 
+#include <functional>
 #include <optional>
+#include <set>
+#include <string>
 
 #include "http/message.h"
 #include "kube/api.h"
@@ -13,6 +16,8 @@ struct LogOptions {
   bool follow = false;    // until the container has ended
   std::optional<int64_t> tail_lines;
   std::optional<int64_t> limit_bytes;
+  std::optional<int64_t> offset;      // from this byte on; what the log has lost is passed over
+  std::function<void(int64_t)> at{};  // told before each write() where its bytes stand in the log
 };
 
 class PodLogs {

@@ -241,9 +241,11 @@ Async<http::Response> serve(FacePtr face, std::string group, std::string version
 
 // A document that does not change.
 void add_document(http::Router& router, std::string_view path, std::function<json::object(const http::Request&)> make) {
-  router.add(http::Method::Get, path, [make = std::move(make)](http::Request& request) -> Async<http::Response> {
-    co_return json_text(to_text(make(request)));
-  });
+  router.add(http::Method::Get, path,
+             [make = std::move(make)](http::Request& request) -> Async<http::Response> {
+               co_return json_text(to_text(make(request)));
+             },
+             {.summary = "Kubernetes' discovery.", .response = "object"});
 }
 
 void add_version(http::Router& router, FacePtr face, const std::string& group, const std::string& version) {
@@ -252,8 +254,12 @@ void add_version(http::Router& router, FacePtr face, const std::string& group, c
                [face, group, version](const http::Request&) { return api_resources(face->kinds, group, version); });
   for (const auto method : {http::Method::Get, http::Method::Post, http::Method::Put, http::Method::Patch,
                             http::Method::Delete, http::Method::Options}) {
+    const bool reads = method == http::Method::Get || method == http::Method::Options;
     router.add(method, root + "/{path*}",
-               [face, group, version](http::Request& request) { return serve(face, group, version, request); });
+               [face, group, version](http::Request& request) { return serve(face, group, version, request); },
+               {.summary = "Kubernetes' objects: namespaces/NAMESPACE/PLURAL/NAME, as kubectl asks for them.",
+                .request = reads ? "" : "any",
+                .response = "any"});
   }
   router.on_error(root, error_response);
 }

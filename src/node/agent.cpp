@@ -455,6 +455,26 @@ uint64_t Agent::warm_starts() const { return state_->warm_starts; }
 
 size_t Agent::waiting_pods() const { return state_->scheduler.waiting_count(); }
 
+std::vector<WaitingPod> Agent::waiting(size_t most) const {
+  std::vector<const AgentPod*> waiting;
+  for (const auto& [uid, pod] : state_->pods) {
+    if (state_->scheduler.waits(uid)) waiting.push_back(pod.get());
+  }
+  const auto created = [](const AgentPod* pod) {
+    const auto* metadata = find_object(*pod->object, "metadata");
+    return std::pair(metadata ? get_string(*metadata, "creationTimestamp") : std::string(), pod->name);
+  };
+  const size_t count = std::min(most, waiting.size());
+  std::partial_sort(waiting.begin(), waiting.begin() + static_cast<std::ptrdiff_t>(count), waiting.end(),
+                    [&](const auto* a, const auto* b) { return created(a) < created(b); });
+  std::vector<WaitingPod> out;
+  for (size_t i = 0; i < count; ++i) {
+    const auto& pod = *waiting[i];
+    out.push_back({pod.object, pod_request(*pod.object), state_->scheduler.why_waiting(pod.uid)});
+  }
+  return out;
+}
+
 Async<> Agent::check(const json::object& pod, kube::LogOptions options) {
   const auto container = options.container.empty() ? first_container(pod) : options.container;
   const auto* spec = find_object(pod, "spec");

@@ -54,6 +54,13 @@ struct AgentOptions {
   std::function<Async<>()> written;
 };
 
+// A pod that waits for room on this node.
+struct WaitingPod {
+  kube::Object object;
+  Resources request;
+  std::string reason;  // "0/1 nodes are available: insufficient cpu: asked 4, free 1.5"
+};
+
 class Agent : public kube::PodLogs {
  public:
   Agent(kube::Api& api, Loop& control, Spawner& spawner, AgentOptions options);
@@ -76,7 +83,8 @@ class Agent : public kube::PodLogs {
   Resources capacity() const;
   Resources used() const;
   size_t waiting_pods() const;
-  uint64_t warm_starts() const;  // of containers, since this agent began
+  std::vector<WaitingPod> waiting(size_t most) const;  // the oldest first
+  uint64_t warm_starts() const;                        // of containers, since this agent began
 
  private:
   struct State;

@@ -224,7 +224,8 @@ class Following {
 
 struct Progress {
   int64_t offset = 0;
-  int64_t left = 0;  // bytes that may still be written
+  int64_t left = 0;                   // bytes that may still be written
+  std::function<void(int64_t)> at{};  // told where they stand
 };
 
 Async<> copy_to_end(const File& file, Progress& progress, BlockingPool& pool, http::BodyWriter& out) {
@@ -232,6 +233,7 @@ Async<> copy_to_end(const File& file, Progress& progress, BlockingPool& pool, ht
     const int64_t max = std::min(kBlock, progress.left);
     const auto bytes = co_await pool.run([&] { return file.read_data(progress.offset, max); });
     if (bytes.empty()) co_return;
+    if (progress.at) progress.at(progress.offset);
     progress.offset += static_cast<int64_t>(bytes.size());
     progress.left -= static_cast<int64_t>(bytes.size());
     co_await out.write(bytes);
@@ -252,8 +254,10 @@ Async<> copy_log(fs::path path, kube::LogOptions options, LogReader reader, http
   progress.left = options.limit_bytes.value_or(std::numeric_limits<int64_t>::max());
   progress.offset = co_await reader.pool.run([&] {
     const int64_t start = file.data_start();
-    return options.tail_lines ? file.tail_start(*options.tail_lines, start) : start;
+    const int64_t tail = options.tail_lines ? file.tail_start(*options.tail_lines, start) : start;
+    return std::max(tail, options.offset.value_or(0));
   });
+  progress.at = options.at;
   if (!options.follow) {
     co_await copy_to_end(file, progress, reader.pool, out);
     co_return;

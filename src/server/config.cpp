@@ -45,6 +45,15 @@ bool is_loopback(const std::string& host) {
   return !error && address.is_loopback();
 }
 
+std::vector<std::string> parse_list(const std::string& text) {
+  std::vector<std::string> out;
+  std::stringstream stream(text);
+  for (std::string part; std::getline(stream, part, ',');) {
+    if (!part.empty()) out.push_back(part);
+  }
+  return out;
+}
+
 Runtime parse_runtime(const std::string& text) {
   if (text == "auto") return Runtime::Auto;
   if (text == "host") return Runtime::Host;
@@ -108,6 +117,8 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       config.archive_runs_after = parse_duration(text_value(), key);
     else if (key == "delete_archived_runs_after")
       config.delete_archived_runs_after = parse_duration(text_value(), key);
+    else if (key == "allowed_hosts")
+      config.allowed_hosts = text_value();
     else if (key == "package_hosts")
       config.package_hosts = text_value();
     else if (key == "time_zone")

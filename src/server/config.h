@@ -6,6 +6,7 @@
 #include <filesystem>
 #include <optional>
 #include <string>
+#include <vector>
 
 namespace penstock::server {
 
@@ -17,6 +18,8 @@ struct Endpoint {
 // "127.0.0.1:8080", "[::1]:8080", ":8080" (every address). Throws InvalidArgument naming `what`.
 Endpoint parse_endpoint(const std::string& text, const std::string& what);
 bool is_loopback(const std::string& host);
+// "a,b" as {"a", "b"}, without empty ones.
+std::vector<std::string> parse_list(const std::string& text);
 
 enum class Runtime { Auto, Host, Oci };
 Runtime parse_runtime(const std::string& text);
@@ -38,6 +41,8 @@ struct Config {
   std::filesystem::path webhook_secret_file;   // whose content signs what it is told
   std::chrono::seconds archive_runs_after{0};  // since a run's end; 0: never
   std::chrono::seconds delete_archived_runs_after{0};
+  // HOST,HOST: names of this server besides localhost and addresses, and sites whose pages may use it.
+  std::string allowed_hosts;
   // HOST,HOST: packages named by URL are fetched from these over HTTP and at private addresses too.
   std::string package_hosts;
   std::string time_zone = "UTC";  // of cron expressions that name none

@@ -10,7 +10,6 @@
 
 #include <cstdlib>
 #include <fstream>
-#include <sstream>
 
 #include <boost/asio/use_future.hpp>
 #include <prometheus/counter.h>
@@ -40,6 +39,13 @@
 #include "pipelines/engine/engine.h"
 #include "pipelines/notify/webhook.h"
 #include "pipelines/run/controller.h"
+#include "server/bundled_examples.h"
+#include "server/feed.h"
+#include "server/feed_sources.h"
+#include "server/openapi.h"
+#include "server/overview.h"
+#include "server/stream.h"
+#include "server/web.h"
 
 namespace penstock::server {
 
@@ -156,10 +162,8 @@ pipelines::ApiOptions api_options(const Config& config) {
   // As the reference names what it was built from.
   if (const char* commit = std::getenv("COMMIT_SHA")) options.commit_sha = commit;
   if (const char* tag = std::getenv("TAG_NAME")) options.tag_name = tag;
-  std::stringstream hosts(config.package_hosts);
-  for (std::string host; std::getline(hosts, host, ',');) {
-    if (!host.empty()) options.package_hosts.push_back(host);
-  }
+  options.package_hosts = parse_list(config.package_hosts);
+  options.examples = bundled_examples();
   return options;
 }
 
@@ -236,8 +240,11 @@ struct Server::Parts {
   }
 
   void begin() {
+    tell_row_changes(database, feed);
     wait_for(control, [this]() -> Async<> {
       co_await api.start();
+      watches.spawn([this] { return tell_object_changes(api, kube::kPods, Change::Kind::Pod, feed); });
+      watches.spawn([this] { return tell_object_changes(api, kube::kEvents, Change::Kind::Event, feed); });
       // Before the node: a process whose pod was not written yet when the last server died finds it made again.
       runs.set_on_changed([this](const pipelines::Run& run) {
         webhook.changed();
@@ -285,6 +292,7 @@ struct Server::Parts {
   // Processes run on.
   Async<> end() {
     quiet.cancel();
+    co_await watches.stop();
     co_await retention.stop();
     co_await recurring.stop();
     co_await runs.stop();
@@ -302,6 +310,7 @@ struct Server::Parts {
   SystemClock clock;
   Loop control;
   BlockingPool pool;
+  Feed feed;
   db::Database database;
   kube::EmbeddedApi api;
   std::unique_ptr<node::Spawner> spawner;
@@ -318,6 +327,7 @@ struct Server::Parts {
   pipelines::RecurringScheduler recurring;
   pipelines::WebhookNotifier webhook;
   pipelines::Retention retention;
+  Scope watches{control.executor(), "changes"};
   Timer quiet{control.executor()};
   prometheus::Registry registry;
   http::Router router, s3_router;
@@ -366,24 +376,48 @@ std::string Server::Parts::metrics() {
 
 void Server::Parts::add_routes() {
   auto ok = [](http::Request&) -> Async<http::Response> { co_return http::text_response("ok"); };
-  router.add(http::Method::Get, "/healthz", ok);
-  router.add(http::Method::Get, "/livez", ok);
-  router.add(http::Method::Get, "/readyz", [this](http::Request&) -> Async<http::Response> {
-    // Ready is: the control loop turns and the database answers.
-    co_await on(control.executor(), []() -> Async<> { co_return; });
-    const bool answers = co_await database.read([](db::Connection& c) { return c.query("SELECT 1").next(); });
-    co_return answers ? http::text_response("ok") : http::text_response("the database does not answer", 503);
-  });
-  router.add(http::Method::Get, "/metrics", [this](http::Request&) -> Async<http::Response> {
-    std::string text = co_await on(control.executor(), [this]() -> Async<std::string> { co_return metrics(); });
-    co_return http::text_response(std::move(text), 200, "text/plain; version=0.0.4; charset=utf-8");
-  });
+  const http::RouteDoc health{.summary = "Whether it is well.", .response = "string", .response_media = "text/plain"};
+  router.add(http::Method::Get, "/healthz", ok, health);
+  router.add(http::Method::Get, "/livez", ok, health);
+  router.add(
+      http::Method::Get, "/readyz",
+      [this](http::Request&) -> Async<http::Response> {
+        // Ready is: the control loop turns and the database answers.
+        co_await on(control.executor(), []() -> Async<> { co_return; });
+        const bool answers = co_await database.read([](db::Connection& c) { return c.query("SELECT 1").next(); });
+        co_return answers ? http::text_response("ok") : http::text_response("the database does not answer", 503);
+      },
+      health);
+  router.add(
+      http::Method::Get, "/metrics",
+      [this](http::Request&) -> Async<http::Response> {
+        std::string text = co_await on(control.executor(), [this]() -> Async<std::string> { co_return metrics(); });
+        co_return http::text_response(std::move(text), 200, "text/plain; version=0.0.4; charset=utf-8");
+      },
+      {.summary = "Counts and sizes, as Prometheus reads them.", .response = "string", .response_media = "text/plain"});
   kube::add_routes(router, api, &agent);
   auto context = api_context();
   context.recurring = &recurring;
   pipelines::add_routes(router, context);
   runs.add_watch_route(router);
   s3_below.add_routes(router);
+  add_stream_route(router, feed);
+  add_overview_routes(router, {.control = control,
+                               .pool = pool,
+                               .clock = clock,
+                               .agent = agent,
+                               .spawner = *spawner,
+                               .api = api,
+                               .store = store,
+                               .data = config.data,
+                               .version = version(),
+                               .sandbox_problem = sandbox_problem,
+                               .images = uses_images(config),
+                               .time_zone = config.time_zone});
+  add_openapi_route(router, version());
+  add_web(router, {.loopback = is_loopback(parse_endpoint(config.listen, "listen").host),
+                   .allowed_hosts = parse_list(config.allowed_hosts),
+                   .s3_prefix = std::string(kS3Prefix)});
 }
 
 Server::Server(Config config) {
@@ -411,6 +445,7 @@ void Server::stop(std::chrono::milliseconds grace, bool end_tasks) {
   if (parts.stopped) return;
   parts.stopped = true;
   const auto deadline = std::chrono::steady_clock::now() + grace;
+  parts.feed.close();
   parts.http->stop(grace);
   if (parts.s3_http) {
     const auto left = deadline - std::chrono::steady_clock::now();

@@ -2,8 +2,16 @@
 // /apis/v2beta1 and, for clients that were pointed at the UI, under /pipeline/apis/v2beta1.
 #pragma once
 
+#include <functional>
+#include <optional>
+#include <span>
+#include <string>
+#include <string_view>
+#include <vector>
+
 #include "base/async.h"
 #include "base/clock.h"
+#include "base/schema.h"
 #include "http/router.h"
 #include "metadata/metadata.h"
 #include "objects/store.h"
@@ -11,6 +19,13 @@
 #include "pipelines/store/store.h"
 
 namespace penstock::pipelines {
+
+// Which part of a task's log is read.
+struct LogPart {
+  bool follow = false;  // until the task has ended
+  std::optional<int64_t> offset, tail_lines, limit_bytes;
+  std::function<void(int64_t)> at{};  // told before each write where its bytes stand in the log
+};
 
 // What the API asks of the run controller. Called on a server loop; implementations go to their own.
 class RunControl {
@@ -20,18 +35,19 @@ class RunControl {
   virtual Async<> start(std::string run_id) = 0;
   // The run is not final: bring it to CANCELING, and CANCELED when its tasks have ended.
   virtual Async<> terminate(std::string run_id) = 0;
-  // The run is FAILED or CANCELED: do what failed again. Aborted when it cannot.
-  virtual Async<> retry(std::string run_id) = 0;
   // Ends the pauses of the run that wait for somebody, and those that have a length. FailedPrecondition when there are
   // none.
   virtual Async<> resume_paused(std::string run_id) = 0;
+  // The run is FAILED or CANCELED: do what failed again. With the paths of tasks, any run that has ended: do these, and
+  // what comes after them, again as well, whatever they gave. Aborted when it cannot.
+  virtual Async<> retry(std::string run_id, std::vector<std::string> from) = 0;
   // The run is about to be deleted: stop its tasks and let go of it.
   virtual Async<> forget(std::string run_id) = 0;
   // Throws NotFound, and says why, when the task has no log; before the first byte of an answer.
   // `attempt`: from 0; the last one when it is -1.
   virtual Async<> check_log(std::string run_id, std::string task_id, int attempt) = 0;
-  // Writes the task's log; with `follow` until the task has ended. NotFound when there is none.
-  virtual Async<> read_log(std::string run_id, std::string task_id, int attempt, bool follow,
+  // Writes the task's log, or the part of it. NotFound when there is none.
+  virtual Async<> read_log(std::string run_id, std::string task_id, int attempt, LogPart part,
                            http::BodyWriter& out) = 0;
   // Deletes the logs of a run's tasks.
   virtual Async<> drop_logs(std::string run_namespace, std::vector<TaskRecord> tasks) = 0;
@@ -43,6 +59,17 @@ class RecurringControl {
   virtual ~RecurringControl() = default;
   // One was made, deleted, enabled or disabled.
   virtual void changed() = 0;
+  // The scheduled times of the next `count` fires as things stand; those that are past are still to be made up for. One
+  // without a time of creation is taken as made now. InvalidArgument for a trigger that is none.
+  virtual std::vector<Time> upcoming(const RecurringRun& recurring, size_t count) const = 0;
+};
+
+// A pipeline that is part of the program.
+struct Example {
+  std::string_view name;
+  std::string_view description;
+  std::string_view source;  // Python
+  std::string_view spec;    // the JSON that it compiles to
 };
 
 struct ApiOptions {
@@ -52,6 +79,7 @@ struct ApiOptions {
   // Packages are imported over HTTPS from public addresses; from these hosts also over HTTP and from private ones.
   std::vector<std::string> package_hosts;
   std::chrono::milliseconds package_timeout{30'000};
+  std::span<const Example> examples{};
 };
 
 // Everything referred to must outlive the router.
@@ -67,5 +95,7 @@ struct ApiContext {
 };
 
 void add_routes(http::Router& router, const ApiContext& context);
+// The schemas of the API's messages, for its document.
+void add_schemas(Schemas& schemas);
 
 }  // namespace penstock::pipelines

@@ -9,6 +9,7 @@
 
 #include <boost/asio/use_future.hpp>
 #include <doctest/doctest.h>
+#include <fmt/ranges.h>
 
 #include "pipelines/api/api.h"
 
@@ -18,20 +19,26 @@ class FakeRunControl : public RunControl {
  public:
   std::vector<std::string> calls;  // "start <run>"
   std::string log = "line 1\nline 2\n";
+  size_t piece = 4096;  // how much of it is written at once
   bool refuse = false;
 
   Async<> start(std::string run_id) override { co_return note("start", run_id); }
   Async<> terminate(std::string run_id) override { co_return note("terminate", run_id); }
-  Async<> retry(std::string run_id) override { co_return note("retry", run_id); }
   Async<> resume_paused(std::string run_id) override { co_return note("resume", run_id); }
+  Async<> retry(std::string run_id, std::vector<std::string> from) override {
+    co_return note("retry", from.empty() ? run_id : fmt::format("{} from {}", run_id, fmt::join(from, " ")));
+  }
   Async<> forget(std::string run_id) override { co_return note("forget", run_id); }
   Async<> check_log(std::string, std::string, int) override { co_return; }
   Async<> drop_logs(std::string, std::vector<TaskRecord> tasks) override {
     co_return note("drop_logs", std::to_string(tasks.size()));
   }
-  Async<> read_log(std::string run_id, std::string task_id, int, bool follow, http::BodyWriter& out) override {
-    note("log", run_id + " " + task_id + (follow ? " follow" : ""));
-    co_await out.write(log);
+  Async<> read_log(std::string run_id, std::string task_id, int, LogPart part, http::BodyWriter& out) override {
+    note("log", run_id + " " + task_id + (part.follow ? " follow" : ""));
+    for (size_t at = 0; at < log.size(); at += piece) {
+      if (part.at) part.at(static_cast<int64_t>(at));
+      co_await out.write(std::string_view(log).substr(at, piece));
+    }
   }
 
  private:
@@ -81,6 +88,7 @@ struct ApiFixture {
   BlockingPool blocking{1};
   http::Router router;
   Loop loop{"api-test"};
+  std::string accept;  // the header of requests
 
   ApiFixture() {
     ApiOptions options;
@@ -167,6 +175,7 @@ struct ApiFixture {
     request.path = target.substr(0, target.find('?'));
     if (request.path.size() < target.size()) request.query = http::parse_query(target.substr(request.path.size() + 1));
     request.headers.emplace_back("content-type", std::move(content_type));
+    if (!accept.empty()) request.headers.emplace_back("accept", accept);
     request.body = &body;
     http::Response response = co_await router.handle(request);
     Reply reply;

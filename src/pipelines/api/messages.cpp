@@ -208,6 +208,21 @@ json::object outputs_json(const TaskRecord& task) {
   return out;
 }
 
+const Fields<TriggerMessage>& trigger_fields() {
+  static const auto kCron = Fields<CronSchedule>("CronSchedule")
+                                .add("start_time", &CronSchedule::start_time)
+                                .add("end_time", &CronSchedule::end_time)
+                                .add("cron", &CronSchedule::cron);
+  static const auto kPeriodic = Fields<PeriodicSchedule>("PeriodicSchedule")
+                                    .add("start_time", &PeriodicSchedule::start_time)
+                                    .add("end_time", &PeriodicSchedule::end_time)
+                                    .add("interval_second", &PeriodicSchedule::interval_second);
+  static const auto kTrigger = Fields<TriggerMessage>("Trigger")
+                                   .add("cron_schedule", &TriggerMessage::cron_schedule, kCron)
+                                   .add("periodic_schedule", &TriggerMessage::periodic_schedule, kPeriodic);
+  return kTrigger;
+}
+
 }  // namespace
 
 const Fields<Status>& status_fields() {
@@ -275,13 +290,20 @@ const Fields<RunMessage>& run_fields() {
           .add("finished_at", &RunMessage::finished_at, {.output_only = true, .always = true})
           .add("state", &RunMessage::state, kRunStateNames, {.output_only = true})
           .add("error", &RunMessage::error, status_fields(), {.output_only = true})
-          .add("run_details", &RunMessage::run_details, {.output_only = true})
+          .add("run_details", &RunMessage::run_details, {.output_only = true, .schema = "RunDetails"})
           .add("recurring_run_id", &RunMessage::recurring_run_id)
           .add("state_history", &RunMessage::state_history, state_change_fields(), {.output_only = true})
           .add("plugins_input", &RunMessage::plugins_input)
           .add("plugins_output", &RunMessage::plugins_output)
           .add("task_count", &RunMessage::task_count, {.output_only = true})
-          .add("tasks", &RunMessage::tasks, {.output_only = true});
+          .add("tasks", &RunMessage::tasks, {.output_only = true, .schema = "[PipelineTask]"});
+  return kFields;
+}
+
+const Fields<RecurringRunMessage>& schedule_fields() {
+  static const auto kFields = Fields<RecurringRunMessage>("Schedule")
+                                  .add("trigger", &RecurringRunMessage::schedule, trigger_fields())
+                                  .add("no_catchup", &RecurringRunMessage::no_catchup);
   return kFields;
 }
 
@@ -289,17 +311,6 @@ const Fields<RecurringRunMessage>& recurring_run_fields() {
   using M = RecurringRunMessage;
   static constexpr EnumName kModes[] = {{0, "MODE_UNSPECIFIED"}, {1, "ENABLE"}, {2, "DISABLE"}};
   static constexpr EnumName kStatuses[] = {{0, "STATUS_UNSPECIFIED"}, {1, "ENABLED"}, {2, "DISABLED"}};
-  static const auto kCron = Fields<CronSchedule>("CronSchedule")
-                                .add("start_time", &CronSchedule::start_time)
-                                .add("end_time", &CronSchedule::end_time)
-                                .add("cron", &CronSchedule::cron);
-  static const auto kPeriodic = Fields<PeriodicSchedule>("PeriodicSchedule")
-                                    .add("start_time", &PeriodicSchedule::start_time)
-                                    .add("end_time", &PeriodicSchedule::end_time)
-                                    .add("interval_second", &PeriodicSchedule::interval_second);
-  static const auto kTrigger = Fields<TriggerMessage>("Trigger")
-                                   .add("cron_schedule", &TriggerMessage::cron_schedule, kCron)
-                                   .add("periodic_schedule", &TriggerMessage::periodic_schedule, kPeriodic);
   static const auto kFields = Fields<M>("RecurringRun")
                                   .add("recurring_run_id", &M::recurring_run_id, {.output_only = true})
                                   .add("display_name", &M::display_name, {.required = true, .max_length = 1'024})
@@ -310,7 +321,7 @@ const Fields<RecurringRunMessage>& recurring_run_fields() {
                                   .add("runtime_config", &M::runtime_config, runtime_config_fields())
                                   .add("service_account", &M::service_account)
                                   .add("max_concurrency", &M::max_concurrency)
-                                  .add("trigger", &M::schedule, kTrigger)
+                                  .add("trigger", &M::schedule, trigger_fields())
                                   .add("mode", &M::mode, kModes)
                                   .add("created_at", &M::created_at, {.output_only = true})
                                   .add("updated_at", &M::updated_at, {.output_only = true})

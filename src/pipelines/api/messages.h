@@ -54,12 +54,19 @@ struct RecurringRunMessage : RecurringRun {
   RecurringStatus status = RecurringStatus::Unspecified;
 };
 const Fields<RecurringRunMessage>& recurring_run_fields();
+const Fields<RecurringRunMessage>& schedule_fields();  // trigger and no_catchup alone
 
 struct CreatePipelineMessage {
   Pipeline pipeline;
   VersionMessage pipeline_version;
 };
 const Fields<CreatePipelineMessage>& create_pipeline_fields();
+
+struct RetryRun {
+  std::string run_id;
+  std::vector<std::string> task_ids;
+};
+const Fields<RetryRun>& retry_run_fields();
 
 // Texts of messages; `spec` is put in as it is (JSON text), or left out when empty.
 std::string version_text(const PipelineVersion& version, std::string_view spec);

@@ -20,7 +20,7 @@ Trigger read_trigger(const TriggerMessage& message) {
                 "trigger");
   }
   if (periodic.interval_second < 0) {
-    throw Error(Code::InvalidArgument, fmt::format("{} is no interval", periodic.interval_second),
+    throw Error(Code::InvalidArgument, fmt::format("interval_second: {} is no interval", periodic.interval_second),
                 "trigger.periodic_schedule.interval_second");
   }
   const bool is_cron = !cron.cron.empty();

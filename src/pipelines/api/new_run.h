@@ -19,8 +19,8 @@ Async<RunSource> version_source(const ApiContext& context, PipelineVersionRefere
 
 // FailedPrecondition when it has ended.
 Async<> terminate_run(const ApiContext& context, std::string run_id);
-// Aborted unless it has failed or was canceled.
-Async<> retry_run(const ApiContext& context, std::string run_id);
+// Aborted unless it has failed or was canceled; with `task_ids`, unless it has ended. NotFound for a task.
+Async<> retry_run(const ApiContext& context, std::string run_id, std::vector<std::string> task_ids);
 
 // Whose name a run carries that names none, as the reference's does.
 inline constexpr std::string_view kDefaultServiceAccount = "pipeline-runner";

@@ -89,6 +89,40 @@ Async<Response> disable(const ApiContext& context, Request& request) {
   co_return empty_reply();
 }
 
+constexpr int kMostUpcoming = 500;
+
+Response upcoming_reply(const ApiContext& context, const Request& request, const RecurringRun& recurring) {
+  const int count = int_query(request, "count", 20);
+  if (count < 1 || count > kMostUpcoming) {
+    throw Error(Code::InvalidArgument, fmt::format("count is {}; it may be 1 to {}", count, kMostUpcoming), "count");
+  }
+  json::array times;
+  if (context.recurring != nullptr && recurring.enabled) {
+    for (const Time time : context.recurring->upcoming(recurring, static_cast<size_t>(count))) {
+      times.push_back(json::object{{"scheduled_at", format_time(time)}});
+    }
+  }
+  json::object reply{{"upcoming", std::move(times)}, {"runs_made", recurring.fires}};
+  if (recurring.last_fire != Time{}) reply["last_scheduled_at"] = format_time(recurring.last_fire);
+  return http::json_response(std::move(reply));
+}
+
+// When it will fire: never, while it is disabled.
+Async<Response> schedule(const ApiContext& context, Request& request) {
+  const RecurringRun recurring = co_await context.store.get_recurring_run(param(request, "recurring_run_id"));
+  co_return upcoming_reply(context, request, recurring);
+}
+
+// When a recurring run with the body's trigger would fire, were it made now. Nothing is kept.
+Async<Response> preview_schedule(const ApiContext& context, Request& request) {
+  const json::value body = co_await read_json(context, request);
+  RecurringRunMessage message = schedule_fields().read(body);
+  default_interval(body, message.schedule);
+  RecurringRun recurring = message;
+  recurring.trigger = read_trigger(message.schedule);
+  co_return upcoming_reply(context, request, recurring);
+}
+
 }  // namespace
 
 void add_recurring_run_routes(Routes& routes) {
@@ -98,6 +132,8 @@ void add_recurring_run_routes(Routes& routes) {
   routes.add(Method::Delete, "/recurringruns/{recurring_run_id}", remove);
   routes.add(Method::Post, "/recurringruns/{recurring_run_id}:enable", enable);
   routes.add(Method::Post, "/recurringruns/{recurring_run_id}:disable", disable);
+  routes.add_at(Method::Get, "/apis/penstock/v1/recurringruns/{recurring_run_id}:schedule", schedule);
+  routes.add_at(Method::Post, "/apis/penstock/v1/recurringruns:previewSchedule", preview_schedule);
 }
 
 }  // namespace penstock::pipelines::api

@@ -110,6 +110,19 @@ Async<std::optional<Time>> RecurringScheduler::tick() {
   co_return earliest;
 }
 
+std::vector<Time> RecurringScheduler::upcoming(const RecurringRun& recurring, size_t count) const {
+  std::vector<Time> times;
+  const Time now = clock_.now();
+  TriggerState state{recurring.created_at == Time{} ? now : recurring.created_at, recurring.last_fire};
+  while (times.size() < count) {
+    const auto due = next_fire(recurring.trigger, state, std::max(now, state.last), recurring.no_catchup, zone_);
+    if (!due) break;
+    times.push_back(*due);
+    state.last = *due;
+  }
+  return times;
+}
+
 Async<bool> RecurringScheduler::fire(RecurringRun& recurring, Time scheduled) {
   const auto active = co_await context_.store.count_active_runs(recurring.recurring_run_id);
   if (active >= recurring.max_concurrency) co_return false;

@@ -21,7 +21,8 @@ class RecurringScheduler : public RecurringControl {
 
   void start();
   Async<> stop();
-  void changed() override;  // from any thread
+  void changed() override;                                                                 // from any thread
+  std::vector<Time> upcoming(const RecurringRun& recurring, size_t count) const override;  // from any thread
   // A run of it came to its end: one that waits for that may be made.
   void run_ended(const std::string& recurring_run_id);
 

@@ -217,3 +217,19 @@ TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: what is wrong is refused, a
   });
   CHECK(specs_left == 0);
 }
+
+TEST_CASE_FIXTURE(RecurringFixture, "recurring runs: when they will fire is told, what was missed first") {
+  const std::vector<Time> mondays{*parse_time("2026-03-02T06:30:00Z"), *parse_time("2026-03-09T06:30:00Z")};
+  const std::string id = make(message(cron("0 30 6 * * 1")));
+  RecurringRun one = wait(store.get_recurring_run(id));
+  CHECK(scheduler.upcoming(one, 2) == mondays);
+  clock.advance(std::chrono::days(10));
+  CHECK(scheduler.upcoming(one, 2) == mondays);
+  one.no_catchup = true;
+  CHECK(scheduler.upcoming(one, 1) == std::vector<Time>{mondays[1]});
+  one.trigger.end = mondays[1];
+  CHECK(scheduler.upcoming(one, 500).size() <= 1);
+  one.created_at = {};  // not made yet: nothing was missed
+  one.trigger.end = {};
+  CHECK(scheduler.upcoming(one, 1) == std::vector<Time>{*parse_time("2026-03-16T06:30:00Z")});
+}

@@ -44,8 +44,9 @@ void Routes::add_v1(Method method, std::string_view path, Handler handler) {
 
 void Routes::add_at(Method method, std::string_view path, Handler handler) {
   const auto call = [context = context_, handler](Request& request) { return handler(*context, request); };
-  router_.add(method, path, call);
-  router_.add(method, fmt::format("{}{}", kProxied, path), call);
+  const http::RouteDoc doc = route_doc(method, path);
+  router_.add(method, path, call, doc);
+  router_.add(method, fmt::format("{}{}", kProxied, path), call, doc);
 }
 
 Async<json::value> read_json(const ApiContext& context, Request& request) {
@@ -167,6 +168,8 @@ void add_routes(http::Router& router, const ApiContext& context) {
   add_run_routes(routes);
   add_recurring_run_routes(routes);
   add_task_routes(routes);
+  add_log_routes(routes);
+  add_example_routes(routes);
   add_artifact_routes(routes);
   add_reported_task_routes(routes);
   add_reported_artifact_routes(routes);

@@ -26,12 +26,18 @@ class Routes {
   std::shared_ptr<const ApiContext> context_;
 };
 
+// What the API's document says of a route; openapi.cpp.
+http::RouteDoc route_doc(Method method, std::string_view path);
+
 void add_experiment_routes(Routes& routes);
 void add_pipeline_routes(Routes& routes);
 void add_upload_routes(Routes& routes);
 void add_run_routes(Routes& routes);
 void add_recurring_run_routes(Routes& routes);
 void add_task_routes(Routes& routes);
+void add_log_routes(Routes& routes);
+void add_example_routes(Routes& routes);
+void add_example_schemas(Schemas& schemas);
 void add_artifact_routes(Routes& routes);
 // What clients report: tasks and artifacts of their own.
 void add_reported_task_routes(Routes& routes);

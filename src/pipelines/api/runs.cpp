@@ -115,13 +115,29 @@ Async<> terminate_run(const ApiContext& context, std::string run_id) {
   co_await context.runs.terminate(run.run_id);
 }
 
-Async<> retry_run(const ApiContext& context, std::string run_id) {
+Async<> retry_run(const ApiContext& context, std::string run_id, std::vector<std::string> task_ids) {
   const Run run = co_await context.store.get_run(std::move(run_id));
-  if (run.state != RunState::Failed && run.state != RunState::Canceled) {
+  const bool failed = run.state == RunState::Failed || run.state == RunState::Canceled;
+  if (!failed && (task_ids.empty() || !is_final(run.state))) {
     throw Error(Code::Aborted, fmt::format("Run {} is {}; only failed or canceled runs can be retried", run.run_id,
                                            to_string(run.state)));
   }
-  co_await context.runs.retry(run.run_id);
+  std::vector<std::string> from;
+  for (const std::string& id : task_ids) {
+    const TaskRecord task = co_await context.store.get_task(run.run_id, id);
+    from.push_back(task.scope_path);
+  }
+  co_await context.runs.retry(run.run_id, std::move(from));
+}
+
+const Fields<RetryRun>& retry_run_fields() {
+  static const auto kFields =
+      Fields<RetryRun>("RetryRunRequest")
+          .add("run_id", &RetryRun::run_id, {.output_only = true})
+          .add("task_ids", &RetryRun::task_ids,
+               {.doc = "An addition: these tasks, by their ids or names, and what comes after them run again as well, "
+                       "though they have succeeded. With them a run that has succeeded may be retried too."});
+  return kFields;
 }
 
 namespace {
@@ -132,7 +148,9 @@ Async<Response> terminate(const ApiContext& context, Request& request) {
 }
 
 Async<Response> retry(const ApiContext& context, Request& request) {
-  co_await retry_run(context, param(request, "run_id"));
+  const json::value body = co_await read_json(context, request);
+  RetryRun wanted = retry_run_fields().read(body);
+  co_await retry_run(context, param(request, "run_id"), std::move(wanted.task_ids));
   co_return empty_reply();
 }
 

@@ -30,19 +30,6 @@ Async<Response> get(const ApiContext& context, Request& request) {
   co_return http::json_response(task_json(task, children[task.task_id]));
 }
 
-Async<Response> log(const ApiContext& context, Request& request) {
-  const bool follow = bool_query(request, "follow");
-  const TaskRecord task = co_await task_of_node(context, param(request, "run_id"), param(request, "node_id"));
-  const int attempt = int_query(request, "attempt", -1);
-  co_await context.runs.check_log(task.run_id, task.task_id, attempt);
-  Response response;
-  response.set("Content-Type", "text/plain; charset=utf-8");
-  response.set("X-Content-Type-Options", "nosniff");
-  response.stream = [&runs = context.runs, run_id = task.run_id, task_id = task.task_id, attempt,
-                     follow](http::BodyWriter& out) { return runs.read_log(run_id, task_id, attempt, follow, out); };
-  co_return response;
-}
-
 }  // namespace
 
 Async<TaskRecord> task_of_node(const ApiContext& context, std::string run_id, std::string node) {
@@ -64,7 +51,6 @@ Async<TaskRecord> task_of_node(const ApiContext& context, std::string run_id, st
 void add_task_routes(Routes& routes) {
   routes.add(Method::Get, "/runs/{run_id}/tasks", list);
   routes.add(Method::Get, "/runs/{run_id}/tasks/{task_id}", get);
-  routes.add_at(Method::Get, "/apis/v1alpha1/runs/{run_id}/nodes/{node_id}/log", log);
 }
 
 }  // namespace penstock::pipelines::api

@@ -85,6 +85,7 @@ struct ActiveRun {
   // Pods that a former server made, until their tasks are taken up.
   std::set<std::string, std::less<>> found_pods;
   std::map<std::string, Kept> kept;  // by the tasks' paths; until they have ended again
+  std::vector<std::string> again;    // paths of tasks that were asked to run again: the cache takes no part in them
 };
 
 }  // namespace penstock::pipelines

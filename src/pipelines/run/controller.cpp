@@ -228,10 +228,11 @@ Async<> RunController::resume_paused(std::string run_id) {
   });
 }
 
-Async<> RunController::retry(std::string run_id) {
-  co_await on_control([this, &run_id]() -> Async<> {
+Async<> RunController::retry(std::string run_id, std::vector<std::string> from) {
+  co_await on_control([this, &run_id, &from]() -> Async<> {
     Run run = co_await store_.get_run(run_id);
-    if (active_.contains(run_id) || (run.state != RunState::Failed && run.state != RunState::Canceled)) {
+    const bool failed = run.state == RunState::Failed || run.state == RunState::Canceled;
+    if (active_.contains(run_id) || !(failed || (!from.empty() && is_final(run.state)))) {
       throw Error(Code::Aborted,
                   fmt::format("run {} cannot be retried: it is {}, and only a FAILED or CANCELED run can", run_id,
                               to_string(run.state)));
@@ -243,9 +244,15 @@ Async<> RunController::retry(std::string run_id) {
     if (!journal_.append_reset(run_id, active->journaled)) {
       throw Error(Code::Unavailable, fmt::format("run {} cannot be retried now: the journal has no room", run_id));
     }
+    const auto& pipeline = active->engine.pipeline();
+    const auto runs_again = [&](const TaskRecord& task) {
+      return std::ranges::any_of(from, [&](const auto& path) { return follows_from(pipeline, task.scope_path, path); });
+    };
+    for (const auto& path : from) notes.push_back(again_note(path));
+    active->again = from;
     for (const auto& task : tasks) {
       if (task.type == "RUNTIME" && (task.state == "SUCCEEDED" || task.state == "CACHED") &&
-          is_kept_by_retry(active->engine.pipeline(), task.scope_path)) {
+          is_kept_by_retry(pipeline, task.scope_path) && !runs_again(task)) {
         auto& kept = active->kept[task.scope_path];
         kept = {task.outputs, task.pod_name, task.pod_uid};
         notes.push_back(kept_note(task.scope_path, kept));
@@ -591,16 +598,22 @@ Async<> RunController::watch(std::string run_id, http::BodyWriter& out) {
 }
 
 void RunController::add_watch_route(http::Router& router) {
+  static constexpr http::RouteDoc kDoc = {
+      .summary = "A line of JSON for each change of the run and its tasks, until the run has ended.",
+      .response = "string",
+      .response_media = "application/x-ndjson"};
   for (const auto prefix : {"", "/pipeline"}) {
-    router.add(http::Method::Get, fmt::format("{}/apis/v2beta1/runs/{{run_id}}:watch", prefix),
-               [this](http::Request& request) -> Async<http::Response> {
-                 const std::string run_id = request.params.find("run_id")->second;
-                 co_await store_.get_run(run_id);
-                 http::Response response;
-                 response.set("Content-Type", "application/x-ndjson");
-                 response.stream = [this, run_id](http::BodyWriter& out) { return watch(run_id, out); };
-                 co_return response;
-               });
+    router.add(
+        http::Method::Get, fmt::format("{}/apis/v2beta1/runs/{{run_id}}:watch", prefix),
+        [this](http::Request& request) -> Async<http::Response> {
+          const std::string run_id = request.params.find("run_id")->second;
+          co_await store_.get_run(run_id);
+          http::Response response;
+          response.set("Content-Type", "application/x-ndjson");
+          response.stream = [this, run_id](http::BodyWriter& out) { return watch(run_id, out); };
+          co_return response;
+        },
+        kDoc);
   }
 }
 
@@ -641,10 +654,14 @@ Async<> RunController::drop_logs(std::string run_namespace, std::vector<TaskReco
   if (!uids.empty()) co_await logs_.erase(run_namespace.empty() ? options_.ns : run_namespace, std::move(uids));
 }
 
-Async<> RunController::read_log(std::string run_id, std::string task_id, int attempt, bool follow,
+Async<> RunController::read_log(std::string run_id, std::string task_id, int attempt, LogPart part,
                                 http::BodyWriter& out) {
   TaskLog log = co_await log_of(run_id, task_id, attempt);
-  log.options.follow = log.options.follow && follow;
+  log.options.follow = log.options.follow && part.follow;
+  log.options.offset = part.offset;
+  log.options.tail_lines = part.tail_lines;
+  log.options.limit_bytes = part.limit_bytes;
+  log.options.at = std::move(part.at);
   co_await logs_.read(log.pod, log.options, out);
 }
 

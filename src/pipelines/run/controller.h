@@ -63,11 +63,11 @@ class RunController : public RunControl {
 
   Async<> start(std::string run_id) override;
   Async<> terminate(std::string run_id) override;
-  Async<> retry(std::string run_id) override;
   Async<> resume_paused(std::string run_id) override;
+  Async<> retry(std::string run_id, std::vector<std::string> from) override;
   Async<> forget(std::string run_id) override;
   Async<> check_log(std::string run_id, std::string task_id, int attempt) override;
-  Async<> read_log(std::string run_id, std::string task_id, int attempt, bool follow, http::BodyWriter& out) override;
+  Async<> read_log(std::string run_id, std::string task_id, int attempt, LogPart part, http::BodyWriter& out) override;
   Async<> drop_logs(std::string run_namespace, std::vector<TaskRecord> tasks) override;
 
   // One line of JSON for each task and the run as they are, then one for each change, until the run is in a final

@@ -1,6 +1,9 @@
 // The controller's hands: launching tasks as pods, and taking in how they ended.
+#include <algorithm>
+
 #include "base/utf8.h"
 #include "pipelines/run/controller.h"
+#include "pipelines/run/notes.h"
 #include "pipelines/run/task_files.h"
 
 namespace penstock::pipelines {
@@ -314,6 +317,11 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
   if (run->kept.contains(command.path)) {
     post(run, Event::cache_miss(command.task, command.attempt, clock_.now(),
                                 "off: the task is kept as it was before the run was retried"));
+    co_return;
+  }
+  const auto holds = [&](const std::string& from) { return is_at_or_below(command.path, from); };
+  if (std::ranges::any_of(run->again, holds)) {
+    post(run, Event::cache_miss(command.task, command.attempt, clock_.now(), "off: the task was asked to run again"));
     co_return;
   }
   std::optional<CachedTask> cached;

@@ -82,6 +82,19 @@ struct Page {
   std::string next_page_token;
 };
 
+// A run at a glance.
+struct RunSummary {
+  Run run;
+  std::map<std::string, int64_t> tasks{};     // how many of its steps are in each state
+  std::optional<TaskRecord> first_failure{};  // of one that has failed
+};
+
+struct Overview {
+  std::vector<RunSummary> active, failed;  // not ended, the newest first; failed, the latest first
+  std::map<std::string, int64_t> runs;     // how many are in each state, archived ones included
+  std::map<std::string, int64_t> counts;   // of rows, by table
+};
+
 class Store {
  public:
   // Makes the Default experiment when it is not there. Both must outlive the store.
@@ -148,6 +161,9 @@ class Store {
   Async<> set_run_state(std::string run_id, RunState state, Status error, Time at);
   // Every run that is not in a final state, oldest first: what a start has to take up again.
   Async<std::vector<Run>> active_runs();
+
+  // At most `most` runs of each list; those that failed before `failed_since` are not in it.
+  Async<Overview> overview(int64_t most, Time failed_since);
 
   // --- metrics of runs ---
   // Of each metric, whether it was stored: false when its node has reported that name before. NotFound without the run.

@@ -115,7 +115,8 @@ Async<Response> terminate(const ApiContext& context, Request& request) {
 }
 
 Async<Response> retry(const ApiContext& context, Request& request) {
-  co_await retry_run(context, param(request, "id"));
+  const std::vector<std::string> what_failed;
+  co_await retry_run(context, param(request, "id"), what_failed);
   co_return empty_reply();
 }
 

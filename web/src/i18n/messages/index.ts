@@ -1,0 +1,34 @@
+import { artifacts } from "./artifacts";
+import { common } from "./common";
+import { editor } from "./editor";
+import { experiments } from "./experiments";
+import { home } from "./home";
+import { pipelines } from "./pipelines";
+import { recurring } from "./recurring";
+import { resources } from "./resources";
+import { runs } from "./runs";
+
+// Each part of the dashboard has a file of messages; here they become one table a language.
+export const en = {
+  ...artifacts.en,
+  ...common.en,
+  ...editor.en,
+  ...experiments.en,
+  ...home.en,
+  ...pipelines.en,
+  ...recurring.en,
+  ...resources.en,
+  ...runs.en,
+};
+
+export const ko: Record<keyof typeof en, string> = {
+  ...artifacts.ko,
+  ...common.ko,
+  ...editor.ko,
+  ...experiments.ko,
+  ...home.ko,
+  ...pipelines.ko,
+  ...recurring.ko,
+  ...resources.ko,
+  ...runs.ko,
+};
