@@ -54,6 +54,7 @@ def pip_env():
     """Variables that let pip find our wheel, and nothing else."""
     with tempfile.TemporaryDirectory() as folder:
         make_wheel(folder, 'slowpackage', SLOW_PACKAGE)
+        make_wheel(folder, 'randompackage', RANDOM_PACKAGE)
         with http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=folder)) as web:
             thread = threading.Thread(target=web.serve_forever)
             thread.start()
@@ -176,6 +177,60 @@ return json.dumps([seen, random.random(), str(uuid.uuid4()), os.environ['HOSTNAM
     assert {tuple(seen[:5] + seen[6:]) for seen, _, _, _ in found} == {(False, False, False, '0o22', '0', 4)}
     for own in zip(*[rest for _, *rest in found]):
         assert len(set(own)) == 4
+
+
+# Draws from what a fork copies: OpenSSL's generator and the names of temporary files.
+RANDOM_PACKAGE = '''
+import ssl
+import tempfile
+ssl.RAND_bytes(16)
+tempfile.mktemp()
+'''
+
+
+def test_no_two_draw_the_same(new_server, pip_env):
+    server = new_server(env=pip_env)
+    package = "packages_to_install=['randompackage']"
+    body = '''
+import json, random, ssl, tempfile, uuid
+import randompackage
+return json.dumps([ssl.RAND_bytes(8).hex(), tempfile.mktemp(), random.random(), str(uuid.uuid4())])
+'''
+    warm_up(server, package)
+    spec = steps(body, count=6, package=package)
+    results(server, spec)
+    before = warm_starts(server)
+    drawn = list(zip(*map(json.loads, results(server, spec))))
+    assert warm_starts(server) - before >= 4
+    for values in drawn:
+        assert len(set(values)) == 6, values
+
+
+def test_numpy_and_pandas(new_server):
+    """Real packages with threads and a generator of their own; from PyPI."""
+    server = new_server()
+    package = "packages_to_install=['numpy', 'pandas']"
+    body = '''
+import json
+import numpy as np
+import pandas as pd
+a = np.random.rand(200, 200)
+right = bool(np.allclose((a @ a)[0], sum(a[0][i] * a[i] for i in range(200))))
+sums = pd.DataFrame({'k': np.arange(3000) % 3, 'v': np.arange(3000)}).groupby('k').v.sum().tolist()
+return json.dumps([right, sums, float(a[0][0]), float(np.random.default_rng().random())])
+'''
+    warm_up(server, package)
+    results(server, steps(body, package=package))
+    results(server, steps(body, package=package))
+    before = warm_starts(server)
+    found = [json.loads(text) for text in results(server, steps(body, count=50, chain=False, package=package))]
+    assert warm_starts(server) - before >= 40
+    assert all(right and sums == [1498500, 1499500, 1500500] for right, sums, *_ in found)
+    assert len({first for *_, first, _ in found}) == len({second for *_, second in found}) == 50
+    hungry = steps('import numpy as np\nreturn str(np.ones(100_000_000).sum())', package=package,
+                   after='.set_memory_limit("300Mi")')
+    run, tasks = server.run(hungry)
+    assert run['state'] == 'FAILED' and 'OOMKilled' in message(tasks['step'][0])
 
 
 def test_what_a_step_does_wrong_is_told_as_always(warm_server):
