@@ -16,7 +16,7 @@ import zipfile
 import pytest
 
 from conftest import compile_pipeline, outputs
-from test_bad_input import RUNS, await_log, log_of, message, running
+from steps import RUNS, await_log, log_of, message, running
 from test_crash import restart
 
 # Takes half a second of CPU, and tells when that was.

@@ -104,8 +104,7 @@ void Machine::admit(Instance& dag, Instance& child) {
   const int64_t limit = dag.component->dag->parallelism;
   if (limit > 0 && dag.dag->running >= limit) {
     dag.dag->held.push_back(child.id);
-    return waits(child,
-                 fmt::format("{} tasks beside it are being carried out, and no more at once (parallelism)", limit));
+    return waits(child, fmt::format("no more than {} tasks of its group are carried out at once (parallelism)", limit));
   }
   waits(child, {});
   ++dag.dag->running;

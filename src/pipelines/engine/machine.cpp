@@ -262,7 +262,8 @@ void Machine::tell_queued() {
     Instance* instance = state_.find(id);
     if (instance == nullptr || instance->phase != Phase::Queued) return true;
     if (!instance->waiting.empty()) return false;
-    waits(*instance, fmt::format("{} tasks of the run are being carried out, and no more at once", state_.in_flight));
+    waits(*instance,
+          fmt::format("no more than {} of the run's tasks are carried out at once", state_.info.max_in_flight));
     return true;
   };
   size_t first = 0;
