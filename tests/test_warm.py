@@ -102,9 +102,9 @@ def warm_starts(server):
     return int(next(line.split()[1] for line in lines if line.startswith('penstock_warm_starts_total ')))
 
 
-def warm_up(server, package=''):
-    """Returns when a step was forked; fails when none ever is."""
-    spec = steps('return str(n)', package=package)
+def warm_up(server, package='', body='return str(n)'):
+    """Returns when a step of that body was forked; fails when none ever is."""
+    spec = steps(body, package=package)
     before, deadline = warm_starts(server), time.monotonic() + 60
     while warm_starts(server) == before:
         results(server, spec)
@@ -196,9 +196,8 @@ import json, random, ssl, tempfile, uuid
 import randompackage
 return json.dumps([ssl.RAND_bytes(8).hex(), tempfile.mktemp(), random.random(), str(uuid.uuid4())])
 '''
-    warm_up(server, package)
+    warm_up(server, package, body)
     spec = steps(body, count=6, package=package)
-    results(server, spec)
     before = warm_starts(server)
     drawn = list(zip(*map(json.loads, results(server, spec))))
     assert warm_starts(server) - before >= 4
@@ -219,9 +218,7 @@ right = bool(np.allclose((a @ a)[0], sum(a[0][i] * a[i] for i in range(200))))
 sums = pd.DataFrame({'k': np.arange(3000) % 3, 'v': np.arange(3000)}).groupby('k').v.sum().tolist()
 return json.dumps([right, sums, float(a[0][0]), float(np.random.default_rng().random())])
 '''
-    warm_up(server, package)
-    results(server, steps(body, package=package))
-    results(server, steps(body, package=package))
+    warm_up(server, package, body)
     before = warm_starts(server)
     found = [json.loads(text) for text in results(server, steps(body, count=50, chain=False, package=package))]
     assert warm_starts(server) - before >= 40
