@@ -92,9 +92,10 @@ def test_waiting_for_a_processor(new_server, gate):
 
 
 def test_waiting_for_other_tasks_of_the_run(server, gate):
-    spec = shell(*[gate.command('true')] * 3, after=False)
-    platform = {'platforms': {'kubernetes': {'pipelineConfig': {'pipelineRunParallelism': 1}}}}
-    run_id = server.submit({'pipeline_spec': spec, 'platform_spec': platform})
+    tasks = [{'name': f'step-{i}', 'template': 'step'} for i in range(3)]
+    step = {'name': 'step', 'container': {'image': 'debian:12', 'command': ['sh', '-c', gate.command('true')]}}
+    run_id = server.submit({'apiVersion': 'argoproj.io/v1alpha1', 'kind': 'Workflow', 'metadata': {'generateName': 'w-'}, 'spec': {
+        'entrypoint': 'all', 'parallelism': 1, 'templates': [{'name': 'all', 'dag': {'tasks': tasks}}, step]}})
     gate.arrive()
     first = server.wait_for(run_id, lambda e: e.get('task', {}).get('state') == 'RUNNING' and e['task']['type'] == 'RUNTIME')
     for other in {'step-0', 'step-1', 'step-2'} - {first['task']['name']}:
