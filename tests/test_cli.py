@@ -1,8 +1,12 @@
 """The command line against a running server, and on its own."""
+import contextlib
+import fcntl
 import json
 import os
 import signal
+import struct
 import subprocess
+import termios
 
 import yaml
 
@@ -111,3 +115,33 @@ def test_config_file_and_variables(new_server, tmp_path):
     config.write_text('nonsense: 1\n')
     result = subprocess.run([BINARY, 'up', '--config', str(config)], stderr=subprocess.PIPE, text=True, timeout=20)
     assert result.returncode == 2 and 'nonsense' in result.stderr
+
+
+def on_a_terminal(server, columns, *arguments):
+    """What the command shows on a terminal of so many columns, as lines."""
+    main, other = os.openpty()
+    fcntl.ioctl(other, termios.TIOCSWINSZ, struct.pack('HHHH', 40, columns, 0, 0))
+    process = subprocess.Popen([BINARY, *arguments], env=dict(os.environ, PENSTOCK_SERVER=server.url), stdout=other)
+    os.close(other)
+    shown = b''
+    with contextlib.suppress(OSError):  # EIO: the other end is closed
+        while piece := os.read(main, 65536):
+            shown += piece
+    os.close(main)
+    assert process.wait(60) == 0
+    return shown.decode().splitlines()
+
+
+def test_long_names_are_cut_on_a_terminal_only(server):
+    name = 'a very long näme ' * 20
+    run_id = server.submit(shell('true'), name=name)
+    server.wait(run_id)
+    lines = on_a_terminal(server, 120, 'get', 'runs')
+    line = next(line for line in lines if line.startswith(run_id))
+    assert '…' in line and 'a very long näme' in line and 'SUCCEEDED' in line
+    assert max(len(line) for line in lines) <= 120
+    # Ids and states stay whole where there is no room.
+    line = next(line for line in on_a_terminal(server, 20, 'get', 'runs') if line.startswith(run_id))
+    assert 'SUCCEEDED' in line and 'a very long…' in line
+    assert name in penstock(server, 'get', 'runs').stdout
+    assert name in penstock(server, 'get', 'runs', '-o', 'json').stdout

@@ -16,7 +16,7 @@ import uuid
 import pytest
 
 from conftest import BINARY, FINAL, ROOT, compile_pipeline, helper_pids, outputs, shell
-from test_bad_input import RUNS, await_log, log_of, loop_spec, marked, running
+from steps import RUNS, await_log, log_of, loop_spec, marked, running
 
 ROOT_USER = os.geteuid() == 0
 

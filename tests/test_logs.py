@@ -5,7 +5,7 @@ import urllib.request
 import pytest
 
 from conftest import shell
-from test_bad_input import log_of, running
+from steps import log_of, running
 
 
 def follow(server, task):

@@ -4,7 +4,7 @@ import json
 import pytest
 
 from conftest import shell
-from test_bad_input import running
+from steps import running
 from test_crash import restart
 
 RUNS = '/apis/v1beta1/runs'

@@ -1,7 +1,7 @@
 """Persistent volume claims that pipelines make, mount and delete."""
 
 from conftest import outputs, shell
-from test_bad_input import message
+from steps import message
 
 CLAIMS = '/api/v1/namespaces/kubeflow/persistentvolumeclaims'
 

@@ -16,7 +16,7 @@ import zipfile
 import pytest
 
 from conftest import compile_pipeline, outputs
-from test_bad_input import RUNS, await_log, log_of, message, running
+from steps import RUNS, await_log, log_of, message, running
 from test_crash import restart
 
 # Takes half a second of CPU, and tells when that was.
@@ -54,6 +54,7 @@ def pip_env():
     """Variables that let pip find our wheel, and nothing else."""
     with tempfile.TemporaryDirectory() as folder:
         make_wheel(folder, 'slowpackage', SLOW_PACKAGE)
+        make_wheel(folder, 'randompackage', RANDOM_PACKAGE)
         with http.server.ThreadingHTTPServer(('127.0.0.1', 0), functools.partial(Quiet, directory=folder)) as web:
             thread = threading.Thread(target=web.serve_forever)
             thread.start()
@@ -101,9 +102,9 @@ def warm_starts(server):
     return int(next(line.split()[1] for line in lines if line.startswith('penstock_warm_starts_total ')))
 
 
-def warm_up(server, package=''):
-    """Returns when a step was forked; fails when none ever is."""
-    spec = steps('return str(n)', package=package)
+def warm_up(server, package='', body='return str(n)'):
+    """Returns when a step of that body was forked; fails when none ever is."""
+    spec = steps(body, package=package)
     before, deadline = warm_starts(server), time.monotonic() + 60
     while warm_starts(server) == before:
         results(server, spec)
@@ -176,6 +177,57 @@ return json.dumps([seen, random.random(), str(uuid.uuid4()), os.environ['HOSTNAM
     assert {tuple(seen[:5] + seen[6:]) for seen, _, _, _ in found} == {(False, False, False, '0o22', '0', 4)}
     for own in zip(*[rest for _, *rest in found]):
         assert len(set(own)) == 4
+
+
+# Draws from what a fork copies: OpenSSL's generator and the names of temporary files.
+RANDOM_PACKAGE = '''
+import ssl
+import tempfile
+ssl.RAND_bytes(16)
+tempfile.mktemp()
+'''
+
+
+def test_no_two_draw_the_same(new_server, pip_env):
+    server = new_server(env=pip_env)
+    package = "packages_to_install=['randompackage']"
+    body = '''
+import json, random, ssl, tempfile, uuid
+import randompackage
+return json.dumps([ssl.RAND_bytes(8).hex(), tempfile.mktemp(), random.random(), str(uuid.uuid4())])
+'''
+    warm_up(server, package, body)
+    spec = steps(body, count=6, package=package)
+    before = warm_starts(server)
+    drawn = list(zip(*map(json.loads, results(server, spec))))
+    assert warm_starts(server) - before >= 4
+    for values in drawn:
+        assert len(set(values)) == 6, values
+
+
+def test_numpy_and_pandas(new_server):
+    """Real packages with threads and a generator of their own; from PyPI."""
+    server = new_server()
+    package = "packages_to_install=['numpy', 'pandas']"
+    body = '''
+import json
+import numpy as np
+import pandas as pd
+a = np.random.rand(200, 200)
+right = bool(np.allclose((a @ a)[0], sum(a[0][i] * a[i] for i in range(200))))
+sums = pd.DataFrame({'k': np.arange(3000) % 3, 'v': np.arange(3000)}).groupby('k').v.sum().tolist()
+return json.dumps([right, sums, float(a[0][0]), float(np.random.default_rng().random())])
+'''
+    warm_up(server, package, body)
+    before = warm_starts(server)
+    found = [json.loads(text) for text in results(server, steps(body, count=50, chain=False, package=package))]
+    assert warm_starts(server) - before >= 40
+    assert all(right and sums == [1498500, 1499500, 1500500] for right, sums, *_ in found)
+    assert len({first for *_, first, _ in found}) == len({second for *_, second in found}) == 50
+    hungry = steps('import numpy as np\nreturn str(np.ones(100_000_000).sum())', package=package,
+                   after='.set_memory_limit("300Mi")')
+    run, tasks = server.run(hungry)
+    assert run['state'] == 'FAILED' and 'OOMKilled' in message(tasks['step'][0])
 
 
 def test_what_a_step_does_wrong_is_told_as_always(warm_server):

@@ -1,5 +1,9 @@
 #include "cli/client.h"
 
+#include <sys/ioctl.h>
+#include <unistd.h>
+
+#include <algorithm>
 #include <cstdio>
 
 #include "base/clock.h"
@@ -29,20 +33,37 @@ json::value answer(const http::ClientResponse& response) {
   throw Error(code, message);
 }
 
-// How many terminal columns a UTF-8 text takes, roughly: CJK and emoji take two.
+// How many terminal columns the byte adds that begins a UTF-8 character, roughly: CJK and emoji take two.
+size_t width_of(unsigned char c) { return c < 0x80 ? 1 : c >= 0xe1 ? 2 : c >= 0xc0 ? 1 : 0; }
+
 size_t width_of(std::string_view text) {
   size_t width = 0;
-  for (size_t i = 0; i < text.size(); ++i) {
-    const auto c = static_cast<unsigned char>(text[i]);
-    if (c < 0x80) {
-      ++width;
-    } else if (c >= 0xe1) {
-      width += 2;
-    } else if (c >= 0xc0) {
-      ++width;
-    }
-  }
+  for (const char c : text) width += width_of(static_cast<unsigned char>(c));
   return width;
+}
+
+constexpr size_t kGap = 2;
+constexpr size_t kNarrowest = 12;
+
+std::string shortened(const std::string& text, size_t width) {
+  if (width_of(text) <= width) return text;
+  size_t used = 1, end = 0;  // the ellipsis
+  for (; end < text.size(); ++end) {
+    used += width_of(static_cast<unsigned char>(text[end]));
+    if (used > width) break;
+  }
+  return text.substr(0, end) + "…";
+}
+
+void narrow(std::vector<size_t>& widths, size_t width) {
+  size_t total = kGap * (widths.size() - 1);
+  for (const size_t one : widths) total += one;
+  while (total > width && widths.size() > 1) {
+    const auto widest = std::max_element(widths.begin() + 1, widths.end());
+    if (*widest <= kNarrowest) return;
+    --*widest;
+    --total;
+  }
 }
 
 }  // namespace
@@ -129,17 +150,24 @@ json::value Client::find_run(const std::string& text) const {
   return get("/apis/v2beta1/runs/" + string_at(found[0], {"run_id"}));
 }
 
-std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows) {
+size_t terminal_width() {
+  winsize size{};
+  return ::isatty(1) == 1 && ::ioctl(1, TIOCGWINSZ, &size) == 0 ? size.ws_col : 0;
+}
+
+std::string table(const std::vector<std::string>& header, const Rows& rows, size_t width) {
   std::vector<size_t> widths;
   for (const auto& cell : header) widths.push_back(width_of(cell));
   for (const auto& row : rows) {
     for (size_t i = 0; i < row.size(); ++i) widths[i] = std::max(widths[i], width_of(row[i]));
   }
+  if (width != 0) narrow(widths, width);
   std::string out;
   auto line = [&](const std::vector<std::string>& cells) {
     for (size_t i = 0; i < cells.size(); ++i) {
-      out += cells[i];
-      if (i + 1 < cells.size()) out.append(widths[i] - width_of(cells[i]) + 2, ' ');
+      const std::string cell = shortened(cells[i], widths[i]);
+      out += cell;
+      if (i + 1 < cells.size()) out.append(widths[i] - width_of(cell) + kGap, ' ');
     }
     out += '\n';
   };

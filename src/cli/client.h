@@ -32,8 +32,14 @@ class Client {
   std::string url_;
 };
 
-// Columns as wide as their widest cell; wide characters count as they are shown.
-std::string table(const std::vector<std::string>& header, const std::vector<std::vector<std::string>>& rows);
+using Rows = std::vector<std::vector<std::string>>;
+
+// Columns as wide as their widest cell; wide characters count as they are shown. With a `width` that is not 0, lines
+// are no wider where that can be had by shortening cells of the widest columns, but not of the first: an ellipsis
+// stands for what is missing, and at least 12 columns of a cell stay.
+std::string table(const std::vector<std::string>& header, const Rows& rows, size_t width = 0);
+// Of standard output, in columns; 0 where it is no terminal: what others read is not shortened.
+size_t terminal_width();
 
 // "12.3s", "2m05s", "1h02m".
 std::string duration_text(const std::string& from, const std::string& to);

@@ -8,8 +8,6 @@ namespace penstock::cli {
 
 namespace {
 
-using Rows = std::vector<std::vector<std::string>>;
-
 std::string at(const json::value& value, std::initializer_list<std::string_view> path) {
   return printable(string_at(value, path));
 }
@@ -22,7 +20,7 @@ void show(const json::array& items, const char* key, Format format, const std::v
   }
   Rows rows;
   for (const auto& item : items) rows.push_back(row(item));
-  std::fputs(table(header, rows).c_str(), stdout);
+  std::fputs(table(header, rows, terminal_width()).c_str(), stdout);
 }
 
 // A value as one short line.
@@ -75,7 +73,7 @@ int get_pods(const Client& client, Format format) {
     rows.push_back({at(pod, {"metadata", "namespace"}), at(pod, {"metadata", "name"}), at(pod, {"status", "phase"}),
                     at(pod, {"metadata", "creationTimestamp"})});
   }
-  std::fputs(table({"NAMESPACE", "NAME", "PHASE", "CREATED"}, rows).c_str(), stdout);
+  std::fputs(table({"NAMESPACE", "NAME", "PHASE", "CREATED"}, rows, terminal_width()).c_str(), stdout);
   return 0;
 }
 
@@ -87,7 +85,7 @@ void print_run(const Client& client, const json::value& run) {
               string_at(run, {"state"}).c_str(),
               duration_text(string_at(run, {"created_at"}), string_at(run, {"finished_at"})).c_str());
   Rows rows;
-  json::array failed;
+  json::array failed, pending;
   for (const auto& task : client.list("/apis/v2beta1/runs/" + id + "/tasks", "tasks")) {
     const auto type = string_at(task, {"type"});
     if (type == "ROOT") continue;
@@ -99,8 +97,16 @@ void print_run(const Client& client, const json::value& run) {
     rows.push_back({printable(name), string_at(task, {"state"}),
                     duration_text(string_at(task, {"start_time"}), string_at(task, {"end_time"})), outputs_of(task)});
     if (string_at(task, {"state"}) == "FAILED") failed.push_back(task);
+    if (string_at(task, {"state"}) == "PENDING") pending.push_back(task);
   }
   std::fputs(table({"TASK", "STATE", "TIME", "OUTPUTS"}, rows).c_str(), stdout);
+  for (const auto& task : pending) {
+    const auto message = string_at(task, {"status_metadata", "message"});
+    if (message.empty()) continue;
+    std::printf("\n%s is pending: %s\n",
+                printable(string_at(task, {"display_name"}, string_at(task, {"name"}))).c_str(),
+                printable(message).c_str());
+  }
   for (const auto& task : failed) {
     const auto message = string_at(task, {"status_metadata", "message"});
     const auto type = string_at(task, {"type"});

@@ -148,13 +148,14 @@ class Progress {
     const auto id = string_at(*task, {"task_id"});
     const auto state = string_at(*task, {"state"});
     auto& known = states_[id];
+    std::string name = string_at(*task, {"path"});
+    if (name.starts_with("root/")) name = name.substr(5);
+    name = printable(name);
+    tell_waiting(id, name, printable(string_at(*task, {"waiting"})));
     if (known == state) return true;
     if (known == "RUNNING") --running_;
     if (state == "RUNNING") ++running_;
     known = state;
-    std::string name = string_at(*task, {"path"});
-    if (name.starts_with("root/")) name = name.substr(5);
-    name = printable(name);
     const bool ended = state != "RUNNING" && state != "PENDING";
     if (ended) ++ended_;
     if (terminal_) {
@@ -176,6 +177,14 @@ class Progress {
   const std::string& state() const { return state_; }
 
  private:
+  void tell_waiting(const std::string& id, const std::string& name, const std::string& reason) {
+    auto& told = waiting_[id];
+    if (told == reason) return;
+    told = reason;
+    if (reason.empty()) return;
+    std::printf("%sPENDING %s: %s\n", terminal_ ? "\r\033[K" : "", name.c_str(), reason.c_str());
+    std::fflush(stdout);
+  }
   static const char* mark(const std::string& state) {
     if (state == "SUCCEEDED") return "\033[32m✓\033[0m";
     if (state == "CACHED") return "\033[36m≡\033[0m";
@@ -190,7 +199,7 @@ class Progress {
   bool terminal_;
   bool final_ = false;
   std::string state_;
-  std::map<std::string, std::string> states_;
+  std::map<std::string, std::string> states_, waiting_;  // by task id
   int running_ = 0, ended_ = 0;
 };
 

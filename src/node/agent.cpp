@@ -351,6 +351,7 @@ void Agent::State::decide() {
     if (known == pods.end()) continue;
     const auto pod = known->second;
     apply(pod, pod->life.fail(refusal.reason, refusal.message, now));
+    tell(pod, "FailedScheduling", refusal.message);
   }
   for (const auto& placement : decision.placed) {
     const auto known = pods.find(placement.key);
@@ -412,7 +413,9 @@ Async<> Agent::State::unschedulable_loop() {
       const auto known = pods.find(uid);
       if (known == pods.end() || !scheduler.waits(uid)) continue;
       const auto pod = known->second;
-      apply(pod, pod->life.unschedulable(scheduler.why_waiting(uid), clock.now()));
+      auto why = scheduler.why_waiting(uid);
+      apply(pod, pod->life.unschedulable(why, clock.now()));
+      tell(pod, "FailedScheduling", std::move(why));
     }
   }
 }

@@ -115,11 +115,14 @@ Async<> Agent::State::launch(PodPtr pod, Launch wanted) {
   auto ready = co_await prepare(pod, wanted);
   if (!ready.missing.empty()) {
     config_waiters[pod->ns].insert(pod->uid);
-    apply(pod, pod->life.waiting(wanted, "CreateContainerConfigError", ready.missing));
+    auto effects = pod->life.waiting(wanted, "CreateContainerConfigError", ready.missing);
+    if (effects.changed) tell(pod, "Failed", "Error: " + ready.missing);
+    apply(pod, std::move(effects));
     if (changes != config_changes) config_changed(pod->ns);  // it came while we looked
   } else if (ready.python_failed) {
     apply(pod, pod->life.cannot_start(wanted, "Error", ready.failure, 1, clock.now()));
   } else if (!ready.failure.empty()) {
+    tell(pod, "Failed", "Error: " + ready.failure);
     apply(pod, pod->life.cannot_start(wanted, "ContainerCannotRun", ready.failure, 128, clock.now()));
   } else if (pod->life.wants(wanted)) {  // not stopped meanwhile
     spawner.start(std::move(ready.process));

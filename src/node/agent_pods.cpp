@@ -1,4 +1,5 @@
 // What the agent does for one pod: carry out its lifecycle's effects, write its status, remove it.
+#include "kube/events.h"
 #include "node/agent_state.h"
 
 namespace penstock::node {
@@ -17,6 +18,13 @@ void Agent::State::apply(const PodPtr& pod, Effects effects) {
     any_late.set();
   }
   settle(pod);
+}
+
+// An event of the pod, for those who ask why it does not start.
+void Agent::State::tell(const PodPtr& pod, std::string reason, std::string message) {
+  scope.spawn([this, object = pod->object, reason = std::move(reason), message = std::move(message)] {
+    return kube::record_event(api, object, std::string(kube::kWarning), reason, message);
+  });
 }
 
 // Once nothing of it runs: a pod that is over gives its resources back, and one that is being deleted goes.

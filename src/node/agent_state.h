@@ -68,6 +68,7 @@ struct Agent::State : std::enable_shared_from_this<Agent::State> {
 
   // agent_pods.cpp: what is done for one pod.
   void apply(const PodPtr& pod, Effects effects);
+  void tell(const PodPtr& pod, std::string reason, std::string message);
   void settle(const PodPtr& pod);
   void set_wake(const PodPtr& pod);
   void write_soon(const PodPtr& pod);

@@ -60,6 +60,7 @@ TEST_CASE("agent: pods queue when their requests do not fit, and say why") {
     co_await f.until([&] { return f.phase("a") == "Running" && f.has_status("b", "Unschedulable"); });
     CHECK(f.has_status("b", "0/1 nodes are available: insufficient cpu: asked 1.5, free 500m"));
     CHECK(f.spawner.started().size() == 1);
+    co_await f.until([&] { return f.has_event("b", "FailedScheduling", "0/1 nodes are available: insufficient cpu"); });
     f.spawner.finish(f.id("a"), 1);
     co_await f.until([&] { return f.phase("a") == "Failed" && f.phase("b") == "Running"; });
     CHECK(f.has_status("a", R"("exitCode":1)"));
@@ -130,6 +131,7 @@ TEST_CASE("agent: a pod waits for a Secret and starts when it is there") {
     co_await f.until([&] { return f.has_status("p", "CreateContainerConfigError"); });
     CHECK(f.has_status("p", R"(secret \"s\" not found)"));
     CHECK(f.spawner.started().empty());
+    co_await f.until([&] { return f.has_event("p", "Failed", R"(Error: secret "s" not found)"); });
     co_await f.create(R"({"metadata":{"name":"other"},"data":{}})", kube::kSecrets);
     co_await f.create(R"({"metadata":{"name":"s"},"data":{"k":"aMOpIQ==","l":""}})", kube::kSecrets);
     co_await f.until([&] { return f.phase("p") == "Running"; });

@@ -120,6 +120,15 @@ struct AgentFixture {
   bool has_status(const std::string& name, std::string_view part) {
     return status_text(name).find(part) != std::string::npos;
   }
+  // An event of the pod whose message begins with `message`.
+  bool has_event(const std::string& name, std::string_view reason, std::string_view message) {
+    const auto events = api.all(kube::kEvents);
+    return std::any_of(events.begin(), events.end(), [&](const auto& event) {
+      const auto* object = find_object(*event, "involvedObject");
+      return object != nullptr && get_string(*object, "name") == name && get_string(*event, "reason") == reason &&
+             get_string(*event, "message").starts_with(message);
+    });
+  }
   std::string uid(const std::string& name) { return std::string(kube::uid_of(*api.find(kube::kPods, name))); }
   std::string id(const std::string& name, int restart = 0) { return fmt::format("{}/main/{}", uid(name), restart); }
   const ProcessSpec& process(const std::string& id) {

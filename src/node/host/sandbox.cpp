@@ -38,6 +38,12 @@ void futex_wake(std::atomic<uint32_t>& word) {
   raw_syscall(SYS_futex, reinterpret_cast<long>(&word), FUTEX_WAKE_PRIVATE, 1);
 }
 
+// Of a child. One that has ended and was not waited for still takes signals: kill() does not tell.
+bool is_running(int child) {
+  siginfo_t info = {};
+  return waitid(P_PID, static_cast<id_t>(child), &info, WEXITED | WNOHANG | WNOWAIT) == 0 && info.si_pid == 0;
+}
+
 void write_text(const char* path, const std::string& text) {
   int file = open(path, O_WRONLY | O_CLOEXEC);
   if (file < 0) throw_errno(fmt::format("open {}", path));
@@ -81,7 +87,8 @@ Sandbox::Sandbox(const std::filesystem::path& data, const std::vector<Mount>& sh
     return;
   }
   maker_ = pid;
-  while (turn_.load() == 1) futex_wait(turn_, 1, nullptr);
+  await_maker();
+  if (turn_.load() == 1) problem_ = "sandbox: its maker ended at once";
   if (!problem_.empty()) {
     waitpid(maker_, nullptr, 0);
     maker_ = -1;
@@ -164,11 +171,12 @@ void Sandbox::make_spare(char* stacks) {
 void Sandbox::await_maker() {
   timespec second = {1, 0};
   while (turn_.load() == 1) {
-    futex_wait(turn_, 1, &second);
-    if (turn_.load() == 1 && kill(maker_, 0) != 0) {
-      if (!work_ && !spares_.empty()) spares_.back()->pid = -ESRCH;
+    if (!is_running(maker_)) {
+      // A spare that it has made and not told of is nobody's: it ends with the helper.
+      if (turn_.load() == 1 && !work_ && !spares_.empty()) spares_.back()->pid = -ESRCH;
       return;
     }
+    futex_wait(turn_, 1, &second);
   }
 }
 
@@ -219,9 +227,7 @@ std::unique_ptr<SpareSandbox> Sandbox::launch(LaunchPlan& plan) {
   while (spare->taken.load() == 0) {
     futex_wait(spare->taken, 0, &second);
     // Somebody killed it: it will be waited for as a task that did not start.
-    siginfo_t info = {};
-    if (waitid(P_PID, static_cast<id_t>(spare->pid), &info, WEXITED | WNOHANG | WNOWAIT) != 0 || info.si_pid != 0)
-      break;
+    if (!is_running(spare->pid)) break;
   }
   return spare;
 }

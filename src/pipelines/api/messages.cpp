@@ -428,7 +428,7 @@ json::object task_json(const TaskRecord& task, const std::vector<std::string>& c
   put_time(out, "end_time", task.end_time);
   put_text(out, "state", task.state);
   json::object status;
-  put_text(status, "message", task.error.message);
+  put_text(status, "message", task.waiting.empty() ? task.error.message : task.waiting);
   json::object properties;
   put_text(properties, "cache", task.cache_note);
   put_text(properties, "not_applied", task.not_applied);

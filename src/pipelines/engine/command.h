@@ -45,8 +45,9 @@ struct TaskRecord {
   int64_t iteration_index = -1;  // of an iteration
   int64_t iteration_count = -1;  // of a loop
   Time create_time{};
-  Time start_time{};  // zero while it has not started
-  Time end_time{};    // zero while it has not ended
+  Time start_time{};   // zero while it has not started
+  Time end_time{};     // zero while it has not ended
+  Time change_time{};  // since when it is in this state; never before the state that it was in last
   // {"parameters": {name: {"value", "source", "producer"}}, "artifacts": {name: {"artifacts", "source", "producer"}}}:
   // source is TASK_OUTPUT_INPUT, COMPONENT_INPUT, RUNTIME_VALUE_INPUT, COMPONENT_DEFAULT_INPUT, ITERATOR_INPUT,
   // COLLECTED_INPUTS or TASK_FINAL_STATUS_OUTPUT; producer the name of the sibling task, where there is one. Of an
@@ -54,6 +55,7 @@ struct TaskRecord {
   std::shared_ptr<const json::object> inputs;
   std::shared_ptr<const Outputs> outputs;          // null while there are none
   TaskError error;                                 // message empty when there is none
+  std::string waiting;                             // PENDING: what it waits for, where that is out of the ordinary
   std::string fingerprint;                         // of a task that may be cached
   std::shared_ptr<const std::string> not_applied;  // settings that change nothing here; null: none
   std::string cache_note;                          // of a container's task: why the cache was used, or was not

@@ -7,9 +7,9 @@ namespace penstock::engine {
 
 namespace {
 
-constexpr std::string_view kEventNames[] = {"RunStarted",   "TaskStarted",    "TaskSucceeded",  "TaskFailed",
-                                            "TaskCanceled", "ImportFinished", "ImportFailed",   "CacheHit",
-                                            "CacheMiss",    "TimerFired",     "CancelRequested"};
+constexpr std::string_view kEventNames[] = {"RunStarted",   "TaskStarted",    "TaskSucceeded",   "TaskFailed",
+                                            "TaskCanceled", "ImportFinished", "ImportFailed",    "CacheHit",
+                                            "CacheMiss",    "TimerFired",     "CancelRequested", "TaskWaiting"};
 constexpr std::string_view kTypeNames[] = {"ROOT", "RUNTIME",   "IMPORTER",    "DAG", "CONDITION", "CONDITION_BRANCH",
                                            "LOOP", "ITERATION", "EXIT_HANDLER"};
 constexpr std::string_view kStateNames[] = {"PENDING", "RUNNING",  "SUCCEEDED", "SKIPPED",
@@ -94,6 +94,8 @@ json::object to_json(const TaskRecord& record) {
   if (record.iteration_count >= 0) result["iteration_count"] = record.iteration_count;
   if (record.start_time != Time{}) result["start_time"] = to_micros(record.start_time);
   if (record.end_time != Time{}) result["end_time"] = to_micros(record.end_time);
+  result["change_time"] = to_micros(record.change_time);
+  if (!record.waiting.empty()) result["waiting"] = record.waiting;
   if (record.inputs) result["inputs"] = *record.inputs;
   if (record.outputs) result["outputs"] = to_json(*record.outputs);
   if (record.error != TaskError{}) {
@@ -125,6 +127,8 @@ TaskRecord task_record_from_json(const json::value& value) {
   record.create_time = from_micros(get_int(object, "create_time"));
   record.start_time = from_micros(get_int(object, "start_time"));
   record.end_time = from_micros(get_int(object, "end_time"));
+  record.change_time = from_micros(get_int(object, "change_time"));
+  record.waiting = get_string(object, "waiting");
   if (const auto* inputs = find_object(object, "inputs")) record.inputs = std::make_shared<json::object>(*inputs);
   if (const auto* outputs = find_object(object, "outputs")) {
     record.outputs = std::make_shared<Outputs>(outputs_from_json(*outputs));

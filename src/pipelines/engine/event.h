@@ -33,6 +33,7 @@ struct Event {
     CacheMiss,       // message: why
     TimerFired,
     CancelRequested,  // somebody asked the run to end, or it took too long: code, message
+    TaskWaiting,      // it was launched and cannot start yet: message, empty when nothing keeps it any more
   };
 
   Type type = Type::RunStarted;
@@ -53,6 +54,9 @@ struct Event {
   }
   static Event task_started(TaskId task, int attempt, Time time) {
     return {.type = Type::TaskStarted, .task = task, .attempt = attempt, .time = time};
+  }
+  static Event task_waiting(TaskId task, int attempt, Time time, std::string message) {
+    return {.type = Type::TaskWaiting, .task = task, .attempt = attempt, .time = time, .message = std::move(message)};
   }
   static Event task_succeeded(TaskId task, int attempt, Time time, Outputs outputs) {
     return {.type = Type::TaskSucceeded, .task = task, .attempt = attempt, .time = time, .outputs = std::move(outputs)};

@@ -72,15 +72,18 @@ void Machine::handle_task(Instance& instance, const Event& event) {
     case Type::TaskStarted:
       if (phase != Phase::Launched || instance.state == TaskState::Running) return;
       instance.state = TaskState::Running;
-      instance.started = event.time;
+      instance.started = moved(instance);
       instance.error = {};
       changed(instance);
       if (instance.component->executor->daemon) daemon_started(instance, event);
       return;
+    case Type::TaskWaiting:
+      if (phase == Phase::Launched && instance.state == TaskState::Pending) waits(instance, event.message);
+      return;
     case Type::TaskSucceeded:
     case Type::ImportFinished:
       if (phase != (event.type == Type::TaskSucceeded ? Phase::Launched : Phase::Importing)) return;
-      if (instance.started == Time{}) instance.started = event.time;
+      if (instance.started == Time{}) instance.started = moved(instance);
       instance.error = {};
       set_outputs(instance, event.outputs);
       return finish(instance, TaskState::Succeeded);
@@ -98,7 +101,7 @@ void Machine::handle_task(Instance& instance, const Event& event) {
                   event.retriable);
     case Type::CacheHit:
       if (phase != Phase::CheckingCache) return;
-      instance.started = event.time;
+      instance.started = moved(instance);
       instance.cached_from = event.source_task_id;
       instance.cache_note = event.message;
       set_outputs(instance, event.outputs);

@@ -39,7 +39,7 @@ TaskError error_of(const Instance& child) {
 void Machine::expand(Instance& instance) {
   instance.phase = Phase::Expanded;
   instance.state = TaskState::Running;
-  instance.started = state_.now;
+  instance.started = moved(instance);
   if (instance.began == Time{}) instance.began = state_.now;
   instance.error = {};
   if (state_.pipeline->recursive && instance.depth > kMaxDepth) {
@@ -110,8 +110,9 @@ void Machine::admit(Instance& dag, Instance& child) {
   const int64_t limit = dag.component->dag->parallelism;
   if (limit > 0 && dag.dag->running >= limit) {
     dag.dag->held.push_back(child.id);
-    return;
+    return waits(child, fmt::format("no more than {} tasks of its group are carried out at once (parallelism)", limit));
   }
+  waits(child, {});
   ++dag.dag->running;
   dag.dag->slots[static_cast<size_t>(child.task->index)].admitted = true;
   queue(child, false);

@@ -34,13 +34,26 @@ Instance& Machine::make(TaskId parent, const ir::Task* task, const ir::Component
   instance->iteration = iteration;
   instance->type = type_of(task, component, iteration);
   instance->depth = parent == kNoTask ? 0 : state_.at(parent).depth + 1;
-  instance->created = state_.now;
+  instance->created = parent == kNoTask ? state_.now : std::max(state_.now, state_.at(parent).changed);
+  instance->changed = instance->created;
   state_.instances.push_back(std::move(instance));
   return *state_.instances.back();
 }
 
 void Machine::changed(const Instance& instance) {
   state_.commands.emplace_back(TaskChanged{std::make_shared<const TaskRecord>(record_of(state_, instance))});
+}
+
+Time Machine::moved(Instance& instance) {
+  instance.waiting.clear();
+  instance.changed = std::max(instance.changed, state_.now);
+  return instance.changed;
+}
+
+void Machine::waits(Instance& instance, std::string reason) {
+  if (instance.waiting == reason) return;
+  instance.waiting = std::move(reason);
+  changed(instance);
 }
 
 void Machine::queue(Instance& instance, bool first) {
@@ -54,6 +67,7 @@ void Machine::queue(Instance& instance, bool first) {
 void Machine::launch(Instance& leaf) {
   if (leaf.began == Time{}) leaf.began = state_.now;
   if (leaf.component->executor->kind == ir::Executor::Kind::Suspend) return pause(leaf);
+  waits(leaf, {});
   leaf.in_flight = true;
   ++state_.in_flight;
   try {
@@ -89,7 +103,7 @@ void Machine::pause(Instance& leaf) {
   }
   leaf.phase = Phase::Paused;
   leaf.state = TaskState::Running;
-  leaf.started = state_.now;
+  leaf.started = moved(leaf);
   changed(leaf);
   // One without a length waits until somebody resumes it.
   if (leaf.delay.count() >= 0) state_.commands.emplace_back(SetTimer{leaf.id, leaf.attempt, leaf.delay});
@@ -123,7 +137,7 @@ void Machine::finish(Instance& instance, TaskState state) {
   }
   instance.state = state;
   instance.phase = Phase::Done;
-  instance.ended = state_.now;
+  instance.ended = moved(instance);
   if (std::exchange(instance.stopping, false)) --state_.stopping;
   if (state == TaskState::Succeeded || state == TaskState::Cached) note_globals(instance);
   changed(instance);
@@ -210,6 +224,7 @@ void Machine::retry(Instance& instance, TaskError error) {
   instance.error = std::move(error);
   instance.state = TaskState::Pending;
   instance.started = {};
+  moved(instance);
   instance.launch = nullptr;
   instance.import = nullptr;
   instance.dag = nullptr;
@@ -224,7 +239,7 @@ void Machine::settle(TaskId id) {
   Instance& instance = state_.at(id);
   if (instance.parent == kNoTask) {
     state_.finished = true;
-    state_.result = {state_.canceling ? TaskState::Canceled : instance.state, instance.error, state_.now};
+    state_.result = {state_.canceling ? TaskState::Canceled : instance.state, instance.error, instance.ended};
     if (!state_.cancel_error.message.empty()) {
       state_.result.state = TaskState::Failed;
       state_.result.error = state_.cancel_error;
@@ -233,6 +248,7 @@ void Machine::settle(TaskId id) {
     return;
   }
   Instance& parent = state_.at(instance.parent);
+  parent.changed = std::max(parent.changed, instance.ended);
   if (parent.is_loop()) {
     iteration_ended(parent, instance);  // which frees it
   } else {
@@ -273,6 +289,23 @@ void Machine::run() {
     }
     drain();
   }
+  tell_queued();
+}
+
+// Tasks come to both ends of the queue: those in its middle were told before.
+void Machine::tell_queued() {
+  if (state_.in_flight < state_.info.max_in_flight || state_.finished) return;
+  const auto tell = [this](TaskId id) {
+    Instance* instance = state_.find(id);
+    if (instance == nullptr || instance->phase != Phase::Queued) return true;
+    if (!instance->waiting.empty()) return false;
+    waits(*instance,
+          fmt::format("no more than {} of the run's tasks are carried out at once", state_.info.max_in_flight));
+    return true;
+  };
+  size_t first = 0;
+  while (first < state_.ready.size() && tell(state_.ready[first])) ++first;
+  for (size_t last = state_.ready.size(); last > first + 1 && tell(state_.ready[last - 1]);) --last;
 }
 
 }  // namespace penstock::engine

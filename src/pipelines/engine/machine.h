@@ -24,6 +24,10 @@ class Machine {
   // machine.cpp: one task
   Instance& make(TaskId parent, const ir::Task* task, const ir::Component& component, int64_t iteration);
   void changed(const Instance& instance);
+  // Events tell when something happened on the clock of whoever saw it: the time of what it came after is the least.
+  Time moved(Instance& instance);
+  void waits(Instance& instance, std::string reason);
+  void tell_queued();
   void queue(Instance& instance, bool first);
   void launch(Instance& leaf);
   void start_container(Instance& leaf);

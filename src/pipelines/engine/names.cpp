@@ -83,9 +83,11 @@ TaskRecord record_of(const State& state, const Instance& instance) {
   record.create_time = instance.created;
   record.start_time = instance.started;
   record.end_time = instance.ended;
+  record.change_time = instance.changed;
   record.inputs = instance.inputs_json;
   record.outputs = instance.outputs_json;
   record.error = instance.error;
+  record.waiting = instance.waiting;
   record.fingerprint = instance.fingerprint;
   record.cached_from = instance.cached_from;
   record.cache_note = instance.cache_note;

@@ -67,7 +67,8 @@ class RandomRun {
   }
 
   void deliver(Event event) {
-    event.time = now_ += std::chrono::seconds(1);
+    // Whoever saw it has a clock of his own.
+    event.time = (now_ += std::chrono::seconds(1)) - std::chrono::seconds(random_() % 5);
     log_.push_back(event_from_json(to_json(event)));
     for (const Command& command : engine_->step(event)) carry_out(command);
     // Timers and cancellations take no room on the machine.
@@ -101,6 +102,9 @@ class RandomRun {
     } else if (import) {
       events.push_back(Event::import_failed(task, attempt, {}, 1, "refused", retriable));
     } else {
+      if (answer.kind == Answer::Kind::Fails) {
+        events.push_back(Event::task_waiting(task, attempt, {}, "no secret"));
+      }
       events.push_back(Event::task_started(task, attempt, {}));
       events.push_back(answer.kind == Answer::Kind::Succeeds
                            ? Event::task_succeeded(task, attempt, {}, outputs_of(answer))
@@ -147,6 +151,7 @@ class RandomRun {
     const auto known = table_.find(record.path);
     if (known != table_.end() && known->second.state == TaskState::Running) --running_[parent_of(record.path)];
     paths_[record.task] = record.path;
+    check_times(record);
     table_[record.path] = record;
     if (record.state != TaskState::Running) return;
     const std::string parent = parent_of(record.path);
@@ -155,6 +160,20 @@ class RandomRun {
     const bool retried = attempt != std::string::npos && parent.find('/', attempt) == std::string::npos;
     const auto limit = expected_.parallel.find(retried ? parent.substr(0, attempt) : parent);
     if (limit != expected_.parallel.end()) CHECK(running <= limit->second);
+  }
+
+  // No state begins before the one before it, and no task before the one that it belongs to.
+  void check_times(const TaskRecord& record) const {
+    CHECK(record.change_time >= record.create_time);
+    if (record.start_time != Time{}) CHECK(record.start_time >= record.create_time);
+    if (record.end_time != Time{}) CHECK(record.end_time == record.change_time);
+    if (record.end_time != Time{}) CHECK(record.end_time >= record.start_time);
+    if (record.state == TaskState::Running) CHECK(record.start_time <= record.change_time);
+    CHECK((record.waiting.empty() || record.state == TaskState::Pending));
+    const auto known = table_.find(record.path);
+    if (known != table_.end()) CHECK(record.change_time >= known->second.change_time);
+    const auto parent = paths_.find(record.parent);
+    if (parent != paths_.end()) CHECK(record.create_time >= table_.at(parent->second).start_time);
   }
 
   static std::string parent_of(const std::string& path) {
@@ -210,7 +229,10 @@ class RandomRun {
       const TaskRecord& record = entry.second;
       CHECK_MESSAGE((record.state != TaskState::Pending && record.state != TaskState::Running), record.path);
       CHECK(record.end_time != Time{});
+      const auto parent = paths_.find(record.parent);
+      if (parent != paths_.end()) CHECK(table_.at(parent->second).end_time >= record.end_time);
     }
+    CHECK(result_.time == table_.at("root").end_time);
     if (canceled_) {
       CHECK(result_.state == (timeout_ ? TaskState::Failed : TaskState::Canceled));
       CHECK(result_.error.message == (timeout_ ? "too late" : ""));

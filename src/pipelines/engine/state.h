@@ -82,8 +82,10 @@ struct Instance {
   std::shared_ptr<const json::object> inputs_json;
   std::shared_ptr<const Outputs> outputs_json;
   Time created{}, started{}, ended{};
-  Time began{};  // of the first attempt
+  Time began{};    // of the first attempt
+  Time changed{};  // of its state, or of what is known of its children; never goes back
   TaskError error;
+  std::string waiting;
   std::string fingerprint;
   std::string cached_from;
   std::string cache_note;

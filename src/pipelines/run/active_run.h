@@ -34,6 +34,7 @@ struct Flight {
   bool over = false;      // its end is being collected or was sent
   bool clean = true;      // no process of it runs
   bool gone = false;      // the pod was there and is deleted
+  std::string waiting;    // as the engine was told last
 };
 
 // What a task gave that succeeded before its run was retried.

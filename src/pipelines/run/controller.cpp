@@ -363,10 +363,11 @@ void RunController::take_in(ActiveRun& run, Event& event, Batch& batch, bool rep
     }
   }
   if (event.type == Event::Type::RunStarted) {
-    run.rows.begin();
+    run.rows.begin(event.time);
     run.began = event.time;
   }
-  if (event.type == Event::Type::CancelRequested) run.rows.cancel();
+  if (event.type == Event::Type::CancelRequested) run.rows.cancel(event.time);
+  if (event.type == Event::Type::TaskWaiting && flight != run.flights.end()) flight->second.waiting = event.message;
   for (auto& command : run.engine.step(event)) {
     if (auto* changed = std::get_if<engine::TaskChanged>(&command)) {
       run.rows.add(run.run.run_id, std::move(changed->record));

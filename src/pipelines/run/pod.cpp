@@ -369,6 +369,30 @@ std::string resource_name(std::string_view pipeline_name, std::string_view run_i
   return fmt::format("{}-{}", name, run_id.substr(run_id.size() - std::min<size_t>(run_id.size(), 12)));
 }
 
+namespace {
+
+// Of a pod that has not started.
+std::string waiting_of(const json::object& status) {
+  for (const char* list : {"initContainerStatuses", "containerStatuses"}) {
+    const auto* statuses = find_array(status, list);
+    if (statuses == nullptr) continue;
+    for (const auto& entry : *statuses) {
+      const auto* waiting = find_path(entry, {"state", "waiting"});
+      const auto message = waiting != nullptr ? string_at(*waiting, {"message"}) : std::string();
+      if (!message.empty()) return string_at(*waiting, {"reason"}) + ": " + message;
+    }
+  }
+  const auto* conditions = find_array(status, "conditions");
+  if (conditions == nullptr) return {};
+  for (const auto& condition : *conditions) {
+    if (string_at(condition, {"type"}) != "PodScheduled" || string_at(condition, {"status"}) != "False") continue;
+    return string_at(condition, {"reason"}) + ": " + string_at(condition, {"message"});
+  }
+  return {};
+}
+
+}  // namespace
+
 PodOutcome outcome_of(const json::object& pod) {
   PodOutcome outcome;
   const auto* status = find_object(pod, "status");
@@ -377,6 +401,7 @@ PodOutcome outcome_of(const json::object& pod) {
   outcome.finished = phase == "Succeeded" || phase == "Failed";
   outcome.succeeded = phase == "Succeeded";
   outcome.started = phase == "Running" || outcome.succeeded;
+  if (!outcome.started && !outcome.finished) outcome.waiting = waiting_of(*status);
   outcome.reason = get_string(*status, "reason");
   outcome.message = get_string(*status, "message");
   if (const auto start = parse_time(get_string(*status, "startTime"))) outcome.started_at = *start;

@@ -63,6 +63,8 @@ struct PodOutcome {
   int exit_code = 0;
   std::string reason;  // "OOMKilled", "NodeLost", "OutOfcpu"; empty for a plain exit
   std::string message;
+  std::string
+      waiting;  // "CreateContainerConfigError: secret \"x\" not found": what keeps it from starting, if that is told
   Time started_at{};
   Time finished_at{};
 };

@@ -76,6 +76,7 @@ TaskRecord stored_record(const std::string& run_id, const engine::TaskRecord& fr
   record.start_time = from.start_time;
   record.end_time = from.end_time;
   record.error = {from.error.code, from.error.message};
+  record.waiting = from.waiting;
   record.attempt = from.attempt;
   record.iteration_index = static_cast<int32_t>(from.iteration_index);
   record.iteration_count = static_cast<int32_t>(from.iteration_count);
@@ -119,10 +120,6 @@ void link_artifacts(const std::string& run_id, const engine::TaskRecord& record,
   }
 }
 
-Time change_time(const engine::TaskRecord& record) {
-  return std::max({record.create_time, record.start_time, record.end_time});
-}
-
 }  // namespace
 
 void RunRows::add(const std::string& run_id, std::shared_ptr<const engine::TaskRecord> record) {
@@ -139,7 +136,7 @@ void RunRows::add(const std::string& run_id, std::shared_ptr<const engine::TaskR
   if (fresh) tasks_.emplace_back();
   auto& task = tasks_[at->second];
   if (fresh || task.record->state != record->state) {
-    task.history.push_back({change_time(*record), std::string(engine::name_of(record->state)), {}});
+    task.history.push_back({record->change_time, std::string(engine::name_of(record->state)), {}});
   }
   task.record = std::move(record);
 }
@@ -184,8 +181,8 @@ void RunRows::write(db::Connection& c, const Run& run, int64_t events, Time now)
     store::put_cached(c, run.pipeline_name, cached.fingerprint,
                       {run.run_id, cached.task_id, outputs_json(cached.outputs)}, now);
   }
-  if (begins_) store::set_run_state(c, run.run_id, RunState::Running, {}, now);
-  if (cancels_ && !finished_) store::set_run_state(c, run.run_id, RunState::Canceling, {}, now);
+  if (begins_) store::set_run_state(c, run.run_id, RunState::Running, {}, *begins_);
+  if (cancels_ && !finished_) store::set_run_state(c, run.run_id, RunState::Canceling, {}, *cancels_);
   if (finished_) store::set_run_state(c, run.run_id, *state(), error(), finished_->time);
   store::write_progress(c, run.run_id, events);
 }
@@ -203,6 +200,7 @@ std::string task_line(const TaskRecord& record) {
                     {"attempt", record.attempt}};
   if (record.start_time != Time{}) task["start_time"] = format_time(record.start_time, true);
   if (record.end_time != Time{}) task["end_time"] = format_time(record.end_time, true);
+  if (!record.waiting.empty()) task["waiting"] = record.waiting;
   if (!record.error.empty()) task["error"] = {{"code", record.error.code}, {"message", record.error.message}};
   return to_text(json::object{{"task", std::move(task)}}) + "\n";
 }

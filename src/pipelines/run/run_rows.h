@@ -40,8 +40,8 @@ class RunRows {
   };
   const std::vector<MetricsFile>& metrics_files() const { return metrics_files_; }
   void set_metrics(std::vector<RunMetric> metrics) { metrics_ = std::move(metrics); }
-  void begin() { begins_ = true; }
-  void cancel() { cancels_ = true; }
+  void begin(Time at) { begins_ = at; }
+  void cancel(Time at) { cancels_ = at; }
   void finish(engine::RunFinished finished) { finished_ = std::move(finished); }
 
   struct Cached {
@@ -76,7 +76,7 @@ class RunRows {
   std::vector<RunMetric> metrics_;
   // Name and uid, one of each attempt, by task id.
   std::map<std::string, std::vector<std::pair<std::string, std::string>>> pods_;
-  bool begins_ = false, cancels_ = false;
+  std::optional<Time> begins_, cancels_;
   std::optional<engine::RunFinished> finished_;
 };
 

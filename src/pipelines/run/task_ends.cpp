@@ -112,6 +112,10 @@ void RunController::on_pod(const json::object& pod, bool deleted) {
     // Of one that has ended, collect() tells both.
     if (!outcome.finished) kick(run);
   }
+  if (!outcome.started && !outcome.finished && flight.waiting != outcome.waiting) {
+    flight.waiting = outcome.waiting;
+    post(run, Event::task_waiting(key.first, key.second, clock_.now(), outcome.waiting));
+  }
   if (!outcome.finished && !deleted) return;
   flight.over = true;
   flight.clean = outcome.finished;

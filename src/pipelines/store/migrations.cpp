@@ -261,7 +261,7 @@ const db::Migrations& Store::migrations() {
        "CREATE TABLE run_notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL, run_id TEXT NOT NULL, "
        "state TEXT NOT NULL, at INTEGER NOT NULL);",
        "ALTER TABLE tasks ADD COLUMN not_applied TEXT NOT NULL DEFAULT '';", kMetrics, kReports, kListChanges,
-       kSpecSizes}};
+       kSpecSizes, "ALTER TABLE tasks ADD COLUMN waiting TEXT NOT NULL DEFAULT '';"}};
   return kMigrations;
 }
 

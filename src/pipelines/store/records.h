@@ -176,6 +176,7 @@ struct TaskRecord {
   std::string pod_name;  // kept when a later write leaves it empty, as is pod_uid
   std::string pod_uid;
   std::vector<std::pair<std::string, std::string>> earlier_pods;  // name and uid; of earlier attempts. Kept likewise.
+  std::string waiting;                                            // while PENDING: what for
   std::string cache_note;                                         // "hit: …", "missed: …" or "off: …"
   std::string not_applied;                                        // names of settings that change nothing here
   int32_t attempt = 0;

@@ -226,7 +226,11 @@ TaskRecord read_task(db::Rows& rows) {
   out.cache_note = rows.string(24);
   out.not_applied = rows.string(25);
   out.reported = rows.integer(26) != 0;
-  if (!out.error.empty() && !out.state_history.empty()) out.state_history.back().error = out.error;
+  out.waiting = rows.string(27);
+  if (out.state_history.empty()) return out;
+  if (!out.error.empty()) out.state_history.back().error = out.error;
+  // As the reference has it: the error of a state that is not final is one that may pass.
+  if (!out.waiting.empty()) out.state_history.back().error = {static_cast<int32_t>(Code::Unavailable), out.waiting};
   return out;
 }
 

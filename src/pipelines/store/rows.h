@@ -26,7 +26,7 @@ inline constexpr std::string_view kTaskColumns =
     "t.run_id, t.task_id, t.parent_task_id, t.position, t.name, t.display_name, t.type, t.state, t.scope_path, "
     "t.create_time, t.start_time, t.end_time, t.error_code, t.error_message, t.pod_name, t.attempt, "
     "t.iteration_index, t.iteration_count, t.fingerprint, t.state_history, t.inputs, t.outputs, t.pod_uid, "
-    "t.earlier_pods, t.cache_note, t.not_applied, t.reported";
+    "t.earlier_pods, t.cache_note, t.not_applied, t.reported, t.waiting";
 
 inline constexpr std::string_view kRecurringRunColumns =
     "t.recurring_run_id, t.experiment_id, t.namespace, t.display_name, t.description, t.pipeline_id, "

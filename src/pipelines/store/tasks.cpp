@@ -13,15 +13,15 @@ constexpr std::string_view kUpsertTask =
     "INSERT INTO tasks (run_id, task_id, parent_task_id, position, name, display_name, type, state, scope_path, "
     "create_time, start_time, end_time, error_code, error_message, pod_name, attempt, iteration_index, "
     "iteration_count, fingerprint, state_history, inputs, outputs, pod_uid, earlier_pods, cache_note, "
-    "not_applied, reported) "
-    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
+    "not_applied, reported, waiting) "
+    "VALUES (?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?, ?) "
     "ON CONFLICT (run_id, task_id) DO UPDATE SET parent_task_id = excluded.parent_task_id, "
     "name = excluded.name, display_name = excluded.display_name, type = excluded.type, "
     // The first change is no change when the row has that state; then only the later ones are added.
-    "state_history = state_history || CASE WHEN state = ?28 THEN ?29 ELSE excluded.state_history END, "
+    "state_history = state_history || CASE WHEN state = ?29 THEN ?30 ELSE excluded.state_history END, "
     "earlier_pods = earlier_pods || CASE WHEN pod_uid = '' OR excluded.pod_uid IN ('', pod_uid) THEN '' "
     "ELSE pod_name || ' ' || pod_uid || char(10) END || excluded.earlier_pods, cache_note = excluded.cache_note, "
-    "not_applied = excluded.not_applied, "
+    "not_applied = excluded.not_applied, waiting = excluded.waiting, "
     "state = excluded.state, scope_path = excluded.scope_path, create_time = excluded.create_time, "
     "start_time = excluded.start_time, end_time = excluded.end_time, error_code = excluded.error_code, "
     "error_message = excluded.error_message, "
@@ -54,7 +54,7 @@ void write_tasks(db::Connection& c, std::span<const TaskRecord> tasks) {
               to_micros(task.end_time), task.error.code, task.error.message, task.pod_name, task.attempt,
               task.iteration_index, task.iteration_count, task.fingerprint, first + later, object_text(task.inputs),
               object_text(task.outputs), task.pod_uid, earlier, task.cache_note, task.not_applied, task.reported,
-              first_state, later);
+              task.waiting, first_state, later);
   }
 }
 

@@ -415,6 +415,10 @@ def renew(base):
         modules['numpy.random'].seed()
     if 'tempfile' in modules:
         modules['tempfile'].tempdir = None
+        modules['tempfile']._name_sequence = None
+    if '_ssl' in modules:
+        # OpenSSL tells a fork by the process id, which here is the same in every namespace.
+        modules['_ssl'].RAND_add(os.urandom(32), 32)
     if 'multiprocessing.process' in modules:
         process = modules['multiprocessing.process']
         process.current_process()._config['authkey'] = process.AuthenticationString(os.urandom(32))
@@ -462,7 +466,8 @@ def run(task):
 def leave(loaded):
     """Ends as Python does, but for taking apart what was there before the program; or returns,
     when that is not all there is to do."""
-    if threads() != 1:
+    # Those of libraries, such as OpenBLAS', end with the process.
+    if len(sys._current_frames()) != 1:
         return
     own = [sys.modules['__main__']]
     standard = os.path.dirname(os.__file__) + os.sep
@@ -489,6 +494,7 @@ def leave(loaded):
         sys.stderr.flush()
     except OSError:
         os._exit(120)
+    libc.fflush(None)
     os._exit(0)
 
 
