@@ -1,4 +1,6 @@
 """The server at a glance, its parts, and the quick starts."""
+import time
+
 import pytest
 
 from conftest import ROOT, shell
@@ -34,6 +36,10 @@ def test_what_runs_and_what_waits(new_server, gate):
     gate.arrive()
     one.wait_for(run_id, lambda event: event.get('task', {}).get('name') == 'step-1')
     now = overview(one)
+    deadline = time.monotonic() + 30
+    while not now['resources']['processes']:  # the node hears of the process a moment after it has begun
+        assert time.monotonic() < deadline
+        now = overview(one)
     assert [run['run_id'] for run in now['active']] == [run_id]
     assert now['active'][0]['state'] == 'RUNNING' and now['runs'] == {'RUNNING': 1}
     assert now['queued_count'] == 1
