@@ -37,7 +37,8 @@ def test_what_runs_and_what_waits(new_server, gate):
     one.wait_for(run_id, lambda event: event.get('task', {}).get('name') == 'step-1')
     now = overview(one)
     deadline = time.monotonic() + 30
-    while not now['resources']['processes']:  # the node hears of the process a moment after it has begun
+    # The node hears of a process, and of a pod, a moment after they are there.
+    while not (now['resources']['processes'] and now['queued_count']):
         assert time.monotonic() < deadline
         now = overview(one)
     assert [run['run_id'] for run in now['active']] == [run_id]
