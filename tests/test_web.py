@@ -2,6 +2,7 @@
 import gzip
 import http.client
 import json
+import re
 import urllib.parse
 
 import pytest
@@ -57,6 +58,20 @@ def test_forms_and_tags(server):
         assert (again.status, empty) == (304, b'')
     other, _ = ask(server, 'GET', '/', {'If-None-Match': packed.getheader('ETag')})
     assert other.status == 200
+
+
+def test_what_the_page_loads(server):
+    _, body = ask(server, 'GET', '/')
+    assets = re.findall(r'(?:src|href)="(/assets/[^"]+)"', body.decode())
+    # A program that was built without a dashboard has a page that loads nothing.
+    assert assets or b'without its dashboard' in body
+    for path in assets:
+        answer, plain = ask(server, 'GET', path)
+        assert answer.status == 200 and 'immutable' in answer.getheader('Cache-Control')
+        assert answer.getheader('Content-Type').startswith(('text/javascript', 'text/css'))
+        packed, smaller = ask(server, 'GET', path, {'Accept-Encoding': 'br, gzip'})
+        assert packed.getheader('Content-Encoding') in ('br', 'gzip') and len(smaller) < len(plain)
+    assert not re.search(rb'<script(?![^>]*\ssrc=)|<style|\son\w+=|\sstyle=', body), 'the policy allows nothing inline'
 
 
 def test_what_the_page_is_not_for(server):

@@ -34,7 +34,7 @@ TEST_CASE("the document says of each route what it was registered with") {
   CHECK(paths.contains("/also/nothing"));
   const json::value& list = paths.at("/apis/x/v1/things").at("get");
   CHECK(list.at("operationId") == "get_apis_x_v1_things");
-  CHECK(to_text(list.at("tags")) == R"(["v1 things"])");
+  CHECK(to_text(list.at("tags")) == R"(["x v1"])");
   CHECK(to_text(list.at("parameters")) ==
         R"([{"name":"size","in":"query","schema":{"type":"integer","format":"int32"},"description":"How many.",)"
         R"("required":true},{"name":"view","in":"query","schema":{"type":"string","enum":["A","B"]}}])");

@@ -70,6 +70,7 @@ struct Feed::Reader::State {
   const Executor executor;
   Signal ready;                   // lives on the executor
   std::atomic<bool> told = true;  // nothing wakes it until it is armed
+  std::atomic<uint64_t> quiet_until = 0;
 };
 
 Feed::Feed(size_t kept) : name_(random_suffix(8)), kept_(kept) {}
@@ -80,9 +81,14 @@ void Feed::publish(std::vector<Change> changes) {
   {
     std::lock_guard lock(mutex_);
     for (const auto& reader : waiting_) {
+      if (reader->told) continue;
       const auto wanted = [&](const Change& change) { return reader->filter.wants(change); };
-      if (!reader->told && std::ranges::any_of(changes, wanted) && !reader->told.exchange(true)) {
+      if (std::ranges::any_of(changes, wanted)) {
+        reader->quiet_until = newest_;
+        reader->told = true;
         woken.push_back(reader);
+      } else {
+        reader->quiet_until = newest_ + changes.size();
       }
     }
     for (auto& change : changes) {
@@ -172,6 +178,8 @@ void Feed::Reader::arm() {
   state_->ready.reset();
   state_->told = false;
 }
+
+uint64_t Feed::Reader::quiet_until() const { return state_->quiet_until; }
 
 Async<bool> Feed::Reader::wait_for(std::chrono::milliseconds timeout) {
   if (feed_.closed()) co_return true;

@@ -79,6 +79,9 @@ class Feed {
     void arm();
     // True when there may be news; false when the time is over.
     Async<bool> wait_for(std::chrono::milliseconds timeout);
+    // After wait_for(): of what was told since the last after(), nothing up to this version is wanted. So a reader of
+    // few things does not fall behind while much else changes.
+    uint64_t quiet_until() const;
 
    private:
     friend class Feed;

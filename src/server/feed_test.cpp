@@ -112,3 +112,27 @@ TEST_CASE("a reader sleeps until something comes that it wants") {
   CHECK(heard.get_future().get() == "run 1 RUNNING;");
   CHECK(feed.closed());
 }
+
+TEST_CASE("a reader of few things does not fall behind while much else changes") {
+  Loop loop("feed-test");
+  Feed feed(4);
+  const ChangeFilter runs("runs", "");
+  std::promise<void> armed;
+  std::promise<std::string> heard;
+  asio::co_spawn(
+      loop.executor(),
+      [](Feed& from, const ChangeFilter& filter, std::promise<void>& ready, std::promise<std::string>& out) -> Async<> {
+        Feed::Reader reader(from, filter, co_await asio::this_coro::executor);
+        reader.arm();
+        const uint64_t start = from.after(from.newest(), filter).newest;
+        ready.set_value();
+        co_await reader.wait_for(std::chrono::seconds(30));
+        const Feed::News news = from.after(std::max(start, reader.quiet_until()), filter);
+        out.set_value(fmt::format("{}{}", news.lost ? "lost " : "", texts(news)));
+      }(feed, runs, armed, heard),
+      [](std::exception_ptr) {});
+  armed.get_future().wait();
+  for (int i = 0; i < 10; ++i) publish(feed, {change(Kind::Task, std::to_string(i), "", "1")});
+  publish(feed, {change(Kind::Run, "1", "RUNNING"), change(Kind::Task, "t", "", "1")});
+  CHECK(heard.get_future().get() == "run 1 RUNNING;");
+}

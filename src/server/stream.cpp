@@ -1,5 +1,7 @@
 #include "server/stream.h"
 
+#include <algorithm>
+
 #include "http/event_stream.h"
 
 namespace penstock::server {
@@ -46,8 +48,10 @@ Async<> stream(Feed& feed, ChangeFilter filter, std::optional<uint64_t> from, bo
     if (!text.empty()) {
       co_await out.write(text);
       co_await sleep_for(kGather);
-    } else if (!co_await reader.wait_for(kHeartbeatAfter)) {
-      co_await out.write(http::kHeartbeat);
+    } else {
+      const bool woken = co_await reader.wait_for(kHeartbeatAfter);
+      version = std::max(version, reader.quiet_until());
+      if (!woken) co_await out.write(http::kHeartbeat);
     }
   }
 }

@@ -182,7 +182,7 @@ TEST_CASE_FIXTURE(ApiFixture, "terminate, retry, archive and delete") {
   CHECK(remove("/runs/" + id).text == "{}");
   REQUIRE(runs.calls.size() >= 2);
   CHECK(runs.calls[runs.calls.size() - 2] == "forget " + id);
-  CHECK(runs.calls.back() == "drop_logs 0");
+  CHECK(runs.calls.back() == "drop_logs 1");
   for (const char* path : {"", ":terminate", ":retry", ":archive", ":unarchive"}) {
     CAPTURE(path);
     const auto method = *path ? http::Method::Post : http::Method::Get;
