@@ -13,7 +13,8 @@ ALLOWED = {
     'objects': {'base', 'http', 'db'},
     'metadata': {'base', 'db'},
     'pipelines': {'base', 'http', 'db', 'kube', 'objects', 'metadata'},
-    'server': {'base', 'http', 'db', 'kube', 'node', 'objects', 'metadata', 'pipelines'},
+    'registry': {'base', 'http', 'db', 'metadata'},
+    'server': {'base', 'http', 'db', 'kube', 'node', 'objects', 'metadata', 'pipelines', 'registry'},
     'cli': {'base', 'http', 'server'},
 }
 PRIVATE = {'boost/beast': 'http', 'curl/': 'http', 'sqlite3.h': 'db', 'yaml-cpp/': 'base'}

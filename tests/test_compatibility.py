@@ -31,7 +31,7 @@ def test_endpoints(server):
         assert state in ('served', 'missing')
         target = re.sub(r'\{\w+\}', '00000000-0000-0000-0000-000000000000', path.strip('`'))
         for prefix in ('', '/pipeline'):
-            answer = server.request(method, prefix + target, b'' if method in ('POST', 'PATCH') else None)
+            answer = server.request(method, prefix + target, b'' if method in ('POST', 'PATCH', 'PUT') else None)
             assert nothing_there(answer) == (state == 'missing'), (method, target, state, answer.status, answer.text)
             assert answer.status < 500
 
@@ -49,6 +49,17 @@ def test_every_route_is_listed():
             found.add((method.upper(), shape(below[add] + path)))
     assert len(found) > 90 and sum('/v1beta1/' in path for _, path in found) > 35
     assert found <= listed, found - listed
+
+
+def test_model_registry(server):
+    rows = table('Model registry')
+    assert len(rows) > 40
+    for method, path, state, _ in rows:
+        for version in ('v1alpha3', 'v1'):
+            target = f'/api/model_registry/{version}' + path.strip('`').replace('{id}', '999999999')
+            answer = server.request(method, target, b'' if method in ('POST', 'PATCH') else None)
+            assert nothing_there(answer) == (state == 'missing'), (method, target, answer.status, answer.text)
+            assert answer.status < 500
 
 
 def test_ir_fields():

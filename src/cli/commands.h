@@ -30,6 +30,16 @@ int get(const Client& client, const std::string& what, const std::string& name, 
 int logs(const Client& client, const std::string& run, const std::string& task, bool follow);
 int cancel(const Client& client, const std::string& run);
 
+int list_models(const Client& client, Format format);
+
+struct RegisterArguments {
+  std::string run;    // its id, the beginning of it, or its name
+  std::string model;  // made when there is none of that name
+  std::string version, task, output, description;
+  std::vector<std::string> aliases;
+};
+int register_model(const Client& client, const RegisterArguments& arguments, Format format);
+
 // Shared by run and get: a run's tasks as a table, and its outputs.
 void print_run(const Client& client, const json::value& run);
 

@@ -147,6 +147,27 @@ int run_command(int argc, char** argv) {
   add_server(cancel);
   cancel->callback([&] { status = cli::cancel(cli::Client(url), name); });
 
+  auto* models = app.add_subcommand("models", "the model registry");
+  models->require_subcommand(1);
+  auto* list_models = models->add_subcommand("list", "show registered models and their versions");
+  add_server(list_models);
+  add_format(list_models);
+  list_models->callback([&] { status = cli::list_models(cli::Client(url), cli::parse_format(format)); });
+  cli::RegisterArguments registered;
+  auto* register_model = models->add_subcommand("register", "make a model version of what a run made");
+  register_model->add_option("run", registered.run, "the run's id, the beginning of its id, or its name")->required();
+  register_model->add_option("--model", registered.model, "the model's name; it is made when there is none")
+      ->required();
+  register_model->add_option("--version", registered.version, "the version's name (default: the next number)");
+  register_model->add_option("--task", registered.task, "the task that made it (default: the one that made a model)");
+  register_model->add_option("--artifact", registered.output, "the name of the task's output");
+  register_model->add_option("--description", registered.description, "of the version");
+  register_model->add_option("--alias", registered.aliases, "names for the version, as champion");
+  add_server(register_model);
+  add_format(register_model);
+  register_model->callback(
+      [&] { status = cli::register_model(cli::Client(url), registered, cli::parse_format(format)); });
+
   try {
     app.parse(argc, argv);
   } catch (const CLI::ParseError& error) {

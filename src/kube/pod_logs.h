@@ -29,6 +29,8 @@ class PodLogs {
   virtual Async<> read(const json::object& pod, LogOptions options, http::BodyWriter& out) = 0;
   // Deletes the logs of pods that are gone, by their namespace and uids. Those that there are not are no error.
   virtual Async<> erase(std::string ns, std::set<std::string> uids) = 0;
+  // How many bytes those logs have.
+  virtual Async<int64_t> size(std::string ns, std::set<std::string> uids) = 0;
 };
 
 }  // namespace penstock::kube

@@ -39,6 +39,7 @@ using Headers = std::vector<std::pair<std::string, std::string>>;
 
 struct FakeLogs : PodLogs {
   Async<> erase(std::string, std::set<std::string>) override { co_return; }
+  Async<int64_t> size(std::string, std::set<std::string>) override { co_return 0; }
   Async<> check(const json::object&, LogOptions options) override {
     if (options.container == "nope") throw Error(Code::NotFound, "container nope is not there");
     co_return;

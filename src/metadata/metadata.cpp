@@ -53,6 +53,27 @@ ALTER TABLE artifact_links ADD COLUMN producer TEXT NOT NULL DEFAULT '';
 UPDATE artifact_links SET type = 'OUTPUT' WHERE direction = 1;
 )sql";
 
+// What artifacts take and who else holds their contents (references.h). bytes -1: not measured yet.
+constexpr const char* kReferences = R"sql(
+ALTER TABLE artifacts ADD COLUMN bytes INTEGER NOT NULL DEFAULT -1;
+ALTER TABLE artifacts ADD COLUMN pipeline TEXT NOT NULL DEFAULT '';
+ALTER TABLE artifacts ADD COLUMN orphan INTEGER NOT NULL DEFAULT 0;
+CREATE INDEX artifacts_unmeasured ON artifacts (artifact_id) WHERE bytes < 0;
+CREATE INDEX artifacts_orphan ON artifacts (artifact_id) WHERE orphan = 1;
+CREATE TABLE content_holds (holder TEXT PRIMARY KEY, uri TEXT NOT NULL, what TEXT NOT NULL) WITHOUT ROWID;
+CREATE INDEX content_holds_uri ON content_holds (uri);
+CREATE TABLE used_space (
+  scope TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  name TEXT NOT NULL,
+  artifact_bytes INTEGER NOT NULL,
+  artifacts INTEGER NOT NULL,
+  log_bytes INTEGER NOT NULL,
+  PRIMARY KEY (scope, namespace, name)
+) WITHOUT ROWID;
+CREATE INDEX used_space_name ON used_space (scope, name);
+)sql";
+
 Link read_link(db::Rows& rows) {
   Link out;
   out.id = rows.integer(0);
@@ -173,7 +194,7 @@ int64_t put_link(db::Connection& c, const Link& link) {
 }
 
 const db::Migrations& Store::migrations() {
-  static const db::Migrations kMigrations{"metadata", {kTables, kTypesAndNumbers, types_script()}};
+  static const db::Migrations kMigrations{"metadata", {kTables, kTypesAndNumbers, types_script(), kReferences}};
   return kMigrations;
 }
 
@@ -207,30 +228,6 @@ Async<Store::Page> Store::list(db::ListRequest request) {
     page.total_size = result.total_size;
     page.next_page_token = std::move(result.next_page_token);
     return page;
-  });
-}
-
-namespace {
-
-constexpr std::string_view kOnlyOfRun =
-    " FROM artifacts WHERE run_id = ?1 AND NOT EXISTS (SELECT 1 FROM artifact_links l WHERE l.artifact_id = "
-    "artifacts.artifact_id AND l.run_id <> ?1) AND NOT EXISTS (SELECT 1 FROM artifacts o WHERE o.uri = artifacts.uri "
-    "AND "
-    "o.run_id <> ?1)";
-
-}  // namespace
-
-void delete_only_of_run(db::Connection& c, std::string_view run_id) {
-  c.execute(fmt::format("DELETE{}", kOnlyOfRun), run_id);
-  c.execute("DELETE FROM artifact_links WHERE run_id = ?", run_id);
-}
-
-Async<std::vector<std::string>> Store::only_of_run(std::string run_id) {
-  co_return co_await database_.read([&](db::Connection& c) {
-    std::vector<std::string> uris;
-    db::Rows rows = c.query(fmt::format("SELECT uri{}", kOnlyOfRun), run_id);
-    while (rows.next()) uris.push_back(rows.string(0));
-    return uris;
   });
 }
 

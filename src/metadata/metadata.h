@@ -82,9 +82,6 @@ Artifact get_artifact(db::Connection& connection, int64_t artifact_id);
 int64_t find_artifact(db::Connection& connection, std::string_view uri, std::string_view type,
                       const json::object& metadata);
 
-// Deletes the rows of artifacts that only this run has to do with (see Store::only_of_run), and all its links.
-void delete_only_of_run(db::Connection& connection, std::string_view run_id);
-
 class LineageExtension;
 struct LineageGraph;
 struct LineageQuery;
@@ -119,8 +116,6 @@ class Store {
   Async<std::vector<Artifact>> get_all(std::vector<int64_t> artifact_ids);
   Async<Page> list(db::ListRequest request);
   Async<std::vector<Artifact>> of_run(std::string run_id);  // those that it made
-  // The URIs of artifacts that it made, that no other run has taken or given, and that no other artifact has.
-  Async<std::vector<std::string>> only_of_run(std::string run_id);
 
   struct LinkPage {
     std::vector<Link> items;

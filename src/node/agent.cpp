@@ -525,4 +525,9 @@ Async<> Agent::erase(std::string ns, std::set<std::string> uids) {
   co_await state_->pool->run(work);
 }
 
+Async<int64_t> Agent::size(std::string ns, std::set<std::string> uids) {
+  const auto work = [&] { return log_bytes(state_->options.data, ns, uids); };
+  co_return co_await state_->pool->run(work);
+}
+
 }  // namespace penstock::node

@@ -76,6 +76,7 @@ class Agent : public kube::PodLogs {
   Async<> check(const json::object& pod, kube::LogOptions options) override;
   Async<> read(const json::object& pod, kube::LogOptions options, http::BodyWriter& out) override;
   Async<> erase(std::string ns, std::set<std::string> uids) override;
+  Async<int64_t> size(std::string ns, std::set<std::string> uids) override;
 
   // Does what the clock says is due. The agent calls it itself; tests that move a FakeClock do too.
   void tick();

@@ -1,5 +1,7 @@
 #include "node/logs.h"
 
+#include <functional>
+
 #include <map>
 #include <fcntl.h>
 #include <sys/inotify.h>
@@ -87,23 +89,45 @@ fs::path log_path(const fs::path& data, std::string_view ns, std::string_view po
   return log_folder(data, ns, uid) / fmt::format("{}_{}_{}.log", pod, uid, container);
 }
 
-void remove_logs(const fs::path& data, std::string_view ns, const std::set<std::string>& uids) {
-  // Each folder is read once, for all the pods that have logs in it.
-  std::map<fs::path, std::vector<std::string>> marks;
+namespace {
+
+// Calls `visit` with each log of those pods. Each folder is read once, for all the pods that have logs in it.
+void visit_logs(const fs::path& data, std::string_view ns, const std::set<std::string>& uids,
+                const std::function<void(const fs::directory_entry&)>& visit) {
+  std::set<fs::path> folders;
   for (const auto& uid : uids) {
-    if (!uid.empty() && uid.find('/') == std::string::npos) marks[log_folder(data, ns, uid)].push_back(uid);
+    if (!uid.empty() && uid.find('/') == std::string::npos) folders.insert(log_folder(data, ns, uid));
   }
   std::error_code ignored;
-  for (const auto& [folder, wanted] : marks) {
+  for (const auto& folder : folders) {
     for (const auto& entry : fs::directory_iterator(folder, ignored)) {
       // <pod>_<uid>_<container>.log; neither of the first two holds a "_".
       const auto name = entry.path().filename().string();
       const auto first = name.find('_');
       const auto second = first == std::string::npos ? first : name.find('_', first + 1);
       if (second == std::string::npos) continue;
-      if (uids.contains(name.substr(first + 1, second - first - 1))) fs::remove(entry.path(), ignored);
+      if (uids.contains(name.substr(first + 1, second - first - 1))) visit(entry);
     }
   }
+}
+
+}  // namespace
+
+void remove_logs(const fs::path& data, std::string_view ns, const std::set<std::string>& uids) {
+  visit_logs(data, ns, uids, [](const fs::directory_entry& entry) {
+    std::error_code ignored;
+    fs::remove(entry.path(), ignored);
+  });
+}
+
+int64_t log_bytes(const fs::path& data, std::string_view ns, const std::set<std::string>& uids) {
+  int64_t bytes = 0;
+  visit_logs(data, ns, uids, [&](const fs::directory_entry& entry) {
+    std::error_code error;
+    const auto size = entry.file_size(error);
+    if (!error) bytes += static_cast<int64_t>(size);
+  });
+  return bytes;
 }
 
 std::string log_tail(const fs::path& path, int64_t max_lines, int64_t max_bytes) {

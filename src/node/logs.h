@@ -24,6 +24,7 @@ std::filesystem::path log_path(const std::filesystem::path& data, std::string_vi
                                std::string_view uid, std::string_view container);
 // All logs of the pods with these uids; those of a running one go on into the removed files. Blocks.
 void remove_logs(const std::filesystem::path& data, std::string_view ns, const std::set<std::string>& uids);
+int64_t log_bytes(const std::filesystem::path& data, std::string_view ns, const std::set<std::string>& uids);
 
 // The last lines of a log, at most `max_lines` and `max_bytes`; empty when there is none.
 std::string log_tail(const std::filesystem::path& path, int64_t max_lines, int64_t max_bytes);

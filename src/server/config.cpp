@@ -7,6 +7,7 @@
 
 #include <boost/asio/ip/address.hpp>
 
+#include "base/duration.h"
 #include "base/error.h"
 #include "base/json.h"
 #include "node/quantity.h"
@@ -141,16 +142,13 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
 }
 
 std::chrono::seconds parse_duration(std::string_view text, std::string_view option) {
-  int64_t count = 0;
-  const auto [end, error] = std::from_chars(text.data(), text.data() + text.size(), count);
-  const std::string_view unit(end, static_cast<size_t>(text.data() + text.size() - end));
-  const int64_t seconds = unit == "s" ? 1 : unit == "m" ? 60 : unit == "h" ? 3600 : unit == "d" ? 86400 : 0;
-  if (error != std::errc() || count <= 0 || count > 1'000'000'000 / std::max<int64_t>(1, seconds) || seconds == 0) {
+  const auto duration = read_duration(text);
+  if (!duration) {
     throw Error(Code::InvalidArgument,
                 fmt::format("{}: \"{}\" is no time; write it as 90s, 15m, 12h or 30d", option, text),
                 std::string(option));
   }
-  return std::chrono::seconds(count * seconds);
+  return *duration;
 }
 
 void check_config(Config& config) {

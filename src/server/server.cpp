@@ -46,6 +46,9 @@
 #include "server/overview.h"
 #include "server/stream.h"
 #include "server/web.h"
+#include "registry/api.h"
+#include "registry/store.h"
+#include "server/model_sources.h"
 
 namespace penstock::server {
 
@@ -209,14 +212,16 @@ struct Server::Parts {
         lock(config.data),
         control("control"),
         pool(std::max(2, request_threads())),
-        database(config.data / "penstock.db",
-                 {kube::EmbeddedApi::migrations(), pipelines::Store::migrations(), metadata::Store::migrations()}),
+        database(config.data / "penstock.db", {kube::EmbeddedApi::migrations(), pipelines::Store::migrations(),
+                                               metadata::Store::migrations(), registry::Store::migrations()}),
         api(database, control, clock),
         spawner(make_spawner(control, config)),
         sandbox_problem(config.sandbox == "none" && !uses_images(config) ? "switched off" : spawner->sandbox_problem()),
         agent(api, control, *spawner, agent_options(config, api, sandbox_problem.empty())),
         store(database, clock),
         artifacts(database),
+        models(database, clock),
+        model_sources(store, artifacts, api),
         specs({read_spec, engine::validate_parameters}),
         keys(key_options(config)),
         engine({config.data / "s3", config.data / "objects", keys.root().account.id}, clock),
@@ -301,7 +306,11 @@ struct Server::Parts {
     co_await api.flush();
   }
 
-  pipelines::ApiContext api_context() { return {store, artifacts, objects, specs, runs, pool, api_options(config)}; }
+  pipelines::ApiContext api_context() {
+    pipelines::ApiContext context{store, artifacts, objects, specs, runs, pool, api_options(config)};
+    context.holders = &model_sources;
+    return context;
+  }
   void add_routes();
   std::string metrics();
 
@@ -318,6 +327,8 @@ struct Server::Parts {
   node::Agent agent;
   pipelines::Store store;
   metadata::Store artifacts;
+  registry::Store models;
+  ModelSources model_sources;
   pipelines::SpecCache specs;
   objects::Keys keys;
   objects::Engine engine;
@@ -398,7 +409,9 @@ void Server::Parts::add_routes() {
   kube::add_routes(router, api, &agent);
   auto context = api_context();
   context.recurring = &recurring;
+  context.retention = &retention;
   pipelines::add_routes(router, context);
+  registry::add_routes(router, models, model_sources);
   runs.add_watch_route(router);
   s3_below.add_routes(router);
   add_stream_route(router, feed);

@@ -14,7 +14,9 @@
 #include "base/schema.h"
 #include "http/router.h"
 #include "metadata/metadata.h"
+#include "metadata/references.h"
 #include "objects/store.h"
+#include "pipelines/store/retention.h"
 #include "pipelines/store/spec_cache.h"
 #include "pipelines/store/store.h"
 
@@ -51,6 +53,26 @@ class RunControl {
                            http::BodyWriter& out) = 0;
   // Deletes the logs of a run's tasks.
   virtual Async<> drop_logs(std::string run_namespace, std::vector<TaskRecord> tasks) = 0;
+  // How many bytes they have.
+  virtual Async<int64_t> log_bytes(std::string run_namespace, std::vector<TaskRecord> tasks) = 0;
+};
+
+// Contents that something outside of the database refers to, as model servers do. Called on a server loop.
+class ContentHolders {
+ public:
+  virtual ~ContentHolders() = default;
+  virtual Async<metadata::OtherHolds> holds() = 0;
+};
+
+// What the API asks of the rules of retention (retention.h). Called on a server loop.
+class RetentionControl {
+ public:
+  virtual ~RetentionControl() = default;
+  // What would go now, and why, in the words of the API; by `rules` instead of those that are kept when they are given.
+  virtual Async<json::object> dry_run(std::optional<std::vector<RetentionRule>> rules) = 0;
+  // Does it, and says how much it was.
+  virtual Async<json::object> sweep() = 0;
+  virtual void changed() = 0;  // a rule
 };
 
 // What the API asks of the scheduler of recurring runs. Called on a server loop.
@@ -92,6 +114,8 @@ struct ApiContext {
   BlockingPool& blocking;  // for archives, big specs and files
   ApiOptions options{};
   RecurringControl* recurring = nullptr;  // null: recurring runs are kept, but never due
+  ContentHolders* holders = nullptr;      // null: there are none
+  RetentionControl* retention = nullptr;  // null: rules are kept, but nothing follows from them
 };
 
 void add_routes(http::Router& router, const ApiContext& context);

@@ -6,35 +6,145 @@ namespace penstock::pipelines::api {
 
 namespace {
 
-void remove_objects(objects::Store& objects, const std::vector<std::string>& uris) {
-  for (const auto& uri : uris) {
-    const auto location = objects::parse_uri(uri);
-    if (!location || location->scheme != "minio" || location->key.empty()) continue;
-    if (!objects.has_bucket(location->bucket)) continue;
-    const auto whole = std::numeric_limits<size_t>::max();
-    for (const auto& object : objects.list(location->bucket, location->key, whole)) {
-      // "a/model" is not of the artifact "a/mod".
-      const auto rest = std::string_view(object.key).substr(location->key.size());
-      if (rest.empty() || rest.starts_with('/')) objects.remove(location->bucket, object.key);
-    }
+constexpr int64_t kBatch = 200;
+
+void remove_object(objects::Store& objects, const std::string& uri) {
+  const auto location = objects::parse_uri(uri);
+  if (!location || location->scheme != "minio" || location->key.empty()) return;
+  if (!objects.has_bucket(location->bucket)) return;
+  const auto whole = std::numeric_limits<size_t>::max();
+  for (const auto& object : objects.list(location->bucket, location->key, whole)) {
+    // "a/model" is not of the artifact "a/mod".
+    const auto rest = std::string_view(object.key).substr(location->key.size());
+    if (rest.empty() || rest.starts_with('/')) objects.remove(location->bucket, object.key);
   }
+}
+
+void note_contents(db::Connection& c, const metadata::Removal& removal) {
+  for (const auto& artifact : removal.goes) {
+    if (artifact.uri.empty() || !artifact.own) continue;
+    store::Leftover leftover;
+    leftover.uri = artifact.uri;
+    store::add_leftover(c, leftover);
+  }
+}
+
+void note_logs(db::Connection& c, const Run& run, const std::vector<TaskRecord>& tasks) {
+  store::Leftover leftover;
+  leftover.name_space = run.name_space;
+  for (const auto& task : tasks) {
+    if (!task.pod_uid.empty()) leftover.pods.push_back(task.pod_uid);
+    for (const auto& [name, uid] : task.earlier_pods) leftover.pods.push_back(uid);
+  }
+  if (!leftover.pods.empty()) store::add_leftover(c, leftover);
+}
+
+bool has_ended(db::Connection& c, const std::string& run_id) {
+  db::Rows rows = c.query("SELECT state FROM runs WHERE run_id = ?", run_id);
+  return rows.next() && is_final(run_state_from(rows.text(0)));
+}
+
+int64_t bytes_of(const metadata::Removal& removal) {
+  int64_t bytes = 0;
+  for (const auto& artifact : removal.goes) bytes += std::max<int64_t>(0, artifact.bytes);
+  return bytes;
+}
+
+DeletedRun delete_rows(db::Connection& c, const Run& run, const std::vector<TaskRecord>& tasks, DeleteRun options,
+                       const metadata::OtherHolds& holds) {
+  DeletedRun out;
+  if (options.only_ended && !has_ended(c, run.run_id)) return out;
+  if (options.with_artifacts) {
+    auto removal = metadata::removal_of(c, {run.run_id}, {run.run_id}, holds);
+    store::mark_imports(c, removal);
+    metadata::remove(c, {run.run_id}, removal);
+    // Imports that stay, as another run has taken them, are nobody's to delete later.
+    c.execute(
+        "UPDATE artifacts SET orphan = 0 WHERE run_id = ?1 AND task_id IN (SELECT t.task_id FROM tasks t WHERE "
+        "t.run_id "
+        "= ?1 AND t.type = 'IMPORTER')",
+        run.run_id);
+    note_contents(c, removal);
+    c.execute("DELETE FROM cached_tasks WHERE run_id = ?", run.run_id);
+    out.bytes = bytes_of(removal);
+  } else {
+    // The run refers to other runs' artifacts no more.
+    c.execute(
+        "DELETE FROM artifact_links WHERE run_id = ?1 AND artifact_id IN (SELECT a.artifact_id FROM artifacts a WHERE "
+        "a.run_id <> ?1)",
+        run.run_id);
+  }
+  note_logs(c, run, tasks);
+  if (const int64_t logs = metadata::space_of_run(c, run.run_id).log_bytes; logs != 0) {
+    metadata::add_space(c, {run.run_id, run.pipeline_name, run.name_space}, {0, 0, -logs});
+    out.bytes += logs;
+  }
+  store::delete_run(c, run.run_id);
+  out.done = true;
+  return out;
+}
+
+// An artifact, or somebody's hold, that lies at the uri by now.
+bool is_referred_to(db::Connection& c, const std::string& uri, const metadata::OtherHolds& holds) {
+  return metadata::why_kept(c, uri, holds).has_value();
 }
 
 }  // namespace
 
-Async<> delete_run(const ApiContext& context, Run run, bool with_artifacts) {
-  co_await context.runs.forget(run.run_id);
+Async<metadata::OtherHolds> other_holds(const ApiContext& context) {
+  metadata::OtherHolds holds;
+  if (context.holders != nullptr) holds = co_await context.holders->holds();
+  co_return holds;
+}
+
+Async<DeletedRun> delete_run(const ApiContext& context, Run run, DeleteRun options) {
+  if (!options.only_ended) co_await context.runs.forget(run.run_id);
   const auto tasks = co_await context.store.list_tasks(run.run_id);
-  if (with_artifacts) {
-    const auto own = co_await context.metadata.only_of_run(run.run_id);
-    const auto remove = [&] { remove_objects(context.objects, own); };
+  const auto holds = co_await other_holds(context);
+  const DeletedRun out = co_await context.store.database().write(
+      [&](db::Connection& c) { return delete_rows(c, run, tasks, options, holds); });
+  if (!out.done) co_return out;
+  if (options.only_ended) co_await context.runs.forget(run.run_id);
+  co_await clear_leftovers(context);
+  co_return out;
+}
+
+Async<> clear_leftovers(const ApiContext& context) {
+  auto& database = context.store.database();
+  while (true) {
+    const auto batch = co_await database.read([](db::Connection& c) { return store::leftovers(c, kBatch); });
+    if (batch.empty()) co_return;
+    const auto holds = co_await other_holds(context);
+    const auto contents = co_await database.read([&](db::Connection& c) {
+      std::vector<std::string> uris;
+      for (const auto& one : batch) {
+        if (!one.uri.empty() && !is_referred_to(c, one.uri, holds)) uris.push_back(one.uri);
+      }
+      return uris;
+    });
+    const auto remove = [&] {
+      for (const auto& uri : contents) remove_object(context.objects, uri);
+    };
     co_await context.blocking.run(remove);
+    for (const auto& one : batch) {
+      std::vector<TaskRecord> tasks;
+      for (const auto& pod : one.pods) tasks.emplace_back().pod_uid = pod;
+      if (!tasks.empty()) co_await context.runs.drop_logs(one.name_space, std::move(tasks));
+    }
+    co_await database.write([&](db::Connection& c) { store::drop_leftovers(c, batch); });
   }
-  co_await context.store.database().write([&](db::Connection& c) {
-    if (with_artifacts) metadata::delete_only_of_run(c, run.run_id);
-    store::delete_run(c, run.run_id);
+}
+
+Async<int64_t> clear_orphans(const ApiContext& context) {
+  const auto holds = co_await other_holds(context);
+  const int64_t bytes = co_await context.store.database().write([&](db::Connection& c) {
+    const auto removal = metadata::unneeded_orphans(c, kBatch, holds);
+    metadata::remove(c, {}, removal);
+    note_contents(c, removal);
+    return bytes_of(removal);
   });
-  co_await context.runs.drop_logs(run.name_space, tasks);
+  co_await clear_leftovers(context);
+  co_return bytes;
 }
 
 }  // namespace penstock::pipelines::api

@@ -5,9 +5,24 @@
 
 namespace penstock::pipelines::api {
 
-// Ends the run if it is in progress, and deletes it with its tasks and logs; `with_artifacts` also the artifacts that
-// it made, rows and objects, but for those that tasks of other runs have taken or made too, or that another artifact's
-// row refers to. Objects go first, so that after a crash the run is still there to be deleted again.
-Async<> delete_run(const ApiContext& context, Run run, bool with_artifacts);
+struct DeleteRun {
+  bool with_artifacts = false;  // but for those that something which stays refers to (metadata/references.h)
+  bool only_ended = false;      // leave a run alone that is in progress by now
+};
+struct DeletedRun {
+  bool done = false;  // false: it was left alone
+  int64_t bytes = 0;  // of artifacts and logs, as far as they were measured
+};
+
+// Ends the run if it is in progress, and deletes it with its tasks and logs. Rows go first, in one transaction with a
+// note of the contents and logs that are theirs; then these. After a crash clear_leftovers() goes on. NotFound.
+Async<DeletedRun> delete_run(const ApiContext& context, Run run, DeleteRun options);
+
+// Deletes contents and logs whose rows are gone. What somebody refers to again by now stays.
+Async<> clear_leftovers(const ApiContext& context);
+// Orphans that nobody needs any more go; returns their bytes.
+Async<int64_t> clear_orphans(const ApiContext& context);
+
+Async<metadata::OtherHolds> other_holds(const ApiContext& context);
 
 }  // namespace penstock::pipelines::api

@@ -33,6 +33,9 @@ class FakeRunControl : public RunControl {
   Async<> drop_logs(std::string, std::vector<TaskRecord> tasks) override {
     co_return note("drop_logs", std::to_string(tasks.size()));
   }
+  Async<int64_t> log_bytes(std::string, std::vector<TaskRecord> tasks) override {
+    co_return static_cast<int64_t>(tasks.size()) * 100;
+  }
   Async<> read_log(std::string run_id, std::string task_id, int, LogPart part, http::BodyWriter& out) override {
     note("log", run_id + " " + task_id + (part.follow ? " follow" : ""));
     for (size_t at = 0; at < log.size(); at += piece) {

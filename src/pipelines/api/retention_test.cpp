@@ -76,7 +76,7 @@ TEST_CASE_FIXTURE(RetentionFixture, "without a word for it artifacts stay") {
 }
 
 TEST_CASE_FIXTURE(RetentionFixture, "old runs are archived, and archived ones deleted") {
-  Retention retention(loop, context, clock, {std::chrono::hours(24), std::chrono::hours(48), 2});
+  Retention retention(loop, context, clock, {std::chrono::hours(24), std::chrono::hours(48)});
   std::vector<std::string> old;
   for (int i = 0; i < 5; ++i) {
     old.push_back(make_run());
@@ -103,4 +103,78 @@ TEST_CASE_FIXTURE(RetentionFixture, "old runs are archived, and archived ones de
   wait(retention.tick());
   CHECK(state(young) == "404");
   CHECK(state(running) == "AVAILABLE");
+}
+
+TEST_CASE_FIXTURE(RetentionFixture, "rules choose by age, number and space, and a dry run says so beforehand") {
+  Retention retention(loop, context, clock, {});
+  std::vector<std::string> ended;
+  for (int i = 0; i < 4; ++i) {
+    ended.push_back(make_run());
+    artifact(ended.back(), "p/" + std::to_string(i));
+    end(ended.back());
+    clock.advance(std::chrono::hours(1));
+  }
+  make_run();  // is not over
+  const auto goes = [&](RetentionRule rule) {
+    rule.name = "r";
+    std::vector<std::string> ids;
+    const json::object planned = wait(retention.dry_run(std::vector{rule}));
+    for (const auto& run : planned.at("runs").as_array()) ids.push_back(string_at(run, {"run_id"}));
+    return ids;
+  };
+  using Ids = std::vector<std::string>;
+  RetentionRule rule;
+  rule.older_than = "3h";
+  CHECK(goes(rule) == Ids{ended[1], ended[0]});
+  rule.keep_last = 3;
+  CHECK(goes(rule) == Ids{ended[0]});
+  rule.older_than.clear();
+  CHECK(goes(rule) == Ids{ended[0]});
+  rule.keep_last = 0;
+  rule.max_bytes = 20;  // each of them has 7
+  CHECK(goes(rule) == Ids{ended[0], ended[1]});
+  rule.max_bytes = 28;
+  CHECK(goes(rule) == Ids{});
+  take(make_run(), 1);
+  rule.max_bytes = 20;
+  CHECK(goes(rule) == Ids{ended[1], ended[2]});  // the oldest would free nothing
+}
+
+TEST_CASE_FIXTURE(RetentionFixture, "what a crash left half deleted goes later, unless somebody refers to it again") {
+  Retention retention(loop, context, clock, {});
+  objects.put("mlpipeline", "left/a", "content");
+  artifact(make_run(), "left/b/inside");
+  database.write_now([](db::Connection& c) {
+    store::Leftover leftover;
+    leftover.uri = "minio://mlpipeline/left/a";
+    store::add_leftover(c, leftover);
+    leftover.uri = "minio://mlpipeline/left/b/inside";
+    store::add_leftover(c, leftover);
+    leftover.uri.clear();
+    leftover.pods = {"one", "two"};
+    store::add_leftover(c, leftover);
+  });
+  wait(retention.tick());
+  CHECK_FALSE(there("left/a"));
+  CHECK(there("left/b/inside"));
+  CHECK(runs.calls.back() == "drop_logs 2");
+  database.read_now([](db::Connection& c) { CHECK(store::leftovers(c, 10).empty()); });
+}
+
+TEST_CASE_FIXTURE(RetentionFixture, "what an importer named stays where it was") {
+  const auto run = make_run();
+  objects.put("mlpipeline", "mine/data", "content");
+  TaskRecord importer;
+  importer.run_id = run;
+  importer.task_id = "import";
+  importer.type = "IMPORTER";
+  wait(store.upsert_tasks({importer}));
+  metadata::Artifact row;
+  row.uri = "minio://mlpipeline/mine/data";
+  row.run_id = run;
+  row.task_id = "import";
+  wait(put(row));
+  CHECK(remove("/runs/" + run + "?delete_artifacts=true").status == 200);
+  CHECK(there("mine/data"));
+  CHECK(get("/artifacts").array("artifacts").empty());
 }

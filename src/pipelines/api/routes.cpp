@@ -181,6 +181,8 @@ void add_routes(http::Router& router, const ApiContext& context) {
   add_agent_routes(routes);
   add_visualization_routes(routes);
   add_filter_routes(routes);
+  add_retention_routes(routes);
+  add_usage_routes(routes);
   add_v1_routes(routes);
 }
 

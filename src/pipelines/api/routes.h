@@ -52,6 +52,9 @@ void add_auth_routes(Routes& routes);
 void add_agent_routes(Routes& routes);
 void add_visualization_routes(Routes& routes);
 void add_filter_routes(Routes& routes);
+// Penstock's additions.
+void add_retention_routes(Routes& routes);
+void add_usage_routes(Routes& routes);
 void add_v1_routes(Routes& routes);  // v1/
 
 // The body as JSON; an empty one is {}. ResourceExhausted past the limit.

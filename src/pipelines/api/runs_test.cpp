@@ -179,6 +179,11 @@ TEST_CASE_FIXTURE(ApiFixture, "terminate, retry, archive and delete") {
   CHECK(post("/runs/" + id + ":archive").status == 200);
   CHECK(get("/runs/" + id).string("storage_state") == "ARCHIVED");
   CHECK(post("/runs/" + id + ":unarchive").status == 200);
+  TaskRecord logged;
+  logged.run_id = id;
+  logged.task_id = "logged";
+  logged.pod_uid = "uid";
+  wait(store.upsert_tasks({logged}));
   CHECK(remove("/runs/" + id).text == "{}");
   REQUIRE(runs.calls.size() >= 2);
   CHECK(runs.calls[runs.calls.size() - 2] == "forget " + id);

@@ -69,6 +69,7 @@ class RunController : public RunControl {
   Async<> check_log(std::string run_id, std::string task_id, int attempt) override;
   Async<> read_log(std::string run_id, std::string task_id, int attempt, LogPart part, http::BodyWriter& out) override;
   Async<> drop_logs(std::string run_namespace, std::vector<TaskRecord> tasks) override;
+  Async<int64_t> log_bytes(std::string run_namespace, std::vector<TaskRecord> tasks) override;
 
   // One line of JSON for each task and the run as they are, then one for each change, until the run is in a final
   // state.

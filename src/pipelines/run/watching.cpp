@@ -95,13 +95,28 @@ Async<> RunController::check_log(std::string run_id, std::string task_id, int at
   co_await logs_.check(log.pod, log.options);
 }
 
-Async<> RunController::drop_logs(std::string run_namespace, std::vector<TaskRecord> tasks) {
+namespace {
+
+std::set<std::string> pods_of(const std::vector<TaskRecord>& tasks) {
   std::set<std::string> uids;
   for (const auto& task : tasks) {
     if (!task.pod_uid.empty()) uids.insert(task.pod_uid);
     for (const auto& [name, uid] : task.earlier_pods) uids.insert(uid);
   }
+  return uids;
+}
+
+}  // namespace
+
+Async<> RunController::drop_logs(std::string run_namespace, std::vector<TaskRecord> tasks) {
+  std::set<std::string> uids = pods_of(tasks);
   if (!uids.empty()) co_await logs_.erase(run_namespace.empty() ? options_.ns : run_namespace, std::move(uids));
+}
+
+Async<int64_t> RunController::log_bytes(std::string run_namespace, std::vector<TaskRecord> tasks) {
+  std::set<std::string> uids = pods_of(tasks);
+  if (uids.empty()) co_return 0;
+  co_return co_await logs_.size(run_namespace.empty() ? options_.ns : run_namespace, std::move(uids));
 }
 
 Async<> RunController::read_log(std::string run_id, std::string task_id, int attempt, LogPart part,

@@ -251,6 +251,39 @@ UPDATE specs SET bytes = length(CAST(text AS BLOB));
 CREATE INDEX specs_bytes ON specs (hash, bytes);
 )sql";
 
+// leftovers: contents and logs whose rows are gone, and which are still to be deleted. unmeasured_runs: runs that have
+// ended since their space was measured.
+constexpr char kRetention[] = R"sql(
+CREATE TABLE retention_rules (
+  seq INTEGER PRIMARY KEY,
+  rule_id TEXT NOT NULL UNIQUE,
+  name TEXT NOT NULL UNIQUE,
+  spec TEXT NOT NULL,
+  created_at INTEGER NOT NULL,
+  updated_at INTEGER NOT NULL
+);
+CREATE TABLE leftovers (
+  seq INTEGER PRIMARY KEY AUTOINCREMENT,
+  uri TEXT NOT NULL,
+  namespace TEXT NOT NULL,
+  pods TEXT NOT NULL
+);
+CREATE TABLE run_labels (
+  run_id TEXT NOT NULL,
+  name TEXT NOT NULL,
+  value TEXT NOT NULL,
+  PRIMARY KEY (run_id, name)
+) WITHOUT ROWID;
+CREATE INDEX run_labels_value ON run_labels (name, value);
+CREATE TABLE unmeasured_runs (run_id TEXT PRIMARY KEY) WITHOUT ROWID;
+INSERT INTO unmeasured_runs SELECT run_id FROM runs WHERE finished_at > 0;
+CREATE TRIGGER runs_ended AFTER UPDATE OF finished_at ON runs
+WHEN NEW.finished_at > 0 AND NEW.finished_at <> OLD.finished_at BEGIN
+  INSERT OR IGNORE INTO unmeasured_runs VALUES (NEW.run_id);
+END;
+CREATE INDEX cached_tasks_run ON cached_tasks (run_id);
+)sql";
+
 }  // namespace
 
 const db::Migrations& Store::migrations() {
@@ -261,7 +294,7 @@ const db::Migrations& Store::migrations() {
        "CREATE TABLE run_notes (seq INTEGER PRIMARY KEY AUTOINCREMENT, delivery TEXT NOT NULL, run_id TEXT NOT NULL, "
        "state TEXT NOT NULL, at INTEGER NOT NULL);",
        "ALTER TABLE tasks ADD COLUMN not_applied TEXT NOT NULL DEFAULT '';", kMetrics, kReports, kListChanges,
-       kSpecSizes, "ALTER TABLE tasks ADD COLUMN waiting TEXT NOT NULL DEFAULT '';"}};
+       kSpecSizes, "ALTER TABLE tasks ADD COLUMN waiting TEXT NOT NULL DEFAULT '';", kRetention}};
   return kMigrations;
 }
 

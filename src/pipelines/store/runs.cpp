@@ -143,6 +143,8 @@ void store::delete_run(db::Connection& c, std::string_view run_id) {
   c.execute("DELETE FROM runs WHERE seq = ?", seq);
   c.execute("DELETE FROM run_bodies WHERE seq = ?", seq);
   c.execute("DELETE FROM run_metrics WHERE run_seq = ?", seq);
+  c.execute("DELETE FROM run_labels WHERE run_id = ?", run_id);
+  c.execute("DELETE FROM unmeasured_runs WHERE run_id = ?", run_id);
   delete_events(c, run_id);
   delete_tasks(c, run_id);
   drop_unused_spec(c, run.spec_hash);
@@ -150,34 +152,6 @@ void store::delete_run(db::Connection& c, std::string_view run_id) {
 
 Async<> Store::delete_run(std::string run_id) {
   co_await database_.write([&](db::Connection& c) { store::delete_run(c, run_id); });
-}
-
-namespace {
-
-constexpr std::string_view kEndedBefore =
-    " AND t.state IN ('SUCCEEDED', 'SKIPPED', 'FAILED', 'CANCELED') AND t.finished_at > 0 AND t.finished_at < ?";
-
-}  // namespace
-
-Async<int64_t> Store::archive_runs(Time ended_before, int64_t most) {
-  co_return co_await database_.write([&](db::Connection& c) {
-    return static_cast<int64_t>(
-        c.execute(fmt::format("UPDATE runs SET storage_state = 'ARCHIVED' WHERE seq IN (SELECT t.seq FROM runs t WHERE "
-                              "t.storage_state <> 'ARCHIVED'{} LIMIT ?)",
-                              kEndedBefore),
-                  to_micros(ended_before), most));
-  });
-}
-
-Async<std::vector<Run>> Store::archived_runs(Time ended_before, int64_t most) {
-  co_return co_await database_.read([&](db::Connection& c) {
-    std::vector<Run> runs;
-    db::Rows rows = c.query(fmt::format("SELECT {} FROM runs t{} WHERE t.storage_state = 'ARCHIVED'{} LIMIT ?",
-                                        store::kRunColumns, store::kRunJoin, kEndedBefore),
-                            to_micros(ended_before), most);
-    while (rows.next()) runs.push_back(store::read_run(rows));
-    return runs;
-  });
 }
 
 Async<> Store::archive_run(std::string run_id) {

@@ -153,9 +153,6 @@ class Store {
   // `experiment_id` and `recurring_run_id` may be empty: all.
   Async<Page<Run>> list_runs(std::string experiment_id, db::ListRequest request, std::string recurring_run_id = {});
   Async<> delete_run(std::string run_id);  // with its tasks and events
-  // Archives runs that ended before; returns how many.
-  Async<int64_t> archive_runs(Time ended_before, int64_t most);
-  Async<std::vector<Run>> archived_runs(Time ended_before, int64_t most);
   Async<> archive_run(std::string run_id);
   Async<> unarchive_run(std::string run_id);  // FailedPrecondition in an archived experiment
   Async<> set_run_state(std::string run_id, RunState state, Status error, Time at);

@@ -95,7 +95,9 @@ Async<Response> list(const ApiContext& context, Request& request) {
 
 Async<Response> remove(const ApiContext& context, Request& request) {
   const Run run = co_await context.store.get_run(param(request, "id"));
-  co_await delete_run(context, run, bool_query(request, "delete_artifacts"));
+  DeleteRun options;
+  options.with_artifacts = bool_query(request, "delete_artifacts");
+  co_await delete_run(context, run, options);
   co_return empty_reply();
 }
 
