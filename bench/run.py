@@ -6,7 +6,8 @@
     ./dev bench api         run creations and lists
     ./dev bench scale       a loop of 10,000 steps with lists meanwhile, a run of 2,000 tasks, lists of 200,000 runs
     ./dev bench lineage     lineage both ways among a million artifacts
-    ./dev bench s3          the object store beside nginx and plain writes; a million keys, 10,000 parts, 5 GiB
+    ./dev bench s3          the object store beside nginx and plain writes with a sync
+    ./dev bench s3-scale    the object store with a million keys, 10,000 parts, 5 GiB
 """
 import concurrent.futures
 import http.client
@@ -343,10 +344,11 @@ def bench_scale():
 
 
 if __name__ == '__main__':
-    names = sys.argv[1:] or ['tasks', 'python', 'api', 'scale', 'lineage', 's3']
+    names = sys.argv[1:] or ['tasks', 'python', 'api', 'scale', 'lineage', 's3', 's3-scale']
     for name in names:
         known = {'tasks': bench_tasks, 'python': bench_python, 'api': bench_api, 'scale': bench_scale,
-                 'lineage': bench_lineage, 's3': lambda: s3.bench_s3(Server)}
+                 'lineage': bench_lineage, 's3': lambda: s3.bench_s3(Server, False),
+                 's3-scale': lambda: s3.bench_s3(Server, True)}
         if name not in known:
             sys.exit(f'there is no benchmark {name}: {", ".join(known)}')
         known[name]()

@@ -47,10 +47,10 @@ class Server:
         self.s3_url = None
 
     def command(self):
-        command = [BINARY, 'up', '--data', str(self.data), '--s3-listen', '127.0.0.1:0', '--log-level', 'warn',
-                   *self.options]
-        if '--listen' not in self.options:
-            command += ['--listen', '127.0.0.1:0']
+        command = [BINARY, 'up', '--data', str(self.data), '--log-level', 'warn', *self.options]
+        for option in ('--listen', '--s3-listen'):
+            if option not in self.options:
+                command += [option, '127.0.0.1:0']
         if self.user is not None:
             command = ['setpriv', f'--reuid={self.user}', f'--regid={self.user}', '--clear-groups', *command]
         return command

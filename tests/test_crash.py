@@ -1,5 +1,6 @@
 """kill -9 of the server at any point, and other ends and starts: no run is lost, no task runs twice."""
 import collections
+import contextlib
 import json
 import os
 import random
@@ -275,7 +276,9 @@ def test_sigterm_leaves_tasks_running(new_server, gate):
 
 def refused(*options):
     """A server that must not come up; what it says."""
-    result = subprocess.run(['timeout', '-s', 'KILL', '30', BINARY, 'up', '--s3-listen', '127.0.0.1:0', *options],
+    if '--s3-listen' not in options:
+        options += ('--s3-listen', '127.0.0.1:0')
+    result = subprocess.run(['timeout', '-s', 'KILL', '30', BINARY, 'up', *options],
                             stdout=subprocess.PIPE, stderr=subprocess.PIPE, stdin=subprocess.DEVNULL, text=True)
     assert result.returncode not in (0, 137, -9), result
     assert 'ready' not in result.stdout
@@ -299,6 +302,22 @@ def test_a_port_in_use(server, folder):
     address = server.url[len('http://'):].rstrip('/')
     error = refused('--data', folder, '--listen', address)
     assert address in error and 'in use' in error
+
+
+def test_the_object_stores_port_in_use(server, new_server, folder):
+    address = server.s3_url[len('http://'):]
+    error = refused('--data', folder, '--listen', '127.0.0.1:0', '--s3-listen', address)
+    assert address in error and 'in use' in error and '--s3-listen' in error
+    # Nobody asked for the default one: without it the store is below the main address.
+    try:
+        taken = socket.create_server(('127.0.0.1', 9000))
+    except OSError:
+        taken = contextlib.nullcontext()  # by somebody else, as well
+    with taken:
+        one = new_server(['--s3-listen', ''])
+        assert one.s3_url == one.url + '/s3'
+        assert '127.0.0.1:9000' in one.errors() and '--s3-listen' in one.errors()
+        assert [b['Name'] for b in one.s3().list_buckets()['Buckets']] == ['mlpipeline']
 
 
 def test_listening_to_everyone_needs_a_word(folder):

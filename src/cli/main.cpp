@@ -62,9 +62,10 @@ int run_command(int argc, char** argv) {
   auto* up = app.add_subcommand("up", "start the server");
   add_config_options(*up, config);
   up->add_option("--listen", config.listen, "HOST:PORT")->envname("PENSTOCK_LISTEN")->capture_default_str();
-  up->add_option("--s3-listen", config.s3_listen, "HOST:PORT of the object store, or none")
-      ->envname("PENSTOCK_S3_LISTEN")
-      ->capture_default_str();
+  up->add_option(
+        "--s3-listen", config.s3_listen,
+        fmt::format("HOST:PORT of the object store, or none (default: {} unless it is in use)", server::kS3Listen))
+      ->envname("PENSTOCK_S3_LISTEN");
   up->add_option("--s3-access-key", config.s3_access_key, "the root access key (default: in DATA/s3/root-key)")
       ->envname("PENSTOCK_S3_ACCESS_KEY");
   up->add_option("--s3-secret-key", config.s3_secret_key, "its secret")->envname("PENSTOCK_S3_SECRET_KEY");

@@ -9,7 +9,9 @@ namespace {
 
 constexpr auto kBetweenExpiries = std::chrono::minutes(10);
 constexpr auto kBetweenScrubs = std::chrono::hours(24);
-constexpr size_t kMovedAtOnce = 64;         // contents that compaction moves with one sync
+// That compaction moves with one sync.
+constexpr size_t kMovedContents = 512;
+constexpr uint64_t kMovedBytes = 4u << 20;
 constexpr uint64_t kScrubRate = 32u << 20;  // bytes a second
 
 }  // namespace
@@ -60,10 +62,17 @@ void Engine::compact() {
       }
     });
     bool moved_all = true;
-    for (size_t at = 0; at < contents.size() && moved_all; at += kMovedAtOnce) {
-      const auto begin = contents.begin() + static_cast<ptrdiff_t>(at);
-      const auto count = std::min(kMovedAtOnce, contents.size() - at);
-      moved_all = state_->move({begin, begin + static_cast<ptrdiff_t>(count)});
+    std::vector<Content> batch;
+    uint64_t bytes = 0;
+    for (size_t i = 0; i < contents.size() && moved_all; ++i) {
+      batch.push_back(contents[i]);
+      bytes += contents[i].size;
+      if (batch.size() < kMovedContents && bytes < kMovedBytes && i + 1 < contents.size()) continue;
+      moved_all = state_->move(batch);
+      batch.clear();
+      bytes = 0;
+      const std::lock_guard lock(state_->mutex);
+      if (state_->stopping) return;
     }
     if (!moved_all) continue;
     // What says that its operations are done must be on the disk before they go.
@@ -74,54 +83,56 @@ void Engine::compact() {
   }
 }
 
-bool Engine::State::move(const std::vector<Content>& contents) {
-  struct Move {
-    Content content;
-    Place place, end;
-    bool moved = false;
-  };
-  std::vector<Move> moves;
-  std::mutex moves_mutex;
+namespace {
+
+struct Move {
+  Content content;
+  std::string data;
+  Place place, end;  // where it is now; segment 0: nowhere
+  bool moved = false;
+};
+
+// Waits until all are on disk, or some cannot be; returns why. `appended` is called on the log's thread.
+std::exception_ptr append_all(SegmentLog& log, std::vector<Move>& moves, const std::function<void(Place)>& appended) {
+  std::mutex mutex;
   std::condition_variable ready;
-  size_t waiting = 0;
+  size_t waiting = moves.size();
   std::exception_ptr failure;
-  bool whole = true;
-  moves.reserve(contents.size());
-  for (const Content& content : contents) {
-    std::string data;
-    try {
-      data = log->read(content.place, content.size);
-    } catch (const Error& error) {
-      spdlog::error("compacting the object log: {}", error.message());
-      whole = false;  // what is damaged stays where it is
-      continue;
-    }
-    const std::lock_guard lock(moves_mutex);
-    Move* const move = &moves.emplace_back(Move{content, {}, {}});
-    ++waiting;
-    log->append(std::move(data), {}, [&, move](Place place, Place end, std::exception_ptr error) {
-      const std::lock_guard done(moves_mutex);
+  for (Move& move : moves) {
+    log.append(std::move(move.data), {}, [&, at = &move](Place place, Place end, std::exception_ptr error) {
+      const std::lock_guard lock(mutex);
       if (error) {
         failure = error;
       } else {
-        move->place = place;
-        move->end = end;
-        const std::lock_guard state_lock(mutex);
-        ++pending[place.segment];
+        at->place = place;
+        at->end = end;
+        appended(place);
       }
       if (--waiting == 0) ready.notify_one();
     });
   }
-  std::unique_lock lock(moves_mutex);
+  std::unique_lock lock(mutex);
   ready.wait(lock, [&] { return waiting == 0; });
-  const auto settle = [&] {
-    const std::lock_guard state_lock(mutex);
-    for (const Move& move : moves) {
-      if (move.place.segment == 0) continue;
-      if (--pending[move.place.segment] == 0) pending.erase(move.place.segment);
-      if (move.moved) live[move.place.segment] += move.content.size + SegmentLog::kHeader;
+  return failure;
+}
+
+}  // namespace
+
+bool Engine::State::move(const std::vector<Content>& contents) {
+  bool whole = true;
+  std::vector<Move> moves;
+  for (const Content& content : contents) {
+    try {
+      moves.push_back({content, log->read(content.place, content.size), {}, {}});
+    } catch (const Error& error) {
+      spdlog::error("compacting the object log: {}", error.message());
+      whole = false;  // what is damaged stays where it is
     }
-  };
+  }
+  auto failure = append_all(*log, moves, [this](Place place) {
+    const std::lock_guard lock(mutex);
+    ++pending[place.segment];
+  });
   if (!failure) {
     try {
       database->write_now([&](db::Connection& c) {
@@ -138,7 +149,14 @@ bool Engine::State::move(const std::vector<Content>& contents) {
       for (Move& move : moves) move.moved = false;
     }
   }
-  settle();
+  {
+    const std::lock_guard lock(mutex);
+    for (const Move& move : moves) {
+      if (move.place.segment == 0) continue;
+      if (--pending[move.place.segment] == 0) pending.erase(move.place.segment);
+      if (move.moved) live[move.place.segment] += move.content.size + SegmentLog::kHeader;
+    }
+  }
   if (failure) std::rethrow_exception(failure);
   return whole;
 }

@@ -160,7 +160,8 @@ void check_config(Config& config) {
   config.data = std::filesystem::weakly_canonical(std::filesystem::absolute(config.data));
   const auto http = parse_endpoint(config.listen, "listen");
   auto listening = std::vector{http};
-  if (config.s3_listen != "none") listening.push_back(parse_endpoint(config.s3_listen, "s3-listen"));
+  if (!config.s3_listen.empty() && config.s3_listen != "none")
+    listening.push_back(parse_endpoint(config.s3_listen, "s3-listen"));
   if (config.s3_access_key.empty() != config.s3_secret_key.empty()) {
     throw invalid("s3-access-key and s3-secret-key go together: set both or neither");
   }

@@ -21,13 +21,16 @@ bool is_loopback(const std::string& host);
 // "a,b" as {"a", "b"}, without empty ones.
 std::vector<std::string> parse_list(const std::string& text);
 
+inline constexpr std::string_view kS3Listen = "127.0.0.1:9000";
+
 enum class Runtime { Auto, Host, Oci };
 Runtime parse_runtime(const std::string& text);
 
 struct Config {
   std::filesystem::path data;  // empty: ~/.penstock
   std::string listen = "127.0.0.1:8080";
-  std::string s3_listen = "127.0.0.1:9000";  // "none": only below /s3 of the main address
+  // Empty: kS3Listen, or where that is taken, and for "none", only below /s3 of the main address.
+  std::string s3_listen;
   std::string s3_access_key, s3_secret_key;  // the root key; empty: the one in <data>/s3/root-key
   std::filesystem::path s3_keys;             // YAML with more keys; empty: none
   std::string s3_domain = "localhost";       // buckets are also found at BUCKET.DOMAIN

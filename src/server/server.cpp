@@ -274,15 +274,29 @@ struct Server::Parts {
     for (const auto& loop : loops) threads.push_back(loop.get());
     http = std::make_unique<http::Server>(threads, router, options);
     engine.set_expirer(objects::run_lifecycle);
-    if (config.s3_listen == "none") return;
+    if (config.s3_listen != "none") listen_for_s3(std::move(threads));
+  }
+
+  // A port of its own that nobody asked for may be taken, as by a second server of this machine.
+  void listen_for_s3(std::vector<Loop*> threads) {
+    const bool asked = !config.s3_listen.empty();
+    const auto endpoint = parse_endpoint(asked ? config.s3_listen : std::string(kS3Listen), "s3-listen");
     s3.add_routes(s3_router);
-    const auto s3_endpoint = parse_endpoint(config.s3_listen, "s3-listen");
     http::ServerOptions own;
-    own.host = s3_endpoint.host;
-    own.port = s3_endpoint.port;
+    own.host = endpoint.host;
+    own.port = endpoint.port;
     own.max_body_bytes = kMaxObject;
     own.body_timeout = 20s;  // as long as AWS waits
-    s3_http = std::make_unique<http::Server>(std::move(threads), s3_router, own);
+    try {
+      s3_http = std::make_unique<http::Server>(std::move(threads), s3_router, own);
+    } catch (const Error& error) {
+      if (error.code() != Code::Unavailable) throw;
+      if (asked) {
+        throw Error(error.code(), fmt::format("{}: choose another with --s3-listen", error.message()), "s3-listen");
+      }
+      spdlog::warn("{}: the object store is only at http://{}{}; --s3-listen chooses another port", error.message(),
+                   http->address(), kS3Prefix);
+    }
   }
 
   // Of a wave of runs, once it is over: what the allocator keeps goes back to the system.
