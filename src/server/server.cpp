@@ -32,6 +32,7 @@
 #include "objects/engine.h"
 #include "objects/s3/lifecycle.h"
 #include "objects/s3/service.h"
+#include "objects/s3/sse.h"
 #include "objects/store.h"
 #include "pipelines/api/api.h"
 #include "pipelines/api/recurring_scheduler.h"
@@ -215,10 +216,11 @@ struct Server::Parts {
         artifacts(database),
         specs({read_spec, engine::validate_parameters}),
         keys(key_options(config)),
+        vault(config.data / "s3" / "master-key"),
         engine({config.data / "s3", config.data / "objects", keys.root().account.id}, clock),
         objects(config.data / "objects", &engine),
-        s3(engine, keys, s3_options(config, "")),
-        s3_below(engine, keys, s3_options(config, kS3Prefix)),
+        s3(engine, keys, vault, s3_options(config, "")),
+        s3_below(engine, keys, vault, s3_options(config, kS3Prefix)),
         runs(control, api, agent, store, artifacts, specs, clock, pool,
              run_options(config, objects, sandbox_problem.empty())),
         recurring(control, api_context(), clock, config.time_zone),
@@ -236,6 +238,7 @@ struct Server::Parts {
   }
 
   void begin() {
+    engine.set_unsealer(objects::unsealer(vault));
     wait_for(control, [this]() -> Async<> {
       co_await api.start();
       // Before the node: a process whose pod was not written yet when the last server died finds it made again.
@@ -311,6 +314,7 @@ struct Server::Parts {
   metadata::Store artifacts;
   pipelines::SpecCache specs;
   objects::Keys keys;
+  objects::Vault vault;  // of encrypted objects
   objects::Engine engine;
   objects::Store objects;
   objects::S3Service s3, s3_below;  // at an address of its own, and below the main one

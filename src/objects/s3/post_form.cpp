@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/utf8.h"
 #include "objects/s3/service.h"
+#include "objects/s3/sse.h"
 #include "objects/s3/tags.h"
 
 namespace penstock::objects {
@@ -376,7 +377,7 @@ Async<http::Response> S3Service::post_object(Call& call) {
   BodyDigests digests = digests_of_headers(call.http);
   std::vector<Algorithm> extra;
   if (digests.algorithm) extra.push_back(*digests.algorithm);
-  Upload upload(engine_, extra);
+  Intake upload(engine_, extra, seal(call, *bucket, object.meta));
   const auto too_large = [&] {
     if (policy.most && upload.size() + pending.size() > *policy.most) {
       throw S3Error("EntityTooLarge").with("MaxSizeAllowed", std::to_string(*policy.most));
@@ -402,8 +403,11 @@ Async<http::Response> S3Service::post_object(Call& call) {
   }
   object.etag = hex(staged.md5);
   const std::string etag = object.etag;
+  const json::object meta = object.meta;
   const Written written = co_await engine_.put(bucket, std::move(object), std::move(staged));
-  co_return form_response(call, kept, etag, written.version);
+  auto response = form_response(call, kept, etag, written.version);
+  add_sse_headers(response, meta, call.http);
+  co_return response;
 }
 
 }  // namespace penstock::objects
