@@ -41,6 +41,7 @@
 #include "pipelines/engine/engine.h"
 #include "pipelines/notify/webhook.h"
 #include "pipelines/run/controller.h"
+#include "server/namespace_keys.h"
 
 namespace penstock::server {
 
@@ -225,6 +226,7 @@ struct Server::Parts {
              run_options(config, objects, sandbox_problem.empty())),
         recurring(control, api_context(), clock, config.time_zone),
         webhook(control, store, clock, webhook_options(config)),
+        namespace_keys(control.executor(), api, keys),
         retention(control, api_context(), clock,
                   {.archive_after = config.archive_runs_after, .delete_after = config.delete_archived_runs_after}) {
     for (int i = 0; i < request_threads(); ++i) loops.push_back(std::make_unique<Loop>(fmt::format("http-{}", i)));
@@ -253,6 +255,7 @@ struct Server::Parts {
       co_await agent.start();
       recurring.start();
       retention.start();
+      namespace_keys.start();
     });
     add_routes();
     const auto endpoint = parse_endpoint(config.listen, "listen");
@@ -288,6 +291,7 @@ struct Server::Parts {
   // Processes run on.
   Async<> end() {
     quiet.cancel();
+    co_await namespace_keys.stop();
     co_await retention.stop();
     co_await recurring.stop();
     co_await runs.stop();
@@ -321,6 +325,7 @@ struct Server::Parts {
   pipelines::RunController runs;
   pipelines::RecurringScheduler recurring;
   pipelines::WebhookNotifier webhook;
+  NamespaceKeys namespace_keys;
   pipelines::Retention retention;
   Timer quiet{control.executor()};
   prometheus::Registry registry;
