@@ -184,7 +184,7 @@ def test_many_deleted_at_once(s3, bucket):
 
 
 def test_tags(s3, bucket):
-    s3.put_object(Bucket=bucket, Key='k', Body=b'x', Tagging='a=1&b=x%20y')
+    s3.put_object(Bucket=bucket, Key='k', Body=b'x', Tagging='b=x%20y&a=1')
     assert s3.get_object_tagging(Bucket=bucket, Key='k')['TagSet'] == [{'Key': 'a', 'Value': '1'},
                                                                         {'Key': 'b', 'Value': 'x y'}]
     assert s3.head_object(Bucket=bucket, Key='k')['ResponseMetadata']['HTTPHeaders']['x-amz-tagging-count'] == '2'

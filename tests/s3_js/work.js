@@ -133,7 +133,8 @@ async function main() {
   assert.equal(await client.bucketExists(bucket), false);
 }
 
-main().catch((error) => {
+// Connections that are kept alive would keep the program.
+main().then(() => process.exit(0), (error) => {
   console.error(error);
   process.exit(1);
 });
