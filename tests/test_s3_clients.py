@@ -1,5 +1,6 @@
-"""Real S3 clients doing what people do with them. The programs come from Debian (s3cmd, rclone) and from PyPI into an
-environment of their own (aws, minio, s3fs with pandas), which PENSTOCK_S3_CLIENTS names."""
+"""Real S3 clients doing what people do with them. The programs come from Debian (s3cmd, rclone), from PyPI into an
+environment of their own (aws, minio, s3fs with pandas), which PENSTOCK_S3_CLIENTS names, and from npm (minio), which
+PENSTOCK_S3_JS names."""
 import os
 import pathlib
 import shutil
@@ -11,7 +12,9 @@ import pytest
 
 from test_s3_objects import bucket, s3  # noqa: F401
 
-CLIENTS = pathlib.Path(os.environ.get('PENSTOCK_S3_CLIENTS', pathlib.Path(__file__).resolve().parent.parent / 'build/s3-clients'))
+ROOT = pathlib.Path(__file__).resolve().parent.parent
+JS = pathlib.Path(os.environ.get('PENSTOCK_S3_JS', ROOT / 'build/s3-js'))
+CLIENTS = pathlib.Path(os.environ.get('PENSTOCK_S3_CLIENTS', ROOT / 'build/s3-clients'))
 
 
 def run(*command, env=None, **kwargs):
@@ -93,11 +96,15 @@ def test_s3cmd(server, tree, tmp_path):
     s3cmd('rb', f's3://{name}')
 
 
-def test_rclone(server, tree, tmp_path):
+def rclone_env(server):
     access, secret = server.s3_key()
-    env = {'RCLONE_CONFIG_P_TYPE': 's3', 'RCLONE_CONFIG_P_PROVIDER': 'Other', 'RCLONE_CONFIG_P_ACCESS_KEY_ID': access,
-           'RCLONE_CONFIG_P_SECRET_ACCESS_KEY': secret, 'RCLONE_CONFIG_P_ENDPOINT': server.s3_url,
-           'RCLONE_CONFIG': '/dev/null', 'RCLONE_S3_CHUNK_SIZE': '5M', 'RCLONE_S3_UPLOAD_CUTOFF': '6M'}
+    return {'RCLONE_CONFIG_P_TYPE': 's3', 'RCLONE_CONFIG_P_PROVIDER': 'Other', 'RCLONE_CONFIG_P_ACCESS_KEY_ID': access,
+            'RCLONE_CONFIG_P_SECRET_ACCESS_KEY': secret, 'RCLONE_CONFIG_P_ENDPOINT': server.s3_url,
+            'RCLONE_CONFIG': '/dev/null', 'RCLONE_S3_CHUNK_SIZE': '5M', 'RCLONE_S3_UPLOAD_CUTOFF': '6M'}
+
+
+def test_rclone(server, tree, tmp_path):
+    env = rclone_env(server)
     name = f'rclone-{uuid.uuid4().hex[:10]}'
 
     def rclone(*words):
@@ -152,6 +159,38 @@ def test_minio(server, tree, tmp_path):
         assert not list(client.remove_objects(name, [DeleteObject(k) for k in keys]))
         client.remove_bucket(name)
     """, tree, f'minio-{uuid.uuid4().hex[:10]}')
+
+
+@pytest.mark.skipif(shutil.which('node') is None, reason='there is no node')
+@pytest.mark.skipif(not (JS / 'node_modules/minio').is_dir(), reason="MinIO's JavaScript client is not installed (npm)")
+def test_minio_js(server, tmp_path):
+    host, port = server.s3_url.removeprefix('http://').split(':')
+    run('node', ROOT / 'tests/s3_js/work.js', host, port, *server.s3_key(), f'js-{uuid.uuid4().hex[:10]}',
+        JS / 'node_modules', tmp_path)
+
+
+def test_what_clients_have_put_outlives_restarts(new_server, tree, tmp_path):
+    """Written by one client, read by others: after an orderly end, and after a sudden one."""
+    server = new_server()
+    run(CLIENTS / 'bin/aws', 's3', 'mb', 's3://kept', env=keys_env(server))
+    run(CLIENTS / 'bin/aws', 's3', 'sync', tree, 's3://kept/t', env=keys_env(server))
+    s3 = server.s3()
+    s3.put_bucket_encryption(Bucket='kept', ServerSideEncryptionConfiguration={
+        'Rules': [{'ApplyServerSideEncryptionByDefault': {'SSEAlgorithm': 'AES256'}}]})
+    run(CLIENTS / 'bin/aws', 's3', 'cp', tree / 'big.bin', 's3://kept/t/sealed.bin', env=keys_env(server))
+    (tree / 'sealed.bin').write_bytes((tree / 'big.bin').read_bytes())
+    id_ = s3.create_multipart_upload(Bucket='kept', Key='t/late')['UploadId']
+    etag = s3.upload_part(Bucket='kept', Key='t/late', UploadId=id_, PartNumber=1, Body=b'late')['ETag']
+    for end in [server.stop, server.kill]:
+        end()
+        server.start()
+        back = tmp_path / end.__name__
+        run('rclone', '-q', 'sync', 'p:kept/t', back, env=rclone_env(server))
+        same(tree, back)
+    # The upload that was under way is still.
+    server.s3().complete_multipart_upload(Bucket='kept', Key='t/late', UploadId=id_,
+                                          MultipartUpload={'Parts': [{'PartNumber': 1, 'ETag': etag}]})
+    assert run(CLIENTS / 'bin/aws', 's3', 'cp', 's3://kept/t/late', '-', env=keys_env(server)) == 'late'
 
 
 def test_pandas(server, bucket):

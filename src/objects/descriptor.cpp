@@ -48,4 +48,16 @@ void sync_folder(const std::filesystem::path& folder) {
   if (opened) ::fsync(opened.get());
 }
 
+void write_secret(const std::filesystem::path& file, std::string_view text) {
+  const auto temporary = file.string() + ".tmp";
+  {
+    const Descriptor out(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
+    if (!out) throw_errno(fmt::format("cannot write {}", temporary));
+    write_all(out.get(), text);
+    if (::fsync(out.get()) != 0) throw_errno(fmt::format("cannot write {}", temporary));
+  }
+  std::filesystem::rename(temporary, file);
+  sync_folder(file.parent_path());
+}
+
 }  // namespace penstock::objects

@@ -37,5 +37,7 @@ void write_all(int fd, std::string_view bytes);
 // Writes all of `parts`, which it changes, from `offset` on.
 void write_parts(int fd, std::vector<iovec>& parts, uint64_t offset);
 void sync_folder(const std::filesystem::path& folder);
+// Makes a file of mode 0600, atomically and synced.
+void write_secret(const std::filesystem::path& file, std::string_view text);
 
 }  // namespace penstock::objects

@@ -292,6 +292,8 @@ Async<> Engine::change_bucket(std::string name, std::function<void(Bucket&)> cha
   std::rethrow_exception(failure);
 }
 
+void Engine::set_unsealer(Unsealer unsealer) { state_->unsealer = std::move(unsealer); }
+
 void Engine::set_expirer(Expirer expirer) {
   const std::lock_guard lock(state_->mutex);
   state_->expirer = std::move(expirer);

@@ -146,6 +146,10 @@ class Engine {
   // Rules of a bucket's "lifecycle" configuration; set by the S3 face, which knows their form.
   using Expirer = std::function<void(Engine&, const BucketPtr&, Time now)>;
   void set_expirer(Expirer expirer);
+  // Writes to a file what an object says whose metadata has "sse": the S3 face seals such objects, and their contents
+  // mean nothing to the engine. Blocks.
+  using Unsealer = std::function<void(Engine&, const Object&, const std::vector<Part>&, int fd)>;
+  void set_unsealer(Unsealer unsealer);
 
   struct State;
 

@@ -497,14 +497,18 @@ std::optional<std::filesystem::path> Engine::materialise(std::string_view name, 
   const auto object = find_now(*bucket, std::string(key));
   if (!object || object->marker) return std::nullopt;
   if (object->file || state_->files.stat(name, key)) return path;
-  std::vector<Content> contents{object->content};
+  std::vector<Part> parts;
   if (!object->parts.empty()) {
-    contents.clear();
-    state_->database->read_now([&](db::Connection& c) {
-      for (const Part& part : read_parts(c, object->parts, 0, SIZE_MAX)) contents.push_back(part.content);
-    });
+    state_->database->read_now([&](db::Connection& c) { parts = read_parts(c, object->parts, 0, SIZE_MAX); });
   }
+  std::vector<Content> contents;
+  for (const Part& part : parts) contents.push_back(part.content);
+  if (parts.empty()) contents.push_back(object->content);
   const auto write = [&](int fd) {
+    if (object->meta.contains("sse")) {
+      if (!state_->unsealer) throw Error(Code::FailedPrecondition, fmt::format("object {} is encrypted", key));
+      return state_->unsealer(*this, *object, parts, fd);
+    }
     for (const Content& content : contents) {
       if (content.id == 0) continue;
       if (in_log(content)) {

@@ -40,6 +40,7 @@ struct Engine::State {
   bool stopping = false;
   bool compaction_wanted = false;
   Expirer expirer;
+  Unsealer unsealer;  // set before anything is asked for
   std::thread care;
 
   // --- contents (engine_contents.cpp) ---

@@ -40,7 +40,7 @@ struct Part {
   Content content;
   std::string etag;
   Time modified;
-  json::object checksum;  // "CRC32": base64
+  json::object checksum;  // "CRC32": base64; "nonce" of one that is sealed (s3/sse.h)
 };
 
 struct Object {
@@ -51,10 +51,10 @@ struct Object {
   uint64_t size = 0;
   std::string etag;  // without quotes
   Time modified;
-  Content content;                // id 0: none, or parts
-  std::string parts;              // of a multipart upload: names its list
-  json::object meta;              // "headers", "user", "tags", "checksum", "retention", "hold"; "owner" and "acl"
-                                  // where they are not the bucket's owner and private
+  Content content;    // id 0: none, or parts
+  std::string parts;  // of a multipart upload: names its list
+  json::object meta;  // "headers", "user", "tags", "checksum", "retention", "hold", "sse"; "owner" and "acl"
+                      // where they are not the bucket's owner and private
   std::optional<FileStamp> file;  // the content is a task's plain file
   bool latest = true;
 };

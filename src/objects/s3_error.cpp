@@ -45,7 +45,7 @@ constexpr Known kKnown[] = {
     {"InvalidStorageClass", 400, "The storage class that you specified is not valid"},
     {"InvalidTag", 400, "The tag provided was not a valid tag"},
     {"InvalidTargetBucketForLogging", 400, "The target bucket for logging does not exist or is not yours"},
-    {"InvalidURI", 400, "The specified URI could not be read"},
+    {"InvalidURI", 400, "Couldn't parse the specified URI."},
     {"KeyTooLongError", 400, "Your key is too long"},
     {"MalformedACLError", 400, "The XML that you provided is not well formed or not an access control policy"},
     {"MalformedPOSTRequest", 400, "The body of your POST request is not well-formed multipart/form-data"},

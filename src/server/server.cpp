@@ -31,6 +31,7 @@
 #include "objects/engine.h"
 #include "objects/s3/lifecycle.h"
 #include "objects/s3/service.h"
+#include "objects/s3/sse.h"
 #include "objects/store.h"
 #include "pipelines/api/api.h"
 #include "pipelines/api/recurring_scheduler.h"
@@ -49,6 +50,7 @@
 #include "registry/api.h"
 #include "registry/store.h"
 #include "server/model_sources.h"
+#include "server/namespace_keys.h"
 
 namespace penstock::server {
 
@@ -224,14 +226,16 @@ struct Server::Parts {
         model_sources(store, artifacts, api),
         specs({read_spec, engine::validate_parameters}),
         keys(key_options(config)),
+        vault(config.data / "s3" / "master-key"),
         engine({config.data / "s3", config.data / "objects", keys.root().account.id}, clock),
         objects(config.data / "objects", &engine),
-        s3(engine, keys, s3_options(config, "")),
-        s3_below(engine, keys, s3_options(config, kS3Prefix)),
+        s3(engine, keys, vault, s3_options(config, "")),
+        s3_below(engine, keys, vault, s3_options(config, kS3Prefix)),
         runs(control, api, agent, store, artifacts, specs, clock, pool,
              run_options(config, objects, sandbox_problem.empty())),
         recurring(control, api_context(), clock, config.time_zone),
         webhook(control, store, clock, webhook_options(config)),
+        namespace_keys(control.executor(), api, keys),
         retention(control, api_context(), clock,
                   {.archive_after = config.archive_runs_after, .delete_after = config.delete_archived_runs_after}) {
     for (int i = 0; i < request_threads(); ++i) loops.push_back(std::make_unique<Loop>(fmt::format("http-{}", i)));
@@ -246,6 +250,7 @@ struct Server::Parts {
 
   void begin() {
     tell_row_changes(database, feed);
+    engine.set_unsealer(objects::unsealer(vault));
     wait_for(control, [this]() -> Async<> {
       co_await api.start();
       watches.spawn([this] { return tell_object_changes(api, kube::kPods, Change::Kind::Pod, feed); });
@@ -262,6 +267,7 @@ struct Server::Parts {
       co_await agent.start();
       recurring.start();
       retention.start();
+      namespace_keys.start();
     });
     add_routes();
     const auto endpoint = parse_endpoint(config.listen, "listen");
@@ -312,6 +318,7 @@ struct Server::Parts {
   Async<> end() {
     quiet.cancel();
     co_await watches.stop();
+    co_await namespace_keys.stop();
     co_await retention.stop();
     co_await recurring.stop();
     co_await runs.stop();
@@ -345,12 +352,14 @@ struct Server::Parts {
   ModelSources model_sources;
   pipelines::SpecCache specs;
   objects::Keys keys;
+  objects::Vault vault;  // of encrypted objects
   objects::Engine engine;
   objects::Store objects;
   objects::S3Service s3, s3_below;  // at an address of its own, and below the main one
   pipelines::RunController runs;
   pipelines::RecurringScheduler recurring;
   pipelines::WebhookNotifier webhook;
+  NamespaceKeys namespace_keys;
   pipelines::Retention retention;
   Scope watches{control.executor(), "changes"};
   Timer quiet{control.executor()};

@@ -119,6 +119,12 @@ void S3Service::require(const Call& call, const Bucket& bucket, const Ask& ask) 
   if (!allowed(call, bucket, ask)) throw S3Error("AccessDenied");
 }
 
+BucketPtr S3Service::bucket_for(const Call& call, const Ask& ask) const {
+  BucketPtr bucket = engine_.bucket(call.bucket);
+  require(call, *bucket, ask);
+  return bucket;
+}
+
 void S3Service::require_read(const Call& call, const Bucket& bucket, const Object* object, Ask ask) const {
   const bool there = object != nullptr && !object->marker;
   json::object own;  // of an object without a list of its own

@@ -140,23 +140,34 @@ void write_owner(XmlWriter& xml, std::string_view element, std::string_view id, 
   xml.close();
 }
 
+namespace {
+
+void write_grant(XmlWriter& xml, const json::object& grant, const Keys& keys) {
+  const auto type = get_string(grant, "type"), id = get_string(grant, "id");
+  xml.open("Grant");
+  xml.open("Grantee", fmt::format("xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"{}\"", type));
+  if (type == "Group") {
+    xml.element("URI", id);
+  } else {
+    const Account* account = keys.account(id);
+    xml.element("ID", id).element("DisplayName", account != nullptr ? account->name : id);
+  }
+  xml.close().element("Permission", get_string(grant, "permission")).close();
+}
+
+}  // namespace
+
 std::string acl_to_xml(const json::object& acl, const Keys& keys) {
   XmlWriter xml("AccessControlPolicy");
   write_owner(xml, "Owner", get_string(acl, "owner"), keys);
   xml.open("AccessControlList");
-  if (const json::array* grants = find_array(acl, "grants")) {
+  // Groups first: programs expect the owner's grant behind them.
+  for (const bool groups : {true, false}) {
+    const json::array* grants = find_array(acl, "grants");
+    if (grants == nullptr) break;
     for (const json::value& value : *grants) {
       const json::object& one = value.as_object();
-      const auto type = get_string(one, "type"), id = get_string(one, "id");
-      xml.open("Grant");
-      xml.open("Grantee", fmt::format("xmlns:xsi=\"http://www.w3.org/2001/XMLSchema-instance\" xsi:type=\"{}\"", type));
-      if (type == "Group") {
-        xml.element("URI", id);
-      } else {
-        const Account* account = keys.account(id);
-        xml.element("ID", id).element("DisplayName", account != nullptr ? account->name : id);
-      }
-      xml.close().element("Permission", get_string(one, "permission")).close();
+      if ((get_string(one, "type") == "Group") == groups) write_grant(xml, one, keys);
     }
   }
   return xml.finish();

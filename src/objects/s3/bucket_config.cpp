@@ -3,6 +3,7 @@
 #include "objects/s3/lifecycle.h"
 #include "objects/s3/lock.h"
 #include "objects/s3/service.h"
+#include "objects/s3/sse.h"
 #include "objects/s3/tags.h"
 
 namespace penstock::objects {
@@ -11,6 +12,7 @@ namespace {
 
 constexpr size_t kMaxText = 256 * 1024;
 constexpr size_t kMaxPolicy = 20 * 1024;
+constexpr const char* kPolicyText = "policyText";  // in a bucket's configuration, beside "policy"
 
 constexpr std::string_view kBlockFlags[] = {"BlockPublicAcls", "IgnorePublicAcls", "BlockPublicPolicy",
                                             "RestrictPublicBuckets"};
@@ -61,7 +63,8 @@ constexpr Kind kKinds[] = {
      "s3:PutBucketOwnershipControls", "s3:PutBucketOwnershipControls"},
     {"object-lock", "lock", "ObjectLockConfigurationNotFoundError", "", "s3:GetBucketObjectLockConfiguration",
      "s3:PutBucketObjectLockConfiguration", ""},
-    {"encryption", "", "ServerSideEncryptionConfigurationNotFoundError", "", "s3:GetEncryptionConfiguration", "", ""},
+    {"encryption", "encryption", "ServerSideEncryptionConfigurationNotFoundError", "", "s3:GetEncryptionConfiguration",
+     "s3:PutEncryptionConfiguration", "s3:PutEncryptionConfiguration"},
     {"website", "", "NoSuchWebsiteConfiguration", "", "s3:GetBucketWebsite", "", ""},
     {"replication", "", "ReplicationConfigurationNotFoundError", "", "s3:GetReplicationConfiguration", "", ""},
     {"notification", "", "", "NotificationConfiguration", "s3:GetBucketNotification", "", ""},
@@ -82,13 +85,16 @@ const Kind& kind_of(const Call& call) {
   throw S3Error("NotImplemented");
 }
 
+// In the words in which it was given: programs compare them.
+http::Response show_policy(const Bucket& bucket, const json::value& policy) {
+  http::Response response;
+  response.set("Content-Type", "application/json");
+  response.body = get_string(bucket.config, kPolicyText);
+  if (response.body.empty()) response.body = to_text(policy);  // of a bucket whose policy is older than its words
+  return response;
+}
+
 http::Response show(const Kind& kind, const json::value& value) {
-  if (kind.name == "policy") {
-    http::Response response;
-    response.set("Content-Type", "application/json");
-    response.body = to_text(value);
-    return response;
-  }
   if (kind.name == "ownership") {
     XmlWriter xml("OwnershipControls");
     xml.open("Rule").element("ObjectOwnership", to_std(value.as_string()));
@@ -99,6 +105,7 @@ http::Response show(const Kind& kind, const json::value& value) {
   if (kind.name == "lifecycle") return xml_response(lifecycle_to_xml(object));
   if (kind.name == "tags") return xml_response(tags_to_xml(object));
   if (kind.name == "lock") return xml_response(lock_configuration_xml(object));
+  if (kind.name == "encryption") return xml_response(encryption_to_xml(object));
   XmlWriter xml("PublicAccessBlockConfiguration");
   for (const auto name : kBlockFlags) xml.flag(name, get_bool(object, name));
   return xml_response(xml.finish());
@@ -116,6 +123,7 @@ json::value read_config(const Kind& kind, const std::string& text, const Bucket&
   }
   if (kind.name == "cors") return read_cors(text);
   if (kind.name == "lifecycle") return read_lifecycle(text);
+  if (kind.name == "encryption") return read_encryption(text);
   if (kind.name == "tags") return tags_of_xml(text, kBucketTags);
   if (kind.name == "ownership") {
     const std::string ownership = read_ownership(text);
@@ -142,6 +150,7 @@ Async<http::Response> S3Service::get_config(Call& call) {
   const Kind& kind = kind_of(call);
   require(call, *bucket, {.action = kind.get});
   const json::value* value = kind.name.empty() ? nullptr : find(bucket->config, kind.name);
+  if (value != nullptr && kind.name == "policy") co_return show_policy(*bucket, *value);
   if (value != nullptr) co_return show(kind, *value);
   if (!kind.missing.empty()) throw S3Error(kind.missing);
   XmlWriter xml(kind.none);
@@ -159,7 +168,10 @@ Async<http::Response> S3Service::put_config(Call& call) {
   if (kind.name.empty()) throw S3Error("NotImplemented", fmt::format("?{} is not implemented", kind.query));
   const json::value value = read_config(kind, text, *bucket);
   const std::string name(kind.name);
-  co_await engine_.change_bucket(call.bucket, [&](Bucket& b) { b.config[name] = value; });
+  co_await engine_.change_bucket(call.bucket, [&](Bucket& b) {
+    b.config[name] = value;
+    if (kind.name == "policy") b.config[kPolicyText] = text;
+  });
   co_return empty_response(kind.name == "policy" ? 204 : 200);
 }
 
@@ -170,14 +182,16 @@ Async<http::Response> S3Service::delete_config(Call& call) {
   if (kind.name == "lock") throw S3Error("MethodNotAllowed");
   if (!kind.name.empty()) {
     const std::string name(kind.name);
-    co_await engine_.change_bucket(call.bucket, [&](Bucket& b) { b.config.erase(name); });
+    co_await engine_.change_bucket(call.bucket, [&](Bucket& b) {
+      b.config.erase(name);
+      if (kind.name == "policy") b.config.erase(kPolicyText);
+    });
   }
   co_return empty_response(204);
 }
 
 Async<http::Response> S3Service::get_policy_status(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:GetBucketPolicyStatus"});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:GetBucketPolicyStatus"});
   const json::object* policy = find_object(bucket->config, "policy");
   const json::object* acl = find_object(bucket->config, "acl");
   const bool open = (policy != nullptr && is_public_policy(*policy)) || (acl != nullptr && is_public_acl(*acl));
@@ -187,16 +201,14 @@ Async<http::Response> S3Service::get_policy_status(Call& call) {
 }
 
 Async<http::Response> S3Service::get_bucket_acl(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:GetBucketAcl", .permission = "READ_ACP"});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:GetBucketAcl", .permission = "READ_ACP"});
   const json::object* acl = find_object(bucket->config, "acl");
   co_return xml_response(
       acl_to_xml(acl != nullptr ? *acl : canned_acl("private", bucket->owner, bucket->owner), keys_));
 }
 
 Async<http::Response> S3Service::put_bucket_acl(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:PutBucketAcl", .permission = "WRITE_ACP", .write = true});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:PutBucketAcl", .permission = "WRITE_ACP", .write = true});
   if (get_string(bucket->config, "ownership") == "BucketOwnerEnforced") throw S3Error("AccessControlListNotSupported");
   const std::string body = co_await receive_text(call, kMaxText);
   auto acl = acl_of_headers(call.http, bucket->owner, bucket->owner, keys_);

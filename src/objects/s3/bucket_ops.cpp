@@ -113,15 +113,13 @@ Async<http::Response> S3Service::create_bucket(Call& call) {
 }
 
 Async<http::Response> S3Service::delete_bucket(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:DeleteBucket", .write = true});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:DeleteBucket", .write = true});
   co_await engine_.delete_bucket(call.bucket);
   co_return empty_response(204);
 }
 
 Async<http::Response> S3Service::head_bucket(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:ListBucket", .permission = "READ", .probe = true});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:ListBucket", .permission = "READ", .probe = true});
   auto response = empty_response();
   response.set("x-amz-bucket-region", get_string(bucket->config, "location", options_.region));
   response.set("Content-Type", "application/xml");
@@ -129,16 +127,14 @@ Async<http::Response> S3Service::head_bucket(Call& call) {
 }
 
 Async<http::Response> S3Service::get_location(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:GetBucketLocation", .probe = true});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:GetBucketLocation", .probe = true});
   XmlWriter xml("LocationConstraint");
   xml.raw(xml_escape(get_string(bucket->config, "location")));
   co_return xml_response(xml.finish());
 }
 
 Async<http::Response> S3Service::get_versioning(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:GetBucketVersioning"});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:GetBucketVersioning"});
   XmlWriter xml("VersioningConfiguration");
   if (bucket->versioning != Versioning::Off) {
     xml.element("Status", bucket->versioning == Versioning::Enabled ? "Enabled" : "Suspended");
@@ -147,8 +143,7 @@ Async<http::Response> S3Service::get_versioning(Call& call) {
 }
 
 Async<http::Response> S3Service::put_versioning(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:PutBucketVersioning", .write = true});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:PutBucketVersioning", .write = true});
   const XmlNode root = parse_xml(co_await receive_text(call, kMaxText));
   const auto status = root.value("Status");
   if (root.name != "VersioningConfiguration") throw S3Error("MalformedXML");

@@ -13,6 +13,7 @@ namespace {
 constexpr uint64_t kMaxObject = uint64_t{5} << 40;
 constexpr std::string_view kStreaming = "STREAMING-";
 constexpr size_t kPiece = 128 * 1024;  // that is read of a body at once
+constexpr size_t kInline = 32 * 1024;  // up to here sealing costs less than another thread
 
 // How the bytes of the body are framed and what they must add up to.
 struct Framing {
@@ -96,9 +97,7 @@ void check_digests(const Framing& framing, uint64_t size, std::string_view md5, 
 void check_checksum(BodyDigests& digests, const ChunkDecoder* decoder, const std::string& computed) {
   if (!digests.algorithm) return;
   if (decoder != nullptr) {
-    std::string name = fmt::format("x-amz-checksum-{}", checksum_name(*digests.algorithm));
-    for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-    const auto given = decoder->trailers().find(name);
+    const auto given = decoder->trailers().find(checksum_header(checksum_name(*digests.algorithm)));
     if (given != decoder->trailers().end()) digests.value = given->second;
   }
   const auto right = base64_encode(computed);
@@ -148,7 +147,7 @@ BodyDigests digests_of_headers(const http::Request& request) {
     if (!algorithm) throw S3Error("InvalidRequest", fmt::format("The algorithm of {} is not known", name));
     const auto raw = base64_decode(value);
     if (!raw || raw->size() != digest_size(*algorithm)) {
-      throw S3Error("InvalidRequest", fmt::format("Value for {} header is invalid.", name));
+      throw S3Error("BadDigest", fmt::format("Value for {} header is invalid.", name));
     }
     if (++count > 1) throw S3Error("InvalidRequest", "Expecting a single x-amz-checksum- header.");
     out = {algorithm, value};
@@ -169,18 +168,59 @@ BodyDigests digests_of_headers(const http::Request& request) {
   return out;
 }
 
-Async<Staged> receive(Call& call, Engine& engine, const Clock&, BodyDigests& digests) {
+Intake::Intake(Engine& engine, std::vector<Algorithm> extra, std::optional<StreamCipher> cipher)
+    : engine_(engine), upload_(engine, cipher ? std::vector<Algorithm>{} : extra), cipher_(std::move(cipher)) {
+  if (!cipher_) return;
+  for (const Algorithm algorithm : extra) extra_.emplace_back(algorithm);
+}
+
+void Intake::absorb(std::string_view piece) {
+  md5_.update(piece);
+  sha256_.update(piece);
+  for (Digest& digest : extra_) digest.update(piece);
+  sealed_ = piece;
+  cipher_->apply(sealed_.data(), sealed_.size());
+}
+
+Async<> Intake::write(std::string_view piece) {
+  if (!cipher_) {
+    co_await upload_.write(piece);
+    co_return;
+  }
+  const auto work = [&] { absorb(piece); };
+  if (piece.size() <= kInline) {
+    work();
+  } else {
+    co_await engine_.pool().run(work);
+  }
+  co_await upload_.write(sealed_);
+}
+
+Async<Staged> Intake::finish() {
+  Staged staged = co_await upload_.finish();
+  if (!cipher_) {
+    plain_sha256_ = staged.sha256;
+    co_return staged;
+  }
+  staged.md5 = md5_.finish();
+  plain_sha256_ = sha256_.finish();
+  staged.extra.clear();
+  for (Digest& digest : extra_) staged.extra.push_back(digest.finish());
+  co_return staged;
+}
+
+Async<Staged> receive(Call& call, Engine& engine, BodyDigests& digests, std::optional<StreamCipher> cipher) {
   Framing framing = framing_of(call);
   std::vector<Algorithm> extra;
   if (digests.algorithm) extra.push_back(*digests.algorithm);
-  Upload upload(engine, extra);
+  Intake intake(engine, extra, std::move(cipher));
   std::optional<ChunkDecoder> decoder;
   if (framing.chunked) decoder.emplace(std::move(framing.signing));
-  auto sink = [&upload](std::string_view bytes) { return upload.write(bytes); };
+  auto sink = [&intake](std::string_view bytes) { return intake.write(bytes); };
   co_await pump(call, decoder, framing.length, sink);
-  if (framing.length != UINT64_MAX && upload.size() != framing.length) throw S3Error("IncompleteBody");
-  Staged staged = co_await upload.finish();
-  check_digests(framing, staged.size, staged.md5, staged.sha256);
+  if (framing.length != UINT64_MAX && intake.size() != framing.length) throw S3Error("IncompleteBody");
+  Staged staged = co_await intake.finish();
+  check_digests(framing, staged.size, staged.md5, intake.sha256());
   if (digests.algorithm) check_checksum(digests, decoder ? &*decoder : nullptr, staged.extra[0]);
   co_return staged;
 }
@@ -251,6 +291,25 @@ std::string iso_time(Time time) {
   std::string text = format_time(whole);
   text.pop_back();
   return fmt::format("{}.{:03}Z", text, millis);
+}
+
+std::string checksum_header(std::string_view algorithm) {
+  std::string name = "x-amz-checksum-" + std::string(algorithm);
+  for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
+  return name;
+}
+
+void write_checksums(XmlWriter& xml, const json::object& checksums) {
+  for (const auto& [name, value] : checksums) {
+    if (name == "nonce") continue;
+    xml.element("Checksum" + (name == "type" ? std::string("Type") : std::string(name)), to_std(value.as_string()));
+  }
+}
+
+void add_checksums(http::Response& response, const json::object& checksums) {
+  for (const auto& [name, value] : checksums) {
+    if (name != "nonce") response.set(checksum_header(name), to_std(value.as_string()));
+  }
 }
 
 http::Response xml_response(std::string xml, int status) {

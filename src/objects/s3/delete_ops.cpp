@@ -10,11 +10,6 @@ namespace {
 constexpr size_t kMaxDelete = 8u << 20;  // 1000 keys of 1024 bytes, each maybe an entity
 constexpr size_t kMaxKeys = 1'000;
 
-bool wants_bypass(const Call& call) {
-  const auto value = call.header("x-amz-bypass-governance-retention");
-  return value == "true" || value == "True" || value == "TRUE";
-}
-
 std::string_view delete_action(bool versioned) { return versioned ? "s3:DeleteObjectVersion" : "s3:DeleteObject"; }
 
 // Of an object that a request names with what it must be; empty fields ask for nothing.
@@ -56,7 +51,7 @@ Async<http::Response> S3Service::delete_object(Call& call) {
   Ask ask{.action = delete_action(version.has_value()), .permission = "WRITE", .key = call.key, .write = true};
   if (version) ask.version = *version;
   require(call, *bucket, ask);
-  bool bypass = wants_bypass(call);
+  bool bypass = wants_bypass(call.http);
   if (bypass) {
     ask.action = "s3:BypassGovernanceRetention";
     bypass = allowed(call, *bucket, ask);
@@ -78,7 +73,7 @@ Async<http::Response> S3Service::delete_objects(Call& call) {
   const bool quiet = root.value("Quiet") == "true";
   const auto objects = root.all("Object");
   if (objects.empty() || objects.size() > kMaxKeys) throw S3Error("MalformedXML");
-  bool bypass = wants_bypass(call);
+  bool bypass = wants_bypass(call.http);
   struct Item {
     std::string key;
     std::optional<std::string> version;

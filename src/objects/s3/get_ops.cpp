@@ -1,14 +1,12 @@
 // Reading objects.
 #include "objects/s3/conditions.h"
+#include "objects/s3/pieces.h"
 #include "objects/s3/service.h"
+#include "objects/s3/sse.h"
 
 namespace penstock::objects {
 
 namespace {
-
-// From here on a large content goes out by the kernel and is verified by the scrub; below, its bytes are compared with
-// their checksum before the first goes out, once while the server runs.
-constexpr uint64_t kVerifiedFirst = 8u << 20;
 
 constexpr std::pair<std::string_view, std::string_view> kOverrides[] = {
     {"response-content-type", "Content-Type"},
@@ -37,55 +35,6 @@ void apply_overrides(http::Response& response, const Call& call) {
     }
     replace_header(response, name, *value);
   }
-}
-
-std::string header_of_checksum(std::string_view algorithm) {
-  std::string name = "x-amz-checksum-" + std::string(algorithm);
-  for (char& c : name) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  return name;
-}
-
-void add_checksums(http::Response& response, const json::object& checksum) {
-  for (const auto& [name, value] : checksum) {
-    if (name == "type") {
-      response.set("x-amz-checksum-type", to_std(value.as_string()));
-    } else {
-      response.set(header_of_checksum(name), to_std(value.as_string()));
-    }
-  }
-}
-
-// A piece of one content: what the answer is made of.
-struct Piece {
-  Content content;
-  uint64_t offset = 0;
-  uint64_t length = 0;
-};
-
-std::vector<Piece> pieces_of(const std::vector<Content>& contents, Range range) {
-  std::vector<Piece> pieces;
-  uint64_t at = 0;
-  for (const Content& content : contents) {
-    const uint64_t begin = std::max(range.first, at), end = std::min(range.first + range.length, at + content.size);
-    if (begin < end) pieces.push_back({content, begin - at, end - begin});
-    at += content.size;
-  }
-  return pieces;
-}
-
-Async<> send_piece(Engine& engine, const Piece& piece, http::BodyWriter& out) {
-  if (engine.in_log(piece.content)) {
-    const auto read = [&] { return engine.read_small(piece.content); };
-    const std::string data = co_await engine.pool().run(read);
-    co_await out.write(std::string_view(data).substr(piece.offset, piece.length));
-    co_return;
-  }
-  const auto open = [&] {
-    if (piece.content.size <= kVerifiedFirst) engine.verify(piece.content);
-    return engine.open_content(piece.content);
-  };
-  const Descriptor file = co_await engine.pool().run(open);
-  co_await out.write_file(file.get(), piece.offset, piece.length);
 }
 
 }  // namespace
@@ -128,7 +77,7 @@ namespace {
   const auto version = call.version();
   if (!object) {
     S3Error error(version ? "NoSuchVersion" : "NoSuchKey");
-    error.with("Key", call.key);
+    error.with("Key", call.key).header("x-amz-delete-marker", "false");
     if (version) error.with("VersionId", *version);
     throw error;
   }
@@ -168,30 +117,16 @@ Selection select(const Call& call, const Object& object, const std::vector<Part>
 
 }  // namespace
 
-// From one open file, which stays readable whatever happens to the object now, or from many contents in a row.
+std::string S3Service::object_key(const Call& call, const Object& object) const {
+  refuse_sse_wishes(call.http);
+  return open_seal(object.meta, customer_key(call.http), vault_);
+}
+
 Async<> S3Service::add_body(http::Response& response, const Bucket& bucket, const Object& object,
-                            const std::vector<Part>& parts, uint64_t first, uint64_t length) {
-  const Range range{first, length};
-  if (object.file || (parts.empty() && !engine_.in_log(object.content))) {
-    const auto open = [&]() -> std::shared_ptr<Descriptor> {
-      if (!object.file && object.content.size <= kVerifiedFirst) engine_.verify(object.content);
-      return std::make_shared<Descriptor>(object.file ? engine_.files().open(bucket.name, object.key)
-                                                      : engine_.open_content(object.content));
-    };
-    // Shared with the answer's stream, which a std::function copies.
-    const auto file = co_await engine_.pool().run(open);
-    if (!*file) throw S3Error("NoSuchKey").with("Key", object.key);
-    response.stream = [file, range](http::BodyWriter& out) -> Async<> {
-      const auto kept = file;
-      const Range part = range;
-      co_await out.write_file(kept->get(), part.first, part.length);
-    };
-    co_return;
-  }
-  std::vector<Content> contents;
-  for (const Part& part : parts) contents.push_back(part.content);
-  if (parts.empty()) contents.push_back(object.content);
-  auto pieces = std::make_shared<std::vector<Piece>>(pieces_of(contents, range));
+                            const std::vector<Part>& parts, Range range, const std::string& object_key) {
+  auto found = co_await pieces_of(engine_, bucket, object, parts, range, object_key);
+  co_await open_ahead(engine_, found);
+  auto pieces = std::make_shared<std::vector<Piece>>(std::move(found));
   response.stream = [this, pieces](http::BodyWriter& out) -> Async<> {
     const auto kept = pieces;
     Engine& engine = engine_;
@@ -222,7 +157,9 @@ Async<http::Response> S3Service::get_object(Call& call) {
   if (!object.parts.empty() && (!head || call.has("partNumber"))) parts = co_await engine_.parts_of(object);
   const Selection selected = select(call, object, parts, response);
   const auto& range = selected.range;
+  const std::string key = object_key(call, object);
   add_object_headers(response, *bucket, object);
+  add_sse_headers(response, object.meta, call.http);
   const auto mode = call.header("x-amz-checksum-mode");
   const bool checksums = mode == "ENABLED" || mode == "enabled";
   if (checksums && selected.checksum != nullptr && (!range || selected.of_part)) {
@@ -239,23 +176,20 @@ Async<http::Response> S3Service::get_object(Call& call) {
   if (head || all.length == 0) co_return response;
   if (found.data) {
     response.body = range ? found.data->substr(all.first, all.length) : std::move(*found.data);
+    if (!key.empty()) {
+      StreamCipher cipher(key_of_content(key, *find_object(object.meta, "sse")), all.first);
+      cipher.apply(response.body.data(), response.body.size());
+    }
   } else {
-    co_await add_body(response, *bucket, object, parts, all.first, all.length);
+    co_await add_body(response, *bucket, object, parts, all, key);
   }
   co_return response;
 }
 
 namespace {
 
-void write_checksum(XmlWriter& xml, const json::object& values) {
-  for (const auto& [name, value] : values) {
-    const std::string element = "Checksum" + (name == "type" ? "Type" : std::string(name));
-    xml.element(element, to_std(value.as_string()));
-  }
-}
-
-// A page of the parts, named by their places in the object; as in AWS, they are listed where they have checksums.
-void write_parts(XmlWriter& xml, const Call& call, const std::vector<Part>& parts, bool listed) {
+// A page of the parts, named by their places in the object.
+void write_parts(XmlWriter& xml, const Call& call, const std::vector<Part>& parts) {
   const auto marker_text = call.header("x-amz-part-number-marker"), max_text = call.header("x-amz-max-parts");
   const int64_t marker =
       marker_text.empty() ? 0 : std::min<int64_t>(10'000, number_of(marker_text, "x-amz-part-number-marker"));
@@ -264,17 +198,26 @@ void write_parts(XmlWriter& xml, const Call& call, const std::vector<Part>& part
   xml.element("PartNumberMarker", marker).element("MaxParts", limit);
   const auto count = static_cast<int64_t>(parts.size());
   const int64_t last = std::min(count, marker + limit);
-  for (int64_t number = marker + 1; listed && number <= last; ++number) {
+  for (int64_t number = marker + 1; number <= last; ++number) {
     const Part& part = parts[static_cast<size_t>(number - 1)];
     xml.open("Part").element("PartNumber", int64_t{part.number});
     xml.element("Size", static_cast<int64_t>(part.content.size));
-    write_checksum(xml, part.checksum);
+    write_checksums(xml, part.checksum);
     xml.close();
   }
   xml.element("NextPartNumberMarker", std::max(last, marker)).flag("IsTruncated", last < count).close();
 }
 
 }  // namespace
+
+Async<http::Response> S3Service::get_torrent(Call& call) {
+  const BucketPtr bucket = engine_.bucket(call.bucket);
+  const auto object = co_await engine_.find(bucket, call.key);
+  require_read(call, *bucket, object ? &*object : nullptr,
+               {.action = "s3:GetObjectTorrent", .permission = "READ", .key = call.key});
+  // No object has one.
+  throw S3Error("NoSuchKey", "There is no torrent of this object").with("Key", call.key);
+}
 
 Async<http::Response> S3Service::get_attributes(Call& call) {
   const BucketPtr bucket = engine_.bucket(call.bucket);
@@ -290,6 +233,7 @@ Async<http::Response> S3Service::get_attributes(Call& call) {
     if (object) error.header("x-amz-delete-marker", "true");
     throw error;
   }
+  object_key(call, *object);
   std::string wanted;
   for (const auto& [name, value] : call.http.headers) {
     if (name == "x-amz-object-attributes") wanted += "," + value;
@@ -304,16 +248,17 @@ Async<http::Response> S3Service::get_attributes(Call& call) {
   const json::object* checksum = find_object(object->meta, "checksum");
   if (wants("Checksum") && checksum != nullptr) {
     xml.open("Checksum");
-    write_checksum(xml, *checksum);
+    write_checksums(xml, *checksum);
     xml.close();
   }
   if (wants("ObjectParts") && !object->parts.empty()) {
-    write_parts(xml, call, co_await engine_.parts_of(*object), checksum != nullptr);
+    write_parts(xml, call, co_await engine_.parts_of(*object));
   }
   if (wants("StorageClass")) xml.element("StorageClass", "STANDARD");
   if (wants("ObjectSize")) xml.element("ObjectSize", static_cast<int64_t>(object->size));
   auto response = xml_response(xml.finish());
   response.set("Last-Modified", format_http_time(object->modified));
+  add_sse_headers(response, object->meta, call.http);
   if (bucket->versioning != Versioning::Off) response.set("x-amz-version-id", object->version);
   co_return response;
 }

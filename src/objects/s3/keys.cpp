@@ -1,46 +1,28 @@
 #include "objects/s3/keys.h"
 
-#include <fcntl.h>
 #include <fstream>
 #include <sstream>
-#include <sys/stat.h>
 
 #include "base/clock.h"
 #include "base/error.h"
 #include "objects/checksum.h"
 #include "objects/descriptor.h"
-#include <openssl/rand.h>
+#include "objects/sealing.h"
 
 namespace penstock::objects {
 
 namespace {
 
 std::string random_text(size_t length, std::string_view alphabet) {
-  std::string bytes(length, '\0');
-  CHECK_INVARIANT(RAND_bytes(reinterpret_cast<unsigned char*>(bytes.data()), static_cast<int>(length)) == 1);
+  std::string bytes = random_bytes(length);
   for (char& c : bytes) c = alphabet[static_cast<uint8_t>(c) % alphabet.size()];
   return bytes;
 }
 
 Account root_account() { return {hex(digest_of(Algorithm::Sha256, "penstock")), "penstock", ""}; }
 
-AccessKey make_root_key() {
-  static constexpr std::string_view kUpper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
-  static constexpr std::string_view kAny = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
-  return {"PSTK" + random_text(16, kUpper), random_text(40, kAny), root_account(), {}};
-}
-
-void write_secret(const std::filesystem::path& file, const AccessKey& key) {
-  const auto temporary = file.string() + ".tmp";
-  {
-    const Descriptor out(::open(temporary.c_str(), O_WRONLY | O_CREAT | O_TRUNC | O_CLOEXEC, 0600));
-    if (!out) throw_errno(fmt::format("cannot write {}", temporary));
-    write_all(out.get(), key.access_key + "\n" + key.secret + "\n");
-    if (::fsync(out.get()) != 0) throw_errno(fmt::format("cannot write {}", temporary));
-  }
-  std::filesystem::rename(temporary, file);
-  sync_folder(file.parent_path());
-}
+constexpr size_t kLeastAccessKey = 3, kLeastSecret = 8;
+constexpr std::string_view kOwnNamespace = "kubeflow";
 
 Scope read_scope(const json::value& value, const std::string& where) {
   if (!value.is_object()) throw invalid("{} must be a mapping", where);
@@ -77,8 +59,8 @@ std::vector<AccessKey> read_keys(const json::value& value, const std::string& fi
       }
     }
     AccessKey key{get_string(object, "access_key"), get_string(object, "secret_key"), root, {}};
-    if (key.access_key.size() < 3) throw invalid("{}: access_key must have at least 3 characters", where);
-    if (key.secret.size() < 8) throw invalid("{}: secret_key must have at least 8 characters", where);
+    if (key.access_key.size() < kLeastAccessKey) throw invalid("{}: access_key must have at least 3 characters", where);
+    if (key.secret.size() < kLeastSecret) throw invalid("{}: secret_key must have at least 8 characters", where);
     if (const json::object* account = find_object(object, "account")) {
       key.account = {get_string(*account, "id"), get_string(*account, "name"), get_string(*account, "email")};
       if (key.account.id.empty()) throw invalid("{}: account needs an id", where);
@@ -107,8 +89,8 @@ Keys::Keys(const Options& options) {
       throw invalid("{} must hold an access key and a secret, a line each", options.root_file.string());
     }
   } else {
-    root = make_root_key();
-    write_secret(options.root_file, root);
+    std::tie(root.access_key, root.secret) = make_key_pair();
+    write_secret(options.root_file, root.access_key + "\n" + root.secret + "\n");
   }
   root_ = std::make_shared<AccessKey>(root);
   add(root);
@@ -126,18 +108,47 @@ Keys::Keys(AccessKey root) : root_(std::make_shared<AccessKey>(root)) { add(std:
 
 void Keys::add(AccessKey key) {
   auto name = key.access_key;
-  if (!keys_.emplace(name, std::make_shared<AccessKey>(std::move(key))).second) {
-    throw invalid("the S3 access key {} is there twice", name);
+  auto shared = std::make_shared<AccessKey>(std::move(key));
+  accounts_.push_back(shared);
+  if (!keys_.emplace(name, std::move(shared)).second) throw invalid("the S3 access key {} is there twice", name);
+}
+
+void Keys::set_namespace_key(std::string_view ns, std::string access_key, std::string secret) {
+  if (access_key.size() < kLeastAccessKey || secret.size() < kLeastSecret) {
+    throw invalid("the S3 key of the namespace {} is too short", ns);
   }
+  AccessKey key{access_key, std::move(secret), root_->account, {}};
+  const auto reach = [&](std::string prefix) { key.scopes.push_back({"mlpipeline", std::move(prefix), true, true}); };
+  reach(fmt::format("private-artifacts/{}/", ns));
+  // Where the artifacts of runs without a namespace go.
+  if (ns == kOwnNamespace) reach("v2/artifacts/");
+  const std::lock_guard lock(mutex_);
+  const auto old = of_namespaces_.find(ns);
+  const bool same = old != of_namespaces_.end() && old->second == access_key;
+  if (!same && keys_.contains(access_key)) {
+    throw Error(Code::AlreadyExists, fmt::format("another S3 key than the namespace {}'s is called so", ns));
+  }
+  if (old != of_namespaces_.end()) keys_.erase(old->second);
+  keys_[access_key] = std::make_shared<AccessKey>(std::move(key));
+  of_namespaces_.insert_or_assign(std::string(ns), std::move(access_key));
+}
+
+void Keys::remove_namespace_key(std::string_view ns) {
+  const std::lock_guard lock(mutex_);
+  const auto found = of_namespaces_.find(ns);
+  if (found == of_namespaces_.end()) return;
+  keys_.erase(found->second);
+  of_namespaces_.erase(found);
 }
 
 AccessKeyPtr Keys::find(std::string_view access_key) const {
+  const std::lock_guard lock(mutex_);
   const auto found = keys_.find(access_key);
   return found == keys_.end() ? nullptr : found->second;
 }
 
 const Account* Keys::account(std::string_view id) const {
-  for (const auto& [name, key] : keys_) {
+  for (const AccessKeyPtr& key : accounts_) {
     if (key->account.id == id) return &key->account;
   }
   return nullptr;
@@ -145,10 +156,16 @@ const Account* Keys::account(std::string_view id) const {
 
 const Account* Keys::account_of_email(std::string_view email) const {
   if (email.empty()) return nullptr;
-  for (const auto& [name, key] : keys_) {
+  for (const AccessKeyPtr& key : accounts_) {
     if (key->account.email == email) return &key->account;
   }
   return nullptr;
+}
+
+std::pair<std::string, std::string> make_key_pair() {
+  static constexpr std::string_view kUpper = "ABCDEFGHIJKLMNOPQRSTUVWXYZ234567";
+  static constexpr std::string_view kAny = "ABCDEFGHIJKLMNOPQRSTUVWXYZabcdefghijklmnopqrstuvwxyz0123456789+-";
+  return {"PSTK" + random_text(16, kUpper), random_text(40, kAny)};
 }
 
 }  // namespace penstock::objects

@@ -2,6 +2,7 @@
 #pragma once
 
 #include <filesystem>
+#include <map>
 #include <memory>
 #include <mutex>
 #include <string>
@@ -35,7 +36,7 @@ struct AccessKey {
 };
 using AccessKeyPtr = std::shared_ptr<const AccessKey>;  // a request keeps the one that it began with
 
-// The root key and those of a file. Thread-safe.
+// The root key, those of a file, and those of namespaces, which come and go. Thread-safe.
 class Keys {
  public:
   struct Options {
@@ -50,6 +51,11 @@ class Keys {
 
   const AccessKey& root() const { return *root_; }
   AccessKeyPtr find(std::string_view access_key) const;  // null when there is none
+  // A namespace's key acts for the root account within the prefixes of its artifacts. It takes the place of the one
+  // that the namespace had. AlreadyExists when another key is called so, InvalidArgument when it is too short.
+  void set_namespace_key(std::string_view ns, std::string access_key, std::string secret);
+  void remove_namespace_key(std::string_view ns);
+
   // By canonical id, or by e-mail address; null when nobody is called so.
   const Account* account(std::string_view id) const;
   const Account* account_of_email(std::string_view email) const;
@@ -57,8 +63,14 @@ class Keys {
  private:
   void add(AccessKey key);
   AccessKeyPtr root_;
+  std::vector<AccessKeyPtr> accounts_;  // keys that stay, by whose accounts grants name people
+  mutable std::mutex mutex_;            // over what follows
   std::map<std::string, AccessKeyPtr, std::less<>> keys_;
+  std::map<std::string, std::string, std::less<>> of_namespaces_;  // access keys
 };
+
+// A random pair of access key and secret.
+std::pair<std::string, std::string> make_key_pair();
 
 // Reads the value of a keys file: {"keys": [{"access_key", "secret_key", "account": {…}, "scopes": […]}]}.
 std::vector<AccessKey> read_keys(const json::value& value, const std::string& file, const Account& root);

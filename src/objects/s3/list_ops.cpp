@@ -78,11 +78,22 @@ std::string owner_of(const Object& object, const Bucket& bucket) {
   return get_string(object.meta, "owner", bucket.owner);
 }
 
+// What both forms of a list of objects show alike.
+void write_contents(XmlWriter& xml, const ListArguments& arguments, const ListPage& page, const Bucket& bucket,
+                    const Keys* owners) {
+  for (const Object& object : page.objects) {
+    xml.open("Contents");
+    write_object(xml, arguments, object);
+    if (owners != nullptr) write_owner(xml, "Owner", owner_of(object, bucket), *owners);
+    xml.close();
+  }
+  write_prefixes(xml, arguments, page.prefixes);
+}
+
 }  // namespace
 
 Async<http::Response> S3Service::list_objects(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:ListBucket", .permission = "READ"});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:ListBucket", .permission = "READ"});
   ListArguments arguments = read_arguments(call, "max-keys");
   arguments.query.after = call.http.query_or("marker", "");
   const ListPage page = co_await engine_.list(bucket, arguments.query);
@@ -92,19 +103,12 @@ Async<http::Response> S3Service::list_objects(Call& call) {
   if (page.truncated && !arguments.query.delimiter.empty()) {
     xml.element("NextMarker", encoded(arguments, page.next));
   }
-  for (const Object& object : page.objects) {
-    xml.open("Contents");
-    write_object(xml, arguments, object);
-    write_owner(xml, "Owner", owner_of(object, *bucket), keys_);
-    xml.close();
-  }
-  write_prefixes(xml, arguments, page.prefixes);
+  write_contents(xml, arguments, page, *bucket, &keys_);
   co_return xml_response(xml.finish());
 }
 
 Async<http::Response> S3Service::list_objects_v2(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:ListBucket", .permission = "READ"});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:ListBucket", .permission = "READ"});
   ListArguments arguments = read_arguments(call, "max-keys");
   const std::string start = call.http.query_or("start-after", "");
   arguments.query.after = start;
@@ -122,19 +126,12 @@ Async<http::Response> S3Service::list_objects_v2(Call& call) {
   if (token) xml.element("ContinuationToken", *token);
   if (page.truncated) xml.element("NextContinuationToken", base64_encode(page.next));
   if (!start.empty()) xml.element("StartAfter", encoded(arguments, start));
-  for (const Object& object : page.objects) {
-    xml.open("Contents");
-    write_object(xml, arguments, object);
-    if (owners) write_owner(xml, "Owner", owner_of(object, *bucket), keys_);
-    xml.close();
-  }
-  write_prefixes(xml, arguments, page.prefixes);
+  write_contents(xml, arguments, page, *bucket, owners ? &keys_ : nullptr);
   co_return xml_response(xml.finish());
 }
 
 Async<http::Response> S3Service::list_versions(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:ListBucketVersions", .permission = "READ"});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:ListBucketVersions", .permission = "READ"});
   ListArguments arguments = read_arguments(call, "max-keys");
   arguments.query.after = call.http.query_or("key-marker", "");
   arguments.query.after_version = call.http.query_or("version-id-marker", "");
@@ -170,8 +167,7 @@ Async<http::Response> S3Service::list_versions(Call& call) {
 }
 
 Async<http::Response> S3Service::list_uploads(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:ListBucketMultipartUploads", .permission = "READ"});
+  const BucketPtr bucket = bucket_for(call, {.action = "s3:ListBucketMultipartUploads", .permission = "READ"});
   ListArguments arguments = read_arguments(call, "max-uploads");
   arguments.query.after = call.http.query_or("key-marker", "");
   arguments.query.after_version = call.http.query_or("upload-id-marker", "");

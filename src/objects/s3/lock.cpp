@@ -57,6 +57,11 @@ void lock_of_headers(const http::Request& request, const Bucket& bucket, Time no
   }
 }
 
+bool wants_bypass(const http::Request& request) {
+  const auto value = request.header("x-amz-bypass-governance-retention");
+  return value == "true" || value == "True" || value == "TRUE";
+}
+
 void check_unlocked(const Object& object, Time now, bool bypass) {
   if (get_string(object.meta, "hold") == "ON") {
     throw S3Error("AccessDenied", "Access Denied because object protected by object lock.");

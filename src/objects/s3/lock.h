@@ -16,6 +16,8 @@ bool has_lock(const Bucket& bucket);
 void lock_of_headers(const http::Request& request, const Bucket& bucket, Time now, json::object& meta);
 // {"mode", "until"}; a date that is no later than `now` is refused. MalformedXML, InvalidArgument.
 json::object read_retention(std::string_view mode, std::string_view until, Time now);
+// Whether the request asks for GOVERNANCE to give way.
+bool wants_bypass(const http::Request& request);
 // Throws AccessDenied when the version may not go. GOVERNANCE gives way to `bypass`.
 void check_unlocked(const Object& object, Time now, bool bypass);
 // Throws AccessDenied when the retention that is there forbids the new one.

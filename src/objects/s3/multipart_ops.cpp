@@ -1,9 +1,8 @@
 // Uploads in parts.
-#include <unistd.h>
-
 #include "base/base64.h"
 #include "objects/s3/conditions.h"
 #include "objects/s3/service.h"
+#include "objects/s3/sse.h"
 
 namespace penstock::objects {
 
@@ -92,16 +91,19 @@ json::value checksum_of_parts(const ChecksumForm& form, const std::vector<Part>&
 }  // namespace
 
 Async<http::Response> S3Service::create_upload(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
+  const BucketPtr bucket =
+      bucket_for(call, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
   json::object meta = new_meta(call, *bucket);
   if (call.who && call.account() != get_string(meta, "owner", bucket->owner)) meta["initiator"] = call.account();
   read_checksum_form(call.http, meta);
+  http::Response response;
+  if (auto seal = new_seal(call.http, *bucket, vault_)) meta["sse"] = std::move(seal->kept);
+  add_sse_headers(response, meta, call.http);
   const std::string algorithm = get_string(meta, "algorithm"), type = get_string(meta, "checksum_type");
   const std::string id = co_await engine_.create_upload(bucket, call.key, std::move(meta));
   XmlWriter xml("InitiateMultipartUploadResult");
   xml.element("Bucket", call.bucket).element("Key", call.key).element("UploadId", id);
-  auto response = xml_response(xml.finish());
+  response.set("Content-Type", "application/xml").body = xml.finish();
   if (!algorithm.empty()) {
     response.set("x-amz-checksum-algorithm", algorithm).set("x-amz-checksum-type", type);
   }
@@ -109,8 +111,8 @@ Async<http::Response> S3Service::create_upload(Call& call) {
 }
 
 Async<http::Response> S3Service::put_part(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
+  const BucketPtr bucket =
+      bucket_for(call, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
   Part part;
   part.number = part_number(call);
   const std::string id = upload_id(call);
@@ -124,120 +126,79 @@ Async<http::Response> S3Service::put_part(Call& call) {
     }
     digests.algorithm = form->algorithm;
   }
-  Staged staged = co_await receive(call, engine_, engine_.clock(), digests);
+  auto cipher = seal_part(call, upload, part);
+  Staged staged = co_await receive(call, engine_, digests, std::move(cipher));
   part.etag = hex(staged.md5);
   http::Response response;
   response.set("ETag", quote_etag(part.etag));
-  if (digests.algorithm) {
-    const std::string name(checksum_name(*digests.algorithm));
-    part.checksum[name] = digests.value;
-    response.set("x-amz-checksum-" + name, digests.value);
-  }
+  if (digests.algorithm) part.checksum[checksum_name(*digests.algorithm)] = digests.value;
+  add_checksums(response, part.checksum);
+  add_sse_headers(response, upload.meta, call.http);
   co_await engine_.put_part(bucket, call.key, id, std::move(part), std::move(staged));
   co_return response;
 }
 
+std::optional<StreamCipher> S3Service::seal_part(const Call& call, const UploadInfo& upload, Part& part) const {
+  const std::string key = open_seal(upload.meta, customer_key(call.http), vault_);
+  if (key.empty()) return std::nullopt;
+  return seal_content(key, part.checksum);
+}
+
 namespace {
 
-// Bytes of an object as a part of another: by reading them, as they are no content of their own.
-Async<Staged> stage_range(Engine& engine, const BucketPtr& bucket, const Object& source, Range range,
-                          const std::vector<Part>& parts, BodyDigests& digests) {
-  std::vector<Algorithm> extra;
-  if (digests.algorithm) extra.push_back(*digests.algorithm);
-  Upload upload(engine, extra);
-  std::vector<Content> contents;
-  for (const Part& part : parts) contents.push_back(part.content);
-  if (parts.empty()) contents.push_back(source.content);
-  uint64_t at = 0;
-  for (const Content& content : contents) {
-    const uint64_t begin = std::max(range.first, at), end = std::min(range.first + range.length, at + content.size);
-    const uint64_t base = at;
-    at += content.size;
-    if (begin >= end) continue;
-    Descriptor file;
-    std::string piece;
-    const bool small = !source.file && engine.in_log(content);
-    const auto open = [&] {
-      if (small) {
-        piece = engine.read_small(content);
-      } else {
-        file = source.file ? engine.files().open(bucket->name, source.key) : engine.open_content(content);
-      }
-    };
-    co_await engine.pool().run(open);
-    if (small) {
-      co_await upload.write(std::string_view(piece).substr(begin - base, end - begin));
-      continue;
-    }
-    for (uint64_t offset = begin - base; offset < end - base;) {
-      const auto read = [&] {
-        piece.resize(std::min<uint64_t>(1u << 20, end - base - offset));
-        const ssize_t got = ::pread(file.get(), piece.data(), piece.size(), static_cast<off_t>(offset));
-        if (got <= 0) throw_disk("reading an object");
-        piece.resize(static_cast<size_t>(got));
-      };
-      co_await engine.pool().run(read);
-      co_await upload.write(piece);
-      offset += piece.size();
-    }
+// Of a copy's source. Unlike a GET's, it must lie inside and be written out.
+Range read_source_range(std::string_view text, uint64_t size) {
+  if (text.empty()) return {0, size};
+  std::optional<Range> wanted;
+  try {
+    wanted = read_range(text, size);
+  } catch (const S3Error&) {
+    throw S3Error("InvalidRange");
   }
-  Staged staged = co_await upload.finish();
-  if (digests.algorithm) digests.value = base64_encode(staged.extra[0]);
-  co_return staged;
+  const auto dash = text.find('-');
+  const bool whole = wanted && dash != std::string_view::npos && dash + 1 < text.size() && text[6] != '-';
+  if (!whole) {
+    throw S3Error("InvalidArgument", "The x-amz-copy-source-range value must be of the form bytes=first-last");
+  }
+  const auto last = number_of(text.substr(dash + 1), "x-amz-copy-source-range");
+  if (static_cast<uint64_t>(last) >= size) {
+    throw S3Error("InvalidRange", "The last byte of the range lies behind the end of the source");
+  }
+  return *wanted;
 }
 
 }  // namespace
 
 Async<http::Response> S3Service::copy_part(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
+  const BucketPtr bucket =
+      bucket_for(call, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
   Part part;
   part.number = part_number(call);
   const std::string id = upload_id(call);
   const UploadInfo upload = co_await engine_.upload(bucket, call.key, id);
   Source source = co_await copy_source(call);
-  Range range{0, source.object.size};
-  if (const auto text = call.header("x-amz-copy-source-range"); !text.empty()) {
-    std::optional<Range> wanted;
-    try {
-      wanted = read_range(text, source.object.size);
-    } catch (const S3Error&) {
-      throw S3Error("InvalidRange");
-    }
-    // Unlike a GET's, it must lie inside and be written out.
-    const auto dash = text.find('-');
-    const bool whole = wanted && dash != std::string_view::npos && dash + 1 < text.size() && text[6] != '-';
-    if (!whole)
-      throw S3Error("InvalidArgument", "The x-amz-copy-source-range value must be of the form bytes=first-last");
-    const auto last = number_of(text.substr(dash + 1), "x-amz-copy-source-range");
-    if (static_cast<uint64_t>(last) >= source.object.size) {
-      throw S3Error("InvalidRange", "The last byte of the range lies behind the end of the source");
-    }
-    range = *wanted;
-  }
+  const Range range = read_source_range(call.header("x-amz-copy-source-range"), source.object.size);
   BodyDigests digests;
   if (const auto form = checksum_form(upload.meta)) digests.algorithm = form->algorithm;
-  std::vector<Part> source_parts;
-  if (!source.object.parts.empty()) source_parts = co_await engine_.parts_of(source.object);
+  auto cipher = seal_part(call, upload, part);
   const bool whole = range.length == source.object.size && source.object.parts.empty() && !source.object.file &&
                      source.object.etag.size() == 32;
   Part made;
-  if (whole && !digests.algorithm) {
+  if (whole && !digests.algorithm && !cipher && source.key.empty()) {
     part.content = source.object.content;
     part.etag = source.object.etag;
     made = co_await engine_.share_part(bucket, call.key, id, std::move(part));
   } else {
-    Staged staged = co_await stage_range(engine_, source.bucket, source.object, range, source_parts, digests);
+    Staged staged = co_await stage_copy(source, range, digests, std::move(cipher));
     part.etag = hex(staged.md5);
-    if (digests.algorithm) part.checksum[std::string(checksum_name(*digests.algorithm))] = digests.value;
+    if (digests.algorithm) part.checksum[checksum_name(*digests.algorithm)] = digests.value;
     made = co_await engine_.put_part(bucket, call.key, id, std::move(part), std::move(staged));
   }
   XmlWriter xml("CopyPartResult");
   xml.element("LastModified", iso_time(made.modified)).element("ETag", quote_etag(made.etag));
-  for (const auto& [name, value] : made.checksum) {
-    xml.element("Checksum" + std::string(name), to_std(value.as_string()));
-  }
+  write_checksums(xml, made.checksum);
   auto response = xml_response(xml.finish());
+  add_sse_headers(response, upload.meta, call.http);
   if (!source.version.empty()) response.set("x-amz-copy-source-version-id", source.version);
   co_return response;
 }
@@ -268,9 +229,7 @@ Async<http::Response> S3Service::list_parts(Call& call) {
   for (const Part& part : parts) {
     xml.open("Part").element("PartNumber", int64_t{part.number}).element("LastModified", iso_time(part.modified));
     xml.element("ETag", quote_etag(part.etag)).element("Size", static_cast<int64_t>(part.content.size));
-    for (const auto& [name, value] : part.checksum) {
-      xml.element("Checksum" + std::string(name), to_std(value.as_string()));
-    }
+    write_checksums(xml, part.checksum);
     xml.close();
   }
   co_return xml_response(xml.finish());
@@ -310,15 +269,13 @@ void check_completion(const Call& call, const ChecksumForm& form, const json::va
   if (!type.empty() && (type == "COMPOSITE") != form.composite) {
     throw S3Error("InvalidRequest", "The upload was created with another checksum type");
   }
-  std::string header = fmt::format("x-amz-checksum-{}", checksum_name(form.algorithm));
-  for (char& c : header) c = static_cast<char>(c >= 'A' && c <= 'Z' ? c + 32 : c);
-  const auto given = call.header(header);
+  const auto given = call.header(checksum_header(checksum_name(form.algorithm)));
   if (given.empty()) return;
   // A composite value may be given without its count of parts.
   const auto plain = given.substr(0, given.rfind('-'));
   const auto raw = base64_decode(plain);
   if (!raw || raw->size() != digest_size(form.algorithm)) {
-    throw S3Error("InvalidRequest", "The checksum that you specified is not valid");
+    throw S3Error("BadDigest", "The checksum that you specified is not valid");
   }
   if (!checksum.is_object()) return;
   const auto computed = get_string(checksum.get_object(), checksum_name(form.algorithm));
@@ -357,15 +314,17 @@ NewObject object_of_parts(const Call& call, const UploadInfo& upload, const std:
 }  // namespace
 
 Async<http::Response> S3Service::complete_upload(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
+  const BucketPtr bucket =
+      bucket_for(call, {.action = "s3:PutObject", .permission = "WRITE", .key = call.key, .write = true});
   const std::string id = upload_id(call);
   // What the headers here say is of the object, not of this body.
   auto chosen = read_completion(co_await receive_text(call, kMaxCompletion, false));
   json::value checksum;
+  json::object meta;
   const auto make = [&](const UploadInfo& upload, const std::vector<Part>& parts) {
     NewObject object = object_of_parts(call, upload, parts, checksum);
     object.check = write_conditions(call);
+    meta = object.meta;
     return object;
   };
   Written written;
@@ -383,23 +342,21 @@ Async<http::Response> S3Service::complete_upload(Call& call) {
     written.etag = object->etag;
     if (bucket->versioning != Versioning::Off) written.version = object->version;
     if (const json::value* known = find(object->meta, "checksum")) checksum = *known;
+    meta = object->meta;
   }
   XmlWriter xml("CompleteMultipartUploadResult");
   xml.element("Location", fmt::format("http://{}{}", call.header("host"), call.http.path));
   xml.element("Bucket", call.bucket).element("Key", call.key).element("ETag", quote_etag(written.etag));
-  if (checksum.is_object()) {
-    for (const auto& [name, value] : checksum.get_object()) {
-      xml.element("Checksum" + (name == "type" ? std::string("Type") : std::string(name)), to_std(value.as_string()));
-    }
-  }
+  if (checksum.is_object()) write_checksums(xml, checksum.get_object());
   auto response = xml_response(xml.finish());
+  add_sse_headers(response, meta, call.http);
   if (!written.version.empty()) response.set("x-amz-version-id", written.version);
   co_return response;
 }
 
 Async<http::Response> S3Service::abort_upload(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:AbortMultipartUpload", .permission = "WRITE", .key = call.key, .write = true});
+  const BucketPtr bucket =
+      bucket_for(call, {.action = "s3:AbortMultipartUpload", .permission = "WRITE", .key = call.key, .write = true});
   co_await engine_.abort(bucket, call.key, upload_id(call));
   co_return empty_response(204);
 }

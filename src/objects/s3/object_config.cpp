@@ -27,28 +27,40 @@ void add_version(http::Response& response, const Bucket& bucket, const Object& o
   if (bucket.versioning != Versioning::Off) response.set("x-amz-version-id", object.version);
 }
 
-void need_lock(const Bucket& bucket) {
-  if (!has_lock(bucket)) throw S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration");
-}
-
-bool wants_bypass(const Call& call) {
-  const auto value = call.header("x-amz-bypass-governance-retention");
-  return value == "true" || value == "True" || value == "TRUE";
-}
-
 }  // namespace
 
-Async<http::Response> S3Service::get_object_tags(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  auto found = co_await engine_.find(bucket, call.key, call.version());
-  Ask ask{.action = call.version() ? "s3:GetObjectVersionTagging" : "s3:GetObjectTagging",
-          .permission = "READ",
-          .key = call.key};
-  require_read(call, *bucket, found ? &*found : nullptr, ask);
-  const Object object = need_object(std::move(found), call);
-  const json::object* tags = find_object(object.meta, "tags");
-  auto response = xml_response(tags_to_xml(tags != nullptr ? *tags : json::object{}));
+S3Service::Ask S3Service::ask_of(const Call& call, const Action& action) const {
+  Ask ask{.action = call.version() ? action.versioned : action.plain,
+          .permission = action.permission,
+          .key = call.key,
+          .write = action.write};
+  if (const auto version = call.version()) ask.version = *version;
+  return ask;
+}
+
+Async<S3Service::Readable> S3Service::readable(Call& call, Action action) {
+  Readable out;
+  out.bucket = engine_.bucket(call.bucket);
+  auto found = co_await engine_.find(out.bucket, call.key, call.version());
+  require_read(call, *out.bucket, found ? &*found : nullptr, ask_of(call, action));
+  out.object = need_object(std::move(found), call);
+  co_return out;
+}
+
+Async<http::Response> S3Service::change_object(Call& call, BucketPtr bucket, std::function<void(Object&)> change,
+                                               int status) {
+  const Object object = co_await engine_.change_object(bucket, call.key, call.version(), std::move(change));
+  auto response = empty_response(status);
   add_version(response, *bucket, object);
+  co_return response;
+}
+
+Async<http::Response> S3Service::get_object_tags(Call& call) {
+  const Action action{"s3:GetObjectTagging", "s3:GetObjectVersionTagging", "READ"};
+  const Readable found = co_await readable(call, action);
+  const json::object* tags = find_object(found.object.meta, "tags");
+  auto response = xml_response(tags_to_xml(tags != nullptr ? *tags : json::object{}));
+  add_version(response, *found.bucket, found.object);
   co_return response;
 }
 
@@ -56,10 +68,7 @@ Async<http::Response> S3Service::put_object_tags(Call& call) {
   const BucketPtr bucket = engine_.bucket(call.bucket);
   const json::object tags = tags_of_xml(co_await receive_text(call, kMaxText), kObjectTags);
   const auto found = co_await engine_.find(bucket, call.key, call.version());
-  Ask ask{.action = call.version() ? "s3:PutObjectVersionTagging" : "s3:PutObjectTagging",
-          .permission = "WRITE",
-          .key = call.key,
-          .write = true};
+  Ask ask = ask_of(call, {"s3:PutObjectTagging", "s3:PutObjectVersionTagging", "WRITE", true});
   if (found) ask.tags = find_object(found->meta, "tags");
   for (const auto& [name, value] : tags) {
     ask.context[fmt::format("s3:RequestObjectTag/{}", std::string_view(name))] = {to_std(value.as_string())};
@@ -67,70 +76,52 @@ Async<http::Response> S3Service::put_object_tags(Call& call) {
   }
   require(call, *bucket, ask);
   const auto change = [&](Object& o) { o.meta["tags"] = tags; };
-  const Object object = co_await engine_.change_object(bucket, call.key, call.version(), change);
-  auto response = empty_response();
-  add_version(response, *bucket, object);
-  co_return response;
+  co_return co_await change_object(call, bucket, change);
 }
 
 Async<http::Response> S3Service::delete_object_tags(Call& call) {
   const BucketPtr bucket = engine_.bucket(call.bucket);
   const auto found = co_await engine_.find(bucket, call.key, call.version());
-  Ask ask{.action = call.version() ? "s3:DeleteObjectVersionTagging" : "s3:DeleteObjectTagging",
-          .permission = "WRITE",
-          .key = call.key,
-          .write = true};
+  Ask ask = ask_of(call, {"s3:DeleteObjectTagging", "s3:DeleteObjectVersionTagging", "WRITE", true});
   if (found) ask.tags = find_object(found->meta, "tags");
   require(call, *bucket, ask);
   const auto change = [](Object& o) { o.meta.erase("tags"); };
-  const Object object = co_await engine_.change_object(bucket, call.key, call.version(), change);
-  auto response = empty_response(204);
-  add_version(response, *bucket, object);
-  co_return response;
+  co_return co_await change_object(call, bucket, change, 204);
 }
 
 Async<http::Response> S3Service::get_object_acl(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  auto found = co_await engine_.find(bucket, call.key, call.version());
-  Ask ask{.action = call.version() ? "s3:GetObjectVersionAcl" : "s3:GetObjectAcl",
-          .permission = "READ_ACP",
-          .key = call.key};
-  require_read(call, *bucket, found ? &*found : nullptr, ask);
-  const Object object = need_object(std::move(found), call);
-  const json::object* acl = find_object(object.meta, "acl");
-  auto response = xml_response(acl_to_xml(
-      acl != nullptr ? *acl : canned_acl("private", get_string(object.meta, "owner", bucket->owner), bucket->owner),
-      keys_));
-  add_version(response, *bucket, object);
+  const Action action{"s3:GetObjectAcl", "s3:GetObjectVersionAcl", "READ_ACP"};
+  const Readable found = co_await readable(call, action);
+  const auto owner = get_string(found.object.meta, "owner", found.bucket->owner);
+  const json::object* acl = find_object(found.object.meta, "acl");
+  auto response =
+      xml_response(acl_to_xml(acl != nullptr ? *acl : canned_acl("private", owner, found.bucket->owner), keys_));
+  add_version(response, *found.bucket, found.object);
   co_return response;
 }
 
 Async<http::Response> S3Service::put_object_acl(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  auto found = co_await engine_.find(bucket, call.key, call.version());
-  Ask ask{.action = call.version() ? "s3:PutObjectVersionAcl" : "s3:PutObjectAcl",
-          .permission = "WRITE_ACP",
-          .key = call.key,
-          .write = true};
-  require_read(call, *bucket, found ? &*found : nullptr, ask);
-  const Object object = need_object(std::move(found), call);
-  if (get_string(bucket->config, "ownership") == "BucketOwnerEnforced") throw S3Error("AccessControlListNotSupported");
-  const auto owner = get_string(object.meta, "owner", bucket->owner);
+  const Action action{"s3:PutObjectAcl", "s3:PutObjectVersionAcl", "WRITE_ACP", true};
+  const Readable found = co_await readable(call, action);
+  const Bucket& bucket = *found.bucket;
+  if (get_string(bucket.config, "ownership") == "BucketOwnerEnforced") throw S3Error("AccessControlListNotSupported");
+  const auto owner = get_string(found.object.meta, "owner", bucket.owner);
   const std::string body = co_await receive_text(call, kMaxText);
-  auto acl = acl_of_headers(call.http, owner, bucket->owner, keys_);
+  auto acl = acl_of_headers(call.http, owner, bucket.owner, keys_);
   if (!acl) acl = acl_of_xml(body, owner, keys_);
-  check_new_acl(*bucket, *acl);
+  check_new_acl(bucket, *acl);
   const auto change = [&](Object& o) { o.meta["acl"] = *acl; };
-  const Object changed = co_await engine_.change_object(bucket, call.key, call.version(), change);
-  auto response = empty_response();
-  add_version(response, *bucket, changed);
-  co_return response;
+  co_return co_await change_object(call, found.bucket, change);
+}
+
+BucketPtr S3Service::lock_bucket(const Call& call, std::string_view action, bool write) const {
+  BucketPtr bucket = bucket_for(call, {.action = action, .key = call.key, .write = write});
+  if (!has_lock(*bucket)) throw S3Error("InvalidRequest", "Bucket is missing Object Lock Configuration");
+  return bucket;
 }
 
 Async<http::Response> S3Service::get_retention(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:GetObjectRetention", .key = call.key});
-  need_lock(*bucket);
+  const BucketPtr bucket = lock_bucket(call, "s3:GetObjectRetention", false);
   const Object object = need_object(co_await engine_.find(bucket, call.key, call.version()), call);
   const json::object* retention = find_object(object.meta, "retention");
   if (retention == nullptr) throw S3Error("NoSuchObjectLockConfiguration");
@@ -140,16 +131,12 @@ Async<http::Response> S3Service::get_retention(Call& call) {
 }
 
 Async<http::Response> S3Service::put_retention(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  Ask ask{.action = "s3:PutObjectRetention", .key = call.key, .write = true};
-  require(call, *bucket, ask);
-  need_lock(*bucket);
+  const BucketPtr bucket = lock_bucket(call, "s3:PutObjectRetention", true);
   const XmlNode root = parse_xml(co_await receive_text(call, kMaxText));
   if (root.name != "Retention") throw S3Error("MalformedXML");
-  bool bypass = wants_bypass(call);
+  bool bypass = wants_bypass(call.http);
   if (bypass) {
-    ask.action = "s3:BypassGovernanceRetention";
-    bypass = allowed(call, *bucket, ask);
+    bypass = allowed(call, *bucket, {.action = "s3:BypassGovernanceRetention", .key = call.key, .write = true});
   }
   const Time now = engine_.clock().now();
   const auto mode = root.value("Mode"), until = root.value("RetainUntilDate");
@@ -169,9 +156,7 @@ Async<http::Response> S3Service::put_retention(Call& call) {
 }
 
 Async<http::Response> S3Service::get_hold(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:GetObjectLegalHold", .key = call.key});
-  need_lock(*bucket);
+  const BucketPtr bucket = lock_bucket(call, "s3:GetObjectLegalHold", false);
   const Object object = need_object(co_await engine_.find(bucket, call.key, call.version()), call);
   const auto hold = get_string(object.meta, "hold");
   if (hold.empty()) throw S3Error("NoSuchObjectLockConfiguration");
@@ -181,9 +166,7 @@ Async<http::Response> S3Service::get_hold(Call& call) {
 }
 
 Async<http::Response> S3Service::put_hold(Call& call) {
-  const BucketPtr bucket = engine_.bucket(call.bucket);
-  require(call, *bucket, {.action = "s3:PutObjectLegalHold", .key = call.key, .write = true});
-  need_lock(*bucket);
+  const BucketPtr bucket = lock_bucket(call, "s3:PutObjectLegalHold", true);
   const XmlNode root = parse_xml(co_await receive_text(call, kMaxText));
   const auto status = root.value("Status");
   if (root.name != "LegalHold" || (status != "ON" && status != "OFF")) throw S3Error("MalformedXML");

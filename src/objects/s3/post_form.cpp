@@ -3,6 +3,7 @@
 #include "base/base64.h"
 #include "base/utf8.h"
 #include "objects/s3/service.h"
+#include "objects/s3/sse.h"
 #include "objects/s3/tags.h"
 
 namespace penstock::objects {
@@ -154,10 +155,10 @@ class PolicyChecker {
     check_field(op, to_std(list[1].get_string()), to_std(list[2].get_string()));
   }
 
-  // Every field must have been spoken of.
+  // Every field must have been spoken of, but for those that only say what the file is.
   FormPolicy finish() const {
     for (const auto& [name, text] : fields_) {
-      if (named_.contains(name) || name.starts_with("x-ignore-")) continue;
+      if (named_.contains(name) || name.starts_with("x-ignore-") || name.starts_with("x-amz-checksum-")) continue;
       throw S3Error("AccessDenied", fmt::format("Invalid according to Policy: Extra input fields: {}", name));
     }
     return policy_;
@@ -214,8 +215,10 @@ FormPolicy check_form_policy(std::string_view document, const std::map<std::stri
   const json::value *expiration = find(policy, "expiration"), *conditions = find(policy, "conditions");
   if (expiration == nullptr || !expiration->is_string()) throw bad_policy("Policy missing expiration");
   if (conditions == nullptr || !conditions->is_array()) throw bad_policy("Policy missing conditions");
-  const auto until = parse_time(to_std(expiration->get_string()));
-  if (!until) throw bad_policy("Invalid 'expiration' value");
+  const std::string text = to_std(expiration->get_string());
+  const auto until = parse_time(text);
+  // A space in the place of the T is no ISO 8601.
+  if (!until || text.find('T') == std::string::npos) throw bad_policy("Invalid 'expiration' value");
   if (*until <= now) throw S3Error("AccessDenied", "Invalid according to Policy: Policy expired.");
   PolicyChecker checker(fields, bucket);
   for (const json::value& condition : conditions->get_array()) checker.check(condition);
@@ -376,7 +379,7 @@ Async<http::Response> S3Service::post_object(Call& call) {
   BodyDigests digests = digests_of_headers(call.http);
   std::vector<Algorithm> extra;
   if (digests.algorithm) extra.push_back(*digests.algorithm);
-  Upload upload(engine_, extra);
+  Intake upload(engine_, extra, seal(call, *bucket, object.meta));
   const auto too_large = [&] {
     if (policy.most && upload.size() + pending.size() > *policy.most) {
       throw S3Error("EntityTooLarge").with("MaxSizeAllowed", std::to_string(*policy.most));
@@ -402,8 +405,11 @@ Async<http::Response> S3Service::post_object(Call& call) {
   }
   object.etag = hex(staged.md5);
   const std::string etag = object.etag;
+  const json::object meta = object.meta;
   const Written written = co_await engine_.put(bucket, std::move(object), std::move(staged));
-  co_return form_response(call, kept, etag, written.version);
+  auto response = form_response(call, kept, etag, written.version);
+  add_sse_headers(response, meta, call.http);
+  co_return response;
 }
 
 }  // namespace penstock::objects

@@ -1,7 +1,10 @@
 // Writing and copying objects.
+#include "base/base64.h"
 #include "objects/s3/conditions.h"
 #include "objects/s3/lock.h"
+#include "objects/s3/pieces.h"
 #include "objects/s3/service.h"
+#include "objects/s3/sse.h"
 #include "objects/s3/tags.h"
 
 namespace penstock::objects {
@@ -29,7 +32,7 @@ std::string without_chunked(std::string_view encoding) {
     while (one.starts_with(' ')) one.remove_prefix(1);
     while (one.ends_with(' ')) one.remove_suffix(1);
     if (one == "aws-chunked" || one.empty()) continue;
-    if (!out.empty()) out += ",";
+    if (!out.empty()) out += ", ";
     out += one;
   }
   return out;
@@ -39,7 +42,7 @@ json::object kept_headers(const http::Request& request) {
   json::object headers;
   for (const auto& [header, name] : kKept) {
     std::string value(request.header(header));
-    if (header == "content-encoding") value = without_chunked(value);
+    if (header == "content-encoding" && value.find("aws-chunked") != std::string::npos) value = without_chunked(value);
     if (!value.empty()) headers[name] = kept_text(value);
   }
   return headers;
@@ -67,18 +70,6 @@ json::object user_metadata(const http::Request& request) {
   return user;
 }
 
-// Nothing is encrypted here: who asks for it must not believe that it was.
-void refuse_encryption(const http::Request& request) {
-  for (const auto& [name, value] : request.headers) {
-    if (name.starts_with("x-amz-server-side-encryption") || name.starts_with("x-amz-copy-source-server-side-encr")) {
-      if (name == "x-amz-server-side-encryption" && value != "AES256" && value != "aws:kms") {
-        throw S3Error("InvalidEncryptionAlgorithmError");
-      }
-      throw S3Error("NotImplemented", "Server-side encryption is not implemented: keep the data on an encrypted disk");
-    }
-  }
-}
-
 void check_storage_class(const http::Request& request) {
   const auto name = request.header("x-amz-storage-class");
   static constexpr std::string_view kNames[] = {
@@ -90,7 +81,6 @@ void check_storage_class(const http::Request& request) {
 }  // namespace
 
 json::object S3Service::new_meta(const Call& call, const Bucket& bucket) const {
-  refuse_encryption(call.http);
   check_storage_class(call.http);
   json::object meta;
   json::object headers = kept_headers(call.http);
@@ -107,6 +97,14 @@ json::object S3Service::new_meta(const Call& call, const Bucket& bucket) const {
   if (acl != canned_acl("private", owner, bucket.owner)) meta["acl"] = std::move(acl);
   lock_of_headers(call.http, bucket, engine_.clock().now(), meta);
   return meta;
+}
+
+std::optional<StreamCipher> S3Service::seal(const Call& call, const Bucket& bucket, json::object& meta) const {
+  auto seal = new_seal(call.http, bucket, vault_);
+  if (!seal) return std::nullopt;
+  std::optional<StreamCipher> cipher(seal_content(seal->key, seal->kept));
+  meta["sse"] = std::move(seal->kept);
+  return cipher;
 }
 
 Check S3Service::write_conditions(const Call& call) const {
@@ -153,16 +151,17 @@ Async<http::Response> S3Service::put_object(Call& call) {
     object.check(current && !current->marker ? &*current : nullptr);
   }
   BodyDigests digests = digests_of_headers(call.http);
-  Staged staged = co_await receive(call, engine_, engine_.clock(), digests);
+  auto cipher = seal(call, *bucket, object.meta);
+  Staged staged = co_await receive(call, engine_, digests, std::move(cipher));
   object.etag = hex(staged.md5);
   http::Response response;
   response.set("ETag", quote_etag(object.etag));
   if (digests.algorithm) {
-    const std::string name(checksum_name(*digests.algorithm));
-    object.meta["checksum"] = json::object{{name, digests.value}, {"type", "FULL_OBJECT"}};
-    response.set(fmt::format("x-amz-checksum-{}", name), digests.value);
-    response.set("x-amz-checksum-type", "FULL_OBJECT");
+    const json::object checksum{{checksum_name(*digests.algorithm), digests.value}, {"type", "FULL_OBJECT"}};
+    add_checksums(response, checksum);
+    object.meta["checksum"] = checksum;
   }
+  add_sse_headers(response, object.meta, call.http);
   Object shown;
   shown.key = call.key;
   shown.size = staged.size;
@@ -200,8 +199,71 @@ Async<S3Service::Source> S3Service::copy_source(Call& call) {
   }
   if (check_read(call.http, *object, "x-amz-copy-source-") != Condition::Holds) throw S3Error("PreconditionFailed");
   if (source.bucket->versioning != Versioning::Off) source.version = object->version;
+  source.key = open_seal(object->meta, customer_key(call.http, kSourceSseHeader), vault_);
   source.object = std::move(*object);
   co_return source;
+}
+
+namespace {
+
+bool is_replace(const Call& call, std::string_view header) {
+  const auto value = call.header(header);
+  if (!value.empty() && value != "COPY" && value != "REPLACE") {
+    throw S3Error("InvalidArgument", fmt::format("Unknown {}", header));
+  }
+  return value == "REPLACE";
+}
+
+// Copying an object to itself must change something.
+void check_copy_to_itself(const Call& call) {
+  for (const std::string_view header :
+       {std::string_view("x-amz-storage-class"), std::string_view("x-amz-website-redirect-location"), kSseHeader}) {
+    if (!call.header(header).empty()) return;
+  }
+  if (!customer_key(call.http).empty()) return;
+  throw S3Error("InvalidRequest",
+                "This copy request is illegal because it is trying to copy an object to itself without changing the "
+                "object's metadata, storage class, website redirect location or encryption attributes.");
+}
+
+}  // namespace
+
+Async<Staged> S3Service::stage_copy(const Source& source, Range range, BodyDigests& digests,
+                                    std::optional<StreamCipher> cipher) {
+  std::vector<Part> parts;
+  if (!source.object.parts.empty()) parts = co_await engine_.parts_of(source.object);
+  std::vector<Algorithm> extra;
+  if (digests.algorithm) extra.push_back(*digests.algorithm);
+  Intake intake(engine_, extra, std::move(cipher));
+  const PieceSink sink = [&intake](std::string_view bytes) { return intake.write(bytes); };
+  const auto pieces = co_await pieces_of(engine_, *source.bucket, source.object, parts, range, source.key);
+  for (const Piece& piece : pieces) co_await read_piece(engine_, piece, sink);
+  Staged staged = co_await intake.finish();
+  if (digests.algorithm) digests.value = base64_encode(staged.extra[0]);
+  co_return staged;
+}
+
+Async<Written> S3Service::copy_content(const BucketPtr& bucket, NewObject& object, const Source& source,
+                                       std::optional<StreamCipher> cipher) {
+  if (!cipher && source.key.empty()) {
+    object.etag = source.object.etag;
+    NewObject copied = object;
+    co_return co_await engine_.copy(bucket, std::move(copied), source.bucket, source.object);
+  }
+  // Sealed anew: it is read and written.
+  BodyDigests digests;
+  if (const json::object* checksum = find_object(object.meta, "checksum")) {
+    for (const auto& [name, value] : *checksum) {
+      if (name != "type") digests.algorithm = checksum_algorithm(name);
+    }
+  }
+  Staged staged = co_await stage_copy(source, {0, source.object.size}, digests, std::move(cipher));
+  if (digests.algorithm) {
+    object.meta["checksum"] = json::object{{checksum_name(*digests.algorithm), digests.value}, {"type", "FULL_OBJECT"}};
+  }
+  object.etag = hex(staged.md5);
+  NewObject written = object;
+  co_return co_await engine_.put(bucket, std::move(written), std::move(staged));
 }
 
 Async<http::Response> S3Service::copy_object(Call& call) {
@@ -212,26 +274,15 @@ Async<http::Response> S3Service::copy_object(Call& call) {
   add_request_tags(ask.context, raw_tags);
   require(call, *bucket, ask);
   Source source = co_await copy_source(call);
-  const auto directive = [&](std::string_view header) {
-    const std::string value(call.header(header));
-    if (!value.empty() && value != "COPY" && value != "REPLACE") {
-      throw S3Error("InvalidArgument", fmt::format("Unknown {}", header));
-    }
-    return value == "REPLACE";
-  };
-  const bool replace = directive("x-amz-metadata-directive"), replace_tags = directive("x-amz-tagging-directive");
+  const bool replace = is_replace(call, "x-amz-metadata-directive");
+  const bool replace_tags = is_replace(call, "x-amz-tagging-directive");
+  const bool itself = source.bucket->id == bucket->id && source.object.key == call.key && source.object.latest;
+  if (itself && !replace && !replace_tags) check_copy_to_itself(call);
   NewObject object;
   object.key = call.key;
   object.meta = new_meta(call, *bucket);
   object.check = write_conditions(call);
-  object.etag = source.object.etag;
-  const bool itself = source.bucket->id == bucket->id && source.object.key == call.key && source.object.latest;
-  if (itself && !replace && !replace_tags && call.header("x-amz-storage-class").empty() &&
-      call.header("x-amz-website-redirect-location").empty()) {
-    throw S3Error("InvalidRequest",
-                  "This copy request is illegal because it is trying to copy an object to itself without changing the "
-                  "object's metadata, storage class, website redirect location or encryption attributes.");
-  }
+  auto cipher = seal(call, *bucket, object.meta);
   const auto take = [&](const char* name) {
     object.meta.erase(name);
     if (const json::value* value = find(source.object.meta, name)) object.meta[name] = *value;
@@ -242,16 +293,12 @@ Async<http::Response> S3Service::copy_object(Call& call) {
   }
   if (!replace_tags) take("tags");
   take("checksum");
-  const json::value checksum = object.meta.contains("checksum") ? object.meta["checksum"] : json::value();
-  const Written written = co_await engine_.copy(bucket, std::move(object), source.bucket, source.object);
+  const Written written = co_await copy_content(bucket, object, source, std::move(cipher));
   XmlWriter xml("CopyObjectResult");
   xml.element("LastModified", iso_time(written.modified)).element("ETag", quote_etag(written.etag));
-  if (checksum.is_object()) {
-    for (const auto& [name, value] : checksum.get_object()) {
-      xml.element("Checksum" + (name == "type" ? std::string("Type") : std::string(name)), to_std(value.as_string()));
-    }
-  }
+  if (const json::object* checksum = find_object(object.meta, "checksum")) write_checksums(xml, *checksum);
   auto response = xml_response(xml.finish());
+  add_sse_headers(response, object.meta, call.http);
   if (!written.version.empty()) response.set("x-amz-version-id", written.version);
   if (!source.version.empty()) response.set("x-amz-copy-source-version-id", source.version);
   co_return response;

@@ -39,8 +39,8 @@ S3Error as_s3(const Error& error) {
 
 }  // namespace
 
-S3Service::S3Service(Engine& engine, const Keys& keys, Options options)
-    : engine_(engine), keys_(keys), options_(std::move(options)) {}
+S3Service::S3Service(Engine& engine, const Keys& keys, Vault& vault, Options options)
+    : engine_(engine), keys_(keys), vault_(vault), options_(std::move(options)) {}
 
 void S3Service::add_routes(http::Router& router) {
   for (const auto method : {http::Method::Get, http::Method::Head, http::Method::Post, http::Method::Put,
@@ -138,7 +138,7 @@ S3Service::Handler S3Service::find_handler(const Call& call) const {
   static const std::vector<Route> kGetObject = {{"uploadId", &S::list_parts},     {"acl", &S::get_object_acl},
                                                 {"tagging", &S::get_object_tags}, {"retention", &S::get_retention},
                                                 {"legal-hold", &S::get_hold},     {"attributes", &S::get_attributes},
-                                                {"torrent", &S::not_implemented}};
+                                                {"torrent", &S::get_torrent}};
   static const std::vector<Route> kPutObject = {{"acl", &S::put_object_acl},
                                                 {"tagging", &S::put_object_tags},
                                                 {"retention", &S::put_retention},

@@ -13,6 +13,7 @@
 #include "http/router.h"
 #include "objects/s3/acl.h"
 #include "objects/s3/call.h"
+#include "objects/s3/conditions.h"
 
 namespace penstock::objects {
 
@@ -25,7 +26,7 @@ class S3Service {
     bool tls = false;
   };
   // All must outlive it.
-  S3Service(Engine& engine, const Keys& keys, Options options);
+  S3Service(Engine& engine, const Keys& keys, Vault& vault, Options options);
 
   // Never throws but for a client that went away.
   Async<http::Response> handle(http::Request& request);
@@ -59,6 +60,8 @@ class S3Service {
     bool probe = false;  // whether the bucket is there: for every key that reaches something in it
   };
   void require(const Call& call, const Bucket& bucket, const Ask& ask) const;
+  // The request's bucket, once it is sure that this may be done in it. NoSuchBucket, AccessDenied.
+  BucketPtr bucket_for(const Call& call, const Ask& ask) const;
   bool allowed(const Call& call, const Bucket& bucket, const Ask& ask) const;
   // As require(), and AccessDenied turned into what a missing object says to whoever may list.
   void require_read(const Call& call, const Bucket& bucket, const Object* object, Ask ask) const;
@@ -97,6 +100,22 @@ class S3Service {
   Async<http::Response> delete_object(Call& call);
   Async<http::Response> delete_objects(Call& call);
   Async<http::Response> post_object(Call& call);
+  // An object that somebody asks for something beside its bytes. The action's name is another one when the request
+  // names a version.
+  struct Action {
+    std::string_view plain, versioned;
+    std::string_view permission;
+    bool write = false;
+  };
+  Ask ask_of(const Call& call, const Action& action) const;
+  struct Readable {
+    BucketPtr bucket;
+    Object object;
+  };
+  Async<Readable> readable(Call& call, Action action);
+  Async<http::Response> change_object(Call& call, BucketPtr bucket, std::function<void(Object&)> change,
+                                      int status = 200);
+  BucketPtr lock_bucket(const Call& call, std::string_view action, bool write) const;
   Async<http::Response> get_object_acl(Call& call);
   Async<http::Response> put_object_acl(Call& call);
   Async<http::Response> get_object_tags(Call& call);
@@ -111,11 +130,14 @@ class S3Service {
   Async<http::Response> create_upload(Call& call);
   Async<http::Response> put_part(Call& call);
   Async<http::Response> copy_part(Call& call);
+  // As the upload was begun; the part's nonce is noted in it.
+  std::optional<StreamCipher> seal_part(const Call& call, const UploadInfo& upload, Part& part) const;
   Async<http::Response> list_parts(Call& call);
   Async<http::Response> complete_upload(Call& call);
   Async<http::Response> abort_upload(Call& call);
 
   Async<http::Response> preflight(Call& call);
+  Async<http::Response> get_torrent(Call& call);
   Async<http::Response> not_implemented(Call& call);
 
   // --- shared by them ---
@@ -123,20 +145,31 @@ class S3Service {
     BucketPtr bucket;
     Object object;
     std::string version;  // that the answer names
+    std::string key;      // of what is sealed
   };
   Async<Source> copy_source(Call& call);
+  // Bytes of a source as a content of its own, whose digest goes into `digests`.
+  Async<Staged> stage_copy(const Source& source, Range range, BodyDigests& digests, std::optional<StreamCipher> cipher);
+  // Shares the source's content where it can; `object` is told its ETag and checksum.
+  Async<Written> copy_content(const BucketPtr& bucket, NewObject& object, const Source& source,
+                              std::optional<StreamCipher> cipher);
   // Headers, user metadata, tags, ACL and locks that a request gives a new object.
   json::object new_meta(const Call& call, const Bucket& bucket) const;
   Check write_conditions(const Call& call) const;
   Check delete_check(const Call& call, const Bucket& bucket, bool versioned, bool bypass_allowed) const;
   void add_object_headers(http::Response& response, const Bucket& bucket, const Object& object) const;
+  // The key that opens the object, with what the request brings; empty for one that is not sealed.
+  std::string object_key(const Call& call, const Object& object) const;
+  // Seals a new object's content, if that is wanted, and notes in `meta` how.
+  std::optional<StreamCipher> seal(const Call& call, const Bucket& bucket, json::object& meta) const;
   Async<> add_body(http::Response& response, const Bucket& bucket, const Object& object, const std::vector<Part>& parts,
-                   uint64_t first, uint64_t length);
+                   Range range, const std::string& object_key);
   void add_cors(http::Response& response, const Call& call) const;
   std::optional<std::string> expiration_of(const Bucket& bucket, const Object& object) const;
 
   Engine& engine_;
   const Keys& keys_;
+  Vault& vault_;
   Options options_;
 };
 

@@ -115,10 +115,11 @@ Authorization read_query_v4(const http::Request& request) {
   const auto expires = need("X-Amz-Expires");
   int64_t seconds = -1;
   const auto [end, error] = std::from_chars(expires.data(), expires.data() + expires.size(), seconds);
-  if (error != std::errc{} || end != expires.data() + expires.size() || seconds < 0) {
+  if (error != std::errc{} || end != expires.data() + expires.size()) {
     throw bad_query("X-Amz-Expires must be a number of seconds");
   }
-  if (seconds > 604'800) throw bad_query("X-Amz-Expires must be less than a week (in seconds) away");
+  if (seconds < 0) throw S3Error("AccessDenied", "X-Amz-Expires must not be negative");
+  if (seconds > 604'800) throw S3Error("AccessDenied", "X-Amz-Expires must be less than a week (in seconds) away");
   const auto time = parse_amz_time(out.time);
   if (!time) throw bad_query("X-Amz-Date must be in the form 20060102T150405Z");
   out.expires = *time + std::chrono::seconds(seconds);
@@ -154,6 +155,11 @@ Authorization read_query_v2(const http::Request& request) {
   }
   out.expires = Time(std::chrono::seconds(std::clamp<int64_t>(at, 0, int64_t{1} << 40)));
   return out;
+}
+
+// An empty one counts as well: then there is no time at all.
+bool has_amz_date(const http::Request& request) {
+  return std::ranges::any_of(request.headers, [](const auto& header) { return header.first == "x-amz-date"; });
 }
 
 // Pairs as they were sent, decoded; a plus is a space here as well.
@@ -208,8 +214,8 @@ std::string canonical_request(const http::Request& request, const Authorization&
   return out;
 }
 
-std::string string_to_sign_v2(const http::Request& request, const Authorization& authorization,
-                              std::string_view bucket) {
+std::string string_to_sign_v2(const http::Request& request, const Authorization& authorization, std::string_view bucket,
+                              std::string_view path) {
   static constexpr std::string_view kSigned[] = {"accelerate",
                                                  "acl",
                                                  "analytics",
@@ -261,7 +267,7 @@ std::string string_to_sign_v2(const http::Request& request, const Authorization&
   out += '\n';
   if (query) {
     out += request.query_or("Expires", "");
-  } else if (request.header("x-amz-date").empty()) {
+  } else if (!has_amz_date(request)) {
     out += request.header("date");
   }
   out += '\n';
@@ -278,7 +284,7 @@ std::string string_to_sign_v2(const http::Request& request, const Authorization&
   }
   for (const auto& [name, value] : amz) out += name + ':' + value + '\n';
   if (!bucket.empty()) out += fmt::format("/{}", bucket);
-  out += request.path;
+  out += path;
   std::vector<std::string> resources;
   for (const auto& [name, value] : request.query) {
     if (!std::ranges::binary_search(kSigned, std::string_view(name))) continue;
@@ -332,7 +338,7 @@ void check_time(const Authorization& authorization, const http::Request& request
     time = parse_amz_time(authorization.time);
   } else {
     const auto amz = request.header("x-amz-date");
-    time = amz.empty() ? parse_http_time(request.header("date")) : parse_http_time(amz);
+    time = parse_http_time(has_amz_date(request) ? amz : request.header("date"));
     if (!time && !amz.empty()) time = parse_amz_time(amz);
   }
   if (!time || *time < Time{}) {
@@ -363,8 +369,13 @@ void check_signature(const http::Request& request, const Authorization& authoriz
     expected = signature_v4(signing_key(secret, authorization.date, authorization.region), authorization.time,
                             authorization.scope, signed_text);
   } else {
-    signed_text = string_to_sign_v2(request, authorization, bucket_of_host);
+    signed_text = string_to_sign_v2(request, authorization, bucket_of_host, request.path);
     expected = base64_encode(hmac_sha1(secret, signed_text));
+    if (!same_signature(expected, authorization.signature) && request.path.find('/', 1) == std::string::npos) {
+      // As botocore signs it, a bucket's own path ends with a slash even where the request's does not.
+      signed_text = string_to_sign_v2(request, authorization, bucket_of_host, request.path + "/");
+      expected = base64_encode(hmac_sha1(secret, signed_text));
+    }
   }
   check_time(authorization, request, now);
   if (!same_signature(expected, authorization.signature)) {

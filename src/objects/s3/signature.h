@@ -35,9 +35,10 @@ Authorization read_authorization(const http::Request& request);
 
 // The text whose hash a version 4 signature signs.
 std::string canonical_request(const http::Request& request, const Authorization& authorization);
-// The text that a version 2 signature signs. `bucket` is that of a host name ("bucket.s3.local"), else empty.
-std::string string_to_sign_v2(const http::Request& request, const Authorization& authorization,
-                              std::string_view bucket);
+// The text that a version 2 signature signs. `bucket` is that of a host name ("bucket.s3.local"), else empty; `path` is
+// the request's, as its client signs it.
+std::string string_to_sign_v2(const http::Request& request, const Authorization& authorization, std::string_view bucket,
+                              std::string_view path);
 
 // The key of a day, a region and a secret.
 std::string signing_key(std::string_view secret, std::string_view date, std::string_view region);

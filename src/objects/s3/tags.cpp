@@ -49,8 +49,11 @@ json::object tags_of_xml(std::string_view text, size_t limit) {
 std::string tags_to_xml(const json::object& tags) {
   XmlWriter xml("Tagging");
   xml.open("TagSet");
-  for (const auto& [key, value] : tags) {
-    xml.open("Tag").element("Key", std::string_view(key)).element("Value", to_std(value.as_string()));
+  // By the bytes of keys, in whatever order they came.
+  std::map<std::string_view, std::string> sorted;
+  for (const auto& [key, value] : tags) sorted.emplace(key, to_std(value.as_string()));
+  for (const auto& [key, value] : sorted) {
+    xml.open("Tag").element("Key", key).element("Value", value);
     xml.close();
   }
   return xml.finish();
