@@ -11,9 +11,10 @@ ALLOWED = {
     'kube': {'base', 'http', 'db'},
     'node': {'base', 'http', 'kube'},
     'objects': {'base', 'http', 'db'},
+    'stores': {'base', 'http', 'db', 'kube', 'objects'},
     'metadata': {'base', 'db'},
-    'pipelines': {'base', 'http', 'db', 'kube', 'objects', 'metadata'},
-    'server': {'base', 'http', 'db', 'kube', 'node', 'objects', 'metadata', 'pipelines'},
+    'pipelines': {'base', 'http', 'db', 'kube', 'objects', 'stores', 'metadata'},
+    'server': {'base', 'http', 'db', 'kube', 'node', 'objects', 'stores', 'metadata', 'pipelines'},
     'cli': {'base', 'http', 'server'},
 }
 PRIVATE = {'boost/beast': 'http', 'curl/': 'http', 'sqlite3.h': 'db', 'yaml-cpp/': 'base'}
