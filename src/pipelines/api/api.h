@@ -9,8 +9,11 @@
 #include "objects/store.h"
 #include "pipelines/store/spec_cache.h"
 #include "pipelines/store/store.h"
+#include "stores/stores.h"
 
 namespace penstock::pipelines {
+
+inline constexpr std::string_view kDefaultNamespace = "kubeflow";  // of runs that name none
 
 // What the API asks of the run controller. Called on a server loop; implementations go to their own.
 class RunControl {
@@ -60,6 +63,7 @@ struct ApiContext {
   RunControl& runs;
   BlockingPool& blocking;  // for archives, big specs and files
   ApiOptions options{};
+  stores::Stores* stores = nullptr;       // other than the embedded one; null: there are none
   RecurringControl* recurring = nullptr;  // null: recurring runs are kept, but never due
 };
 
