@@ -164,9 +164,9 @@ def test_file(new_server, tmp_path):
     (allowed / 'folder').symlink_to(other)
     server = new_server(['--store-folders', str(allowed)])
     run, tasks = imported(server, f'file://{allowed}/sub/x.txt')
-    assert run['state'] == 'SUCCEEDED' and said(tasks) == 'from a file', tasks
+    assert run['state'] == 'SUCCEEDED' and said(tasks) == 'from a file', failure(tasks, 'use') or failure(tasks, 'make')
     run, tasks = imported(server, f'file://{allowed}/sub', 'cat "$1/x.txt" > "$2"; ! touch "$1/new"')
-    assert run['state'] == 'SUCCEEDED' and said(tasks) == 'from a file', tasks
+    assert run['state'] == 'SUCCEEDED' and said(tasks) == 'from a file', failure(tasks, 'use') or failure(tasks, 'make')
     for path, words in ((f'{other}/y.txt', '--store-folders'), (f'{allowed}/../other/y.txt', '--store-folders'),
                         (f'{allowed}/link', 'links are not followed'), (f'{allowed}/folder/y.txt', 'links are not'),
                         (f'{allowed}/none', 'there is no object'), ('/etc/passwd', '--store-folders')):

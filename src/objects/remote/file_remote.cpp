@@ -39,7 +39,8 @@ std::string FileRemote::name_of(std::string_view key) const { return "file://" +
 int FileRemote::open(const std::string& key, int flags) const {
   if (key.find('\0') != std::string::npos) throw invalid("{}: it holds a NUL byte", name_of({}));
   open_how how{};
-  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC | O_NONBLOCK);
+  // A pipe that is in the folder must not hold us up; beside O_PATH, openat2 takes no such flag.
+  how.flags = static_cast<uint64_t>(flags | O_CLOEXEC | ((flags & O_PATH) == 0 ? O_NONBLOCK : 0));
   how.resolve = RESOLVE_BENEATH | RESOLVE_NO_SYMLINKS;
   const int fd = static_cast<int>(::syscall(SYS_openat2, fd_, key.empty() ? "." : key.c_str(), &how, sizeof how));
   if (fd < 0 && (errno == ELOOP || errno == EXDEV)) {
