@@ -14,6 +14,7 @@ stores::Ask RunController::ask_for(const ActiveRun& run, std::string uri) const 
 }
 
 Async<bool> RunController::is_outside(const ActiveRun& run, std::string uri) const {
+  if (uri.find("://") == std::string::npos) co_return false;  // a plain path, as of local runs: it stands for itself
   if (options_.stores == nullptr) co_return !uri.starts_with("minio://");
   co_return co_await options_.stores->is_outside(run.engine.info().ns, std::move(uri), run.root);
 }
@@ -84,6 +85,7 @@ Async<std::string> RunController::read_outside(const ActiveRun& run, std::string
 // Why there is none; empty when there is one.
 Async<std::string> RunController::missing_import(const ActiveRun& run, std::string uri) {
   std::string failure;
+  if (uri.find("://") == std::string::npos) co_return failure;
   try {
     const bool outside = co_await is_outside(run, uri);
     bool there = false;
@@ -104,7 +106,8 @@ Async<std::string> RunController::missing_import(const ActiveRun& run, std::stri
 // An artifact of an earlier task: is it still where it was put?
 Async<bool> RunController::is_kept(const ActiveRun& run, const json::value& artifact) {
   const std::string uri = string_at(artifact, {"uri"});
-  if (uri.empty() || (artifact.is_object() && get_bool(artifact.get_object(), "unwritten"))) co_return true;
+  if (uri.find("://") == std::string::npos || (artifact.is_object() && get_bool(artifact.get_object(), "unwritten")))
+    co_return true;
   bool there = false;
   try {
     const bool outside = co_await is_outside(run, uri);
