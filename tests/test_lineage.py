@@ -211,7 +211,8 @@ def test_links_outlive_a_deleted_run(server, specs):
 # --- types, versions, executions ---
 def test_types(server, trained):
     types = server.get(f'{OWN}/artifact_types?page_size=200').json['artifact_types']
-    by_title = {one['schema_title']: one for one in types}
+    # Types without a version come with artifacts that name none.
+    by_title = {one['schema_title']: one for one in types if one['schema_version']}
     for title in ('Artifact', 'Dataset', 'Model', 'Metrics', 'ClassificationMetrics', 'SlicedClassificationMetrics',
                   'HTML', 'Markdown'):
         assert by_title[f'system.{title}']['schema_version'] == '0.0.1'

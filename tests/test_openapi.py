@@ -111,7 +111,10 @@ def test_answers_are_what_it_says(server, document):
             continue
         target = re.sub(r'\{(\w+)\}', lambda match: urllib.parse.quote(values[match[1]]), path)
         names = {parameter['name'] for parameter in operation.get('parameters', [])}
-        for query in ['', '?view=FULL'] if 'view' in names else ['?namespace=x&resources=VIEWERS&verb=GET'] if path.endswith('/auth') else ['']:
+        needed = {'/auth': '?namespace=x&resources=VIEWERS&verb=GET', '/lineage': f"?run={run['run_id']}",
+                  '/compare': f"?runs={run['run_id']}", '/usage': '?by=run'}
+        own = next((query for end, query in needed.items() if path.endswith(end)), '')
+        for query in ['', '?view=FULL'] if 'view' in names else [own]:
             answer = server.get(target + query)
             assert answer.status == 200, (target, answer.text)
             jsonschema.validate(answer.json, {**content['application/json']['schema'],

@@ -1,5 +1,7 @@
 """Rules of retention, what they never take, and used space."""
+import contextlib
 import os
+import pathlib
 import threading
 import time
 import uuid
@@ -44,7 +46,14 @@ def exists(server, run_id):
 def files(server):
     """Bytes of every artifact's file."""
     root = server.data / 'objects/mlpipeline'
-    return {str(path.relative_to(root)): path.stat().st_size for path in root.rglob('*') if path.is_file()}
+    found = {}
+    for folder, _, names in os.walk(root):
+        for name in names:
+            path = pathlib.Path(folder, name)
+            # What goes while it is looked at is gone.
+            with contextlib.suppress(FileNotFoundError):
+                found[str(path.relative_to(root))] = path.stat().st_size
+    return found
 
 
 def logs(server):

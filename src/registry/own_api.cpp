@@ -187,18 +187,20 @@ void add_own_routes(http::Router& router, Store& store, Sources& sources) {
   using Handler = Async<Response> (*)(const Context&, Request&);
   // Shared by the handlers of all routes.
   auto context = std::make_shared<const Context>(Context{store, sources});
-  const auto add = [&](Method method, std::string_view path, Handler handler) {
+  const auto add = [&](Method method, std::string_view path, Handler handler, http::RouteDoc doc) {
     const auto call = [context, handler](Request& request) { return handler(*context, request); };
     for (const char* prefix : {"", "/pipeline"}) {
-      router.add(method, fmt::format("{}/apis/penstock/v1{}", prefix, path), call);
+      router.add(method, fmt::format("{}/apis/penstock/v1{}", prefix, path), call, doc);
     }
   };
-  add(Method::Post, "/models:register", register_model);
-  add(Method::Get, "/models/{id}/aliases", list_aliases);
-  add(Method::Get, "/models/{id}/aliases/{alias}", get_alias);
-  add(Method::Put, "/models/{id}/aliases/{alias}", set_alias);
-  add(Method::Delete, "/models/{id}/aliases/{alias}", remove_alias);
-  add(Method::Get, "/models/{id}/deployments", deployments);
+  add(Method::Post, "/models:register", register_model,
+      {"Registers a run's artifact as a version of a model.", "", "object", "object"});
+  add(Method::Get, "/models/{id}/aliases", list_aliases, {"The aliases of a model's versions.", "", "", "object"});
+  add(Method::Get, "/models/{id}/aliases/{alias}", get_alias, {"The version that an alias names.", "", "", "object"});
+  add(Method::Put, "/models/{id}/aliases/{alias}", set_alias,
+      {"Lets an alias name a version.", "", "object", "object"});
+  add(Method::Delete, "/models/{id}/aliases/{alias}", remove_alias, {"Takes an alias away."});
+  add(Method::Get, "/models/{id}/deployments", deployments, {"Where a model is served.", "", "", "object"});
 }
 
 }  // namespace penstock::registry

@@ -24,6 +24,11 @@ void remove_object(objects::Store& objects, const std::string& uri) {
 void note_contents(db::Connection& c, const metadata::Removal& removal, const std::string& root) {
   for (const auto& artifact : removal.goes) {
     if (artifact.uri.empty() || !artifact.own) continue;
+    // Elsewhere only what lies in the run's own folder is surely the run's.
+    if (!artifact.uri.starts_with("minio://") &&
+        artifact.uri.find(fmt::format("/{}/", artifact.run_id)) == std::string::npos) {
+      continue;
+    }
     store::Leftover leftover;
     leftover.uri = artifact.uri;
     leftover.name_space = artifact.name_space;
