@@ -4,6 +4,7 @@ import {
   CalendarClock,
   Cpu,
   FlaskConical,
+  FolderTree,
   Home,
   Languages,
   Menu as MenuIcon,
@@ -56,7 +57,10 @@ const sections: Section[] = [
   },
   {
     title: "nav.products",
-    links: [{ to: "/artifacts", label: "artifacts.title", icon: <Package size={size} aria-hidden /> }],
+    links: [
+      { to: "/artifacts", label: "artifacts.title", icon: <Package size={size} aria-hidden /> },
+      { to: "/objects", label: "objects.title", icon: <FolderTree size={size} aria-hidden />, needs: "objects" },
+    ],
   },
   {
     title: "nav.more",

@@ -27,6 +27,8 @@ const RecurringRunPage = lazy(async () => ({
 }));
 const ArtifactsPage = lazy(async () => ({ default: (await import("../pages/artifacts/ArtifactsPage")).ArtifactsPage }));
 const ArtifactPage = lazy(async () => ({ default: (await import("../pages/artifacts/ArtifactPage")).ArtifactPage }));
+const BucketsPage = lazy(async () => ({ default: (await import("../pages/objects/BucketsPage")).BucketsPage }));
+const BucketPage = lazy(async () => ({ default: (await import("../pages/objects/BucketPage")).BucketPage }));
 const ComparePage = lazy(async () => ({ default: (await import("../pages/compare/ComparePage")).ComparePage }));
 const ResourcesPage = lazy(async () => ({ default: (await import("../pages/resources/ResourcesPage")).ResourcesPage }));
 const ObjectPage = lazy(async () => ({ default: (await import("../pages/resources/ObjectPage")).ObjectPage }));
@@ -52,6 +54,8 @@ export const routes = (live: LiveUpdates): RouteObject[] => [
           { path: "recurring-runs/:recurring", element: <RecurringRunPage /> },
           { path: "artifacts", element: <ArtifactsPage /> },
           { path: "artifacts/:artifact", element: <ArtifactPage /> },
+          { path: "objects", element: <BucketsPage /> },
+          { path: "objects/:bucket", element: <BucketPage /> },
           { path: "compare", element: <ComparePage /> },
           { path: "resources", element: <ResourcesPage /> },
           { path: "resources/:kind", element: <ResourcesPage /> },

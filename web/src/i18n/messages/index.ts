@@ -3,6 +3,7 @@ import { common } from "./common";
 import { editor } from "./editor";
 import { experiments } from "./experiments";
 import { home } from "./home";
+import { objects } from "./objects";
 import { pipelines } from "./pipelines";
 import { recurring } from "./recurring";
 import { resources } from "./resources";
@@ -15,6 +16,7 @@ export const en = {
   ...editor.en,
   ...experiments.en,
   ...home.en,
+  ...objects.en,
   ...pipelines.en,
   ...recurring.en,
   ...resources.en,
@@ -27,6 +29,7 @@ export const ko: Record<keyof typeof en, string> = {
   ...editor.ko,
   ...experiments.ko,
   ...home.ko,
+  ...objects.ko,
   ...pipelines.ko,
   ...recurring.ko,
   ...resources.ko,
