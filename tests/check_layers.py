@@ -11,10 +11,11 @@ ALLOWED = {
     'kube': {'base', 'http', 'db'},
     'node': {'base', 'http', 'kube'},
     'objects': {'base', 'http', 'db'},
+    'stores': {'base', 'http', 'db', 'kube', 'objects'},
     'metadata': {'base', 'db'},
-    'pipelines': {'base', 'http', 'db', 'kube', 'objects', 'metadata'},
+    'pipelines': {'base', 'http', 'db', 'kube', 'objects', 'stores', 'metadata'},
     'registry': {'base', 'http', 'db', 'metadata'},
-    'server': {'base', 'http', 'db', 'kube', 'node', 'objects', 'metadata', 'pipelines', 'registry'},
+    'server': {'base', 'http', 'db', 'kube', 'node', 'objects', 'stores', 'metadata', 'pipelines', 'registry'},
     'cli': {'base', 'http', 'server'},
 }
 PRIVATE = {'boost/beast': 'http', 'curl/': 'http', 'sqlite3.h': 'db', 'yaml-cpp/': 'base'}

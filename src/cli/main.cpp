@@ -95,6 +95,13 @@ int run_command(int argc, char** argv) {
   up->add_option("--package-hosts", config.package_hosts,
                  "HOST,HOST from which pipeline packages may be fetched over HTTP and at private addresses")
       ->envname("PENSTOCK_PACKAGE_HOSTS");
+  up->add_option("--stores", config.stores, "YAML file that says how other object stores are reached")
+      ->envname("PENSTOCK_STORES");
+  up->add_option("--store-hosts", config.store_hosts,
+                 "HOST,HOST that URIs of artifacts may name over HTTP and at private addresses")
+      ->envname("PENSTOCK_STORE_HOSTS");
+  up->add_option("--store-folders", config.store_folders, "PATH,PATH whose files file:// URIs may name")
+      ->envname("PENSTOCK_STORE_FOLDERS");
   up->add_option("--time-zone", config.time_zone, "of cron expressions that name none")
       ->envname("PENSTOCK_TIME_ZONE")
       ->capture_default_str();

@@ -90,7 +90,7 @@ Agent::State::State(kube::Api& a, Loop& c, Spawner& s, AgentOptions o)
   if (options.node_name.empty()) options.node_name = host_name();
   place = {options.node_name, options.host_ip};
   context = {options.node_name, options.host_ip, scheduler.capacity().cpu_milli, scheduler.capacity().memory};
-  volume_options = {options.data, options.allow_host_path, {}};
+  volume_options = {options.data, options.allow_host_path, {}, options.host_folders};
   if (options.images) images = std::make_unique<ImageStore>(options.data, options.container_engine);
   if (options.python_steps && !options.images) {
     PythonEnvOptions python_options;

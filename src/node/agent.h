@@ -46,6 +46,7 @@ struct AgentOptions {
   std::filesystem::path container_engine;  // its socket
   bool sandbox = true;
   bool allow_host_path = false;                         // see volumes.h
+  std::vector<std::filesystem::path> host_folders;      // likewise
   uint64_t log_limit = 256ull << 20;                    // bytes of each container's log
   const Clock* clock = nullptr;                         // null: the system's
   std::chrono::milliseconds running_delay{10};          // how late "Running" may be told

@@ -262,8 +262,11 @@ class Preparer {
     }
     const auto path = fs::weakly_canonical(named);
     bool allowed = options_.allow_host_path;
-    for (const char* folder : {"tasks", "objects", "envs"}) {
+    for (const char* folder : {"tasks", "objects", "staged", "envs"}) {
       allowed = allowed || is_inside(path, fs::weakly_canonical(options_.data / folder));
+    }
+    for (const auto& folder : options_.host_folders) {
+      allowed = allowed || is_inside(path, fs::weakly_canonical(folder));
     }
     if (!allowed) {
       throw Error(Code::PermissionDenied,

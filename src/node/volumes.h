@@ -25,8 +25,10 @@ inline constexpr std::string_view kSandboxAnnotation = "penstock.dev/sandbox";
 
 struct VolumeOptions {
   std::filesystem::path data;
-  bool allow_host_path = false;  // any hostPath, not only what is inside the data folder's tasks/, objects/ and envs/
+  bool allow_host_path =
+      false;  // any hostPath, not only what is inside the data folder's tasks/, objects/, staged/ and envs/
   std::map<std::string, std::filesystem::path> image_volumes = {};  // by name: where their images' files are
+  std::vector<std::filesystem::path> host_folders = {};             // whose inside a hostPath may name too
 };
 
 struct PodVolume {

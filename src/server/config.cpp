@@ -122,6 +122,12 @@ void read_config_file(const std::filesystem::path& file, Config& config) {
       config.allowed_hosts = text_value();
     else if (key == "package_hosts")
       config.package_hosts = text_value();
+    else if (key == "stores")
+      config.stores = text_value();
+    else if (key == "store_hosts")
+      config.store_hosts = text_value();
+    else if (key == "store_folders")
+      config.store_folders = text_value();
     else if (key == "time_zone")
       config.time_zone = text_value();
     else if (key == "warm_python")

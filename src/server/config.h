@@ -48,6 +48,9 @@ struct Config {
   std::string allowed_hosts;
   // HOST,HOST: packages named by URL are fetched from these over HTTP and at private addresses too.
   std::string package_hosts;
+  std::filesystem::path stores;   // YAML that says how other object stores are reached; empty: none
+  std::string store_hosts;        // HOST,HOST that URIs of artifacts may name beyond the public internet
+  std::string store_folders;      // PATH,PATH that file:// URIs may name
   std::string time_zone = "UTC";  // of cron expressions that name none
   int warm_python = 4;            // environments that keep a Python process from which steps are forked; 0: none
   bool caching = true;            // false: no task takes from the cache or leaves anything in it

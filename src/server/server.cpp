@@ -131,6 +131,19 @@ std::unique_ptr<node::Spawner> make_spawner(Loop& control, const Config& config)
   return node::connect_spawner(control, std::move(options));
 }
 
+std::vector<std::filesystem::path> store_folders(const Config& config) {
+  std::vector<std::filesystem::path> out;
+  for (const std::string& folder : parse_list(config.store_folders)) {
+    const std::filesystem::path path = folder;
+    if (!path.is_absolute() || !std::filesystem::is_directory(path)) {
+      throw Error(Code::InvalidArgument, fmt::format("store-folders: {:?} is no folder of this machine", folder),
+                  "store-folders");
+    }
+    out.push_back(std::filesystem::canonical(path));
+  }
+  return out;
+}
+
 node::AgentOptions agent_options(const Config& config, kube::EmbeddedApi& api, bool sandbox) {
   node::AgentOptions options;
   options.data = config.data;
@@ -139,14 +152,25 @@ node::AgentOptions agent_options(const Config& config, kube::EmbeddedApi& api, b
   options.gpus = config.gpus;
   options.python = config.python;
   options.sandbox = sandbox;
+  options.host_folders = store_folders(config);
   options.images = uses_images(config);
   if (options.images) options.container_engine = engine_socket(config);
   options.written = [&api] { return api.await_written(); };
   return options;
 }
 
-pipelines::RunOptions run_options(const Config& config, objects::Store& objects, bool sandbox) {
+stores::StoresOptions stores_options(const Config& config) {
+  stores::StoresOptions options;
+  options.providers = stores::read_providers(config.stores);
+  options.hosts = parse_list(config.store_hosts);
+  options.folders = store_folders(config);
+  options.environment = stores::store_environment();
+  return options;
+}
+
+pipelines::RunOptions run_options(const Config& config, objects::Store& objects, stores::Stores& stores, bool sandbox) {
   pipelines::RunOptions options;
+  options.stores = &stores;
   options.data = config.data;
   options.objects = config.data / "objects";
   options.lay_out = [&objects](std::string_view uri) { objects.lay_out(uri); };
@@ -230,10 +254,11 @@ struct Server::Parts {
         vault(config.data / "s3" / "master-key"),
         engine({config.data / "s3", config.data / "objects", keys.root().account.id}, clock),
         objects(config.data / "objects", &engine),
+        stores(api, objects, stores_options(config)),
         s3(engine, keys, vault, s3_options(config, "")),
         s3_below(engine, keys, vault, s3_options(config, kS3Prefix)),
         runs(control, api, agent, store, artifacts, specs, clock, pool,
-             run_options(config, objects, sandbox_problem.empty())),
+             run_options(config, objects, stores, sandbox_problem.empty())),
         recurring(control, api_context(), clock, config.time_zone),
         webhook(control, store, clock, webhook_options(config)),
         namespace_keys(control.executor(), api, keys),
@@ -330,7 +355,7 @@ struct Server::Parts {
   }
 
   pipelines::ApiContext api_context() {
-    pipelines::ApiContext context{store, artifacts, objects, specs, runs, pool, api_options(config)};
+    pipelines::ApiContext context{store, artifacts, objects, specs, runs, pool, api_options(config), &stores};
     context.holders = &model_sources;
     return context;
   }
@@ -357,6 +382,7 @@ struct Server::Parts {
   objects::Vault vault;  // of encrypted objects
   objects::Engine engine;
   objects::Store objects;
+  stores::Stores stores;
   objects::S3Service s3, s3_below;  // at an address of its own, and below the main one
   pipelines::RunController runs;
   pipelines::RecurringScheduler recurring;

@@ -19,6 +19,7 @@
 #include "pipelines/store/retention.h"
 #include "pipelines/store/spec_cache.h"
 #include "pipelines/store/store.h"
+#include "stores/stores.h"
 
 namespace penstock::pipelines {
 
@@ -28,6 +29,7 @@ struct LogPart {
   std::optional<int64_t> offset, tail_lines, limit_bytes;
   std::function<void(int64_t)> at{};  // told before each write where its bytes stand in the log
 };
+inline constexpr std::string_view kDefaultNamespace = "kubeflow";  // of runs that name none
 
 // What the API asks of the run controller. Called on a server loop; implementations go to their own.
 class RunControl {
@@ -113,6 +115,7 @@ struct ApiContext {
   RunControl& runs;
   BlockingPool& blocking;  // for archives, big specs and files
   ApiOptions options{};
+  stores::Stores* stores = nullptr;       // other than the embedded one; null: there are none
   RecurringControl* recurring = nullptr;  // null: recurring runs are kept, but never due
   ContentHolders* holders = nullptr;      // null: there are none
   RetentionControl* retention = nullptr;  // null: rules are kept, but nothing follows from them

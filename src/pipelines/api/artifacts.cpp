@@ -10,6 +10,7 @@ namespace penstock::pipelines::api {
 namespace {
 
 constexpr size_t kMaxPeek = 1 << 20;
+constexpr size_t kMaxListed = 1'000;
 constexpr uint64_t kMaxRead = 32u << 20;  // of an artifact inside a JSON answer
 
 int64_t number(const std::string& text, std::string_view what) {
@@ -74,6 +75,45 @@ std::string file_name_of(std::string_view key) {
   return name.empty() ? "artifact" : name;
 }
 
+Response folder_answer(const std::string& bucket, const std::string& prefix, json::array files) {
+  Response response =
+      http::json_response(json::object{{"bucket", bucket}, {"prefix", prefix}, {"objects", std::move(files)}});
+  response.set("X-Content-Type-Options", "nosniff");
+  return response;
+}
+
+void set_download(Response& response, std::string_view key) {
+  set_safe(response, "application/octet-stream");
+  response.set("Content-Disposition", fmt::format("attachment; filename=\"{}\"", file_name_of(key)));
+}
+
+// Of another store: passed on as it comes.
+Async<Response> read_outside(const ApiContext& context, stores::Ask ask, std::optional<int64_t> peek) {
+  const stores::StoreUri uri = stores::parse_store_uri(ask.uri);
+  const auto opened = co_await context.stores->open(ask);
+  Response response;
+  if (!opened) {
+    json::array files;
+    for (const auto& object : co_await context.stores->list(ask, kMaxListed)) {
+      files.push_back(json::object{{"key", object.key}, {"size", std::to_string(object.size)}});
+    }
+    if (files.empty()) throw not_found("object {} not found in bucket {}", uri.key, uri.bucket);
+    co_return folder_answer(uri.bucket, uri.key.ends_with('/') ? uri.key : uri.key + '/', std::move(files));
+  }
+  if (peek) {
+    set_safe(response, "text/plain; charset=utf-8");
+    const uint64_t limit = std::min<uint64_t>(static_cast<uint64_t>(*peek), kMaxPeek);
+    if (limit > 0) response.body = co_await context.stores->read(ask, limit);
+    co_return response;
+  }
+  set_download(response, uri.key);
+  response.set("Content-Length", std::to_string(opened->object.size));
+  response.stream = [stores = context.stores, opened = *opened](http::BodyWriter& out) {
+    return stores->stream(opened, out);
+  };
+  co_return response;
+}
+
 Response read_object(const objects::Store& objects, const std::string& bucket, const std::string& key,
                      std::optional<int64_t> peek) {
   const std::optional<std::filesystem::path> path = objects.find(bucket, key);
@@ -87,14 +127,12 @@ Response read_object(const objects::Store& objects, const std::string& bucket, c
     for (const objects::ObjectInfo& info : objects.list(bucket, prefix)) {
       files.push_back(json::object{{"key", info.key}, {"size", std::to_string(info.size)}});
     }
-    response = http::json_response(json::object{{"bucket", bucket}, {"prefix", prefix}, {"objects", std::move(files)}});
-    response.set("X-Content-Type-Options", "nosniff");
+    response = folder_answer(bucket, prefix, std::move(files));
   } else if (peek) {
     set_safe(response, "text/plain; charset=utf-8");
     response.body = objects.get(bucket, key, std::min<uint64_t>(static_cast<uint64_t>(*peek), kMaxPeek));
   } else {
-    set_safe(response, "application/octet-stream");
-    response.set("Content-Disposition", fmt::format("attachment; filename=\"{}\"", file_name_of(key)));
+    set_download(response, key);
     response.file = *path;
   }
   return response;
@@ -102,9 +140,16 @@ Response read_object(const objects::Store& objects, const std::string& bucket, c
 
 Async<Response> read(const ApiContext& context, std::string source, std::string bucket, std::string key,
                      std::optional<int64_t> peek) {
-  if (source != "minio" && source != "s3") {
+  if (source != "minio" && source != "s3" && source != "gs" && source != "gcs") {
     throw Error(Code::InvalidArgument,
-                fmt::format("source {:?} cannot be read here; this server serves minio and s3", source), "source");
+                fmt::format("source {:?} cannot be read here; this server serves minio, s3 and gs", source), "source");
+  }
+  const std::string uri = fmt::format("{}://{}/{}", source == "gcs" ? "gs" : source, bucket, key);
+  const std::string ns(kDefaultNamespace);
+  const bool outside = context.stores != nullptr && co_await context.stores->is_outside(ns, uri, {});
+  if (outside) {
+    const stores::Ask ask{ns, uri};
+    co_return co_await read_outside(context, ask, peek);
   }
   co_return co_await context.blocking.run([&] { return read_object(context.objects, bucket, key, peek); });
 }
@@ -139,6 +184,13 @@ static std::string output_uri(const TaskRecord& task, const std::string& name) {
 
 Async<OutputContent> read_output(const ApiContext& context, const TaskRecord& task, const std::string& name) {
   const std::string uri = output_uri(task, name);
+  if (context.stores != nullptr && uri.find("://") != std::string::npos) {
+    const Run run = co_await context.store.get_run(task.run_id);
+    const std::string ns = run.name_space.empty() ? std::string(kDefaultNamespace) : run.name_space;
+    const stores::Ask ask{ns, uri, run.runtime_config.pipeline_root};
+    const bool outside = co_await context.stores->is_outside(ns, uri, ask.root);
+    if (outside) co_return co_await context.stores->read(ask, kMaxRead);
+  }
   co_return co_await context.blocking.run([&] {
     const std::optional<objects::Location> location = objects::parse_uri(uri);
     const bool here = location && context.objects.uri_to_path(uri);

@@ -20,11 +20,14 @@ void remove_object(objects::Store& objects, const std::string& uri) {
   }
 }
 
-void note_contents(db::Connection& c, const metadata::Removal& removal) {
+// `root`: the pipeline root of the run that goes; empty when it is gone already.
+void note_contents(db::Connection& c, const metadata::Removal& removal, const std::string& root) {
   for (const auto& artifact : removal.goes) {
     if (artifact.uri.empty() || !artifact.own) continue;
     store::Leftover leftover;
     leftover.uri = artifact.uri;
+    leftover.name_space = artifact.name_space;
+    leftover.root = root;
     store::add_leftover(c, leftover);
   }
 }
@@ -64,7 +67,7 @@ DeletedRun delete_rows(db::Connection& c, const Run& run, const std::vector<Task
         "t.run_id "
         "= ?1 AND t.type = 'IMPORTER')",
         run.run_id);
-    note_contents(c, removal);
+    note_contents(c, removal, run.runtime_config.pipeline_root);
     c.execute("DELETE FROM cached_tasks WHERE run_id = ?", run.run_id);
     out.bytes = bytes_of(removal);
   } else {
@@ -82,6 +85,27 @@ DeletedRun delete_rows(db::Connection& c, const Run& run, const std::vector<Task
   store::delete_run(c, run.run_id);
   out.done = true;
   return out;
+}
+
+// False when it lies in another store that cannot be reached now: it is tried again later.
+Async<bool> remove_content(const ApiContext& context, const store::Leftover& leftover) {
+  if (context.stores != nullptr && stores::is_writable_scheme(leftover.uri.substr(0, leftover.uri.find("://")))) {
+    const std::string ns = leftover.name_space.empty() ? std::string(kDefaultNamespace) : leftover.name_space;
+    const stores::Ask ask{ns, leftover.uri, leftover.root};
+    try {
+      const bool outside = co_await context.stores->is_outside(ns, ask.uri, ask.root);
+      if (outside) {
+        co_await context.stores->remove(ask);
+        co_return true;
+      }
+    } catch (const Error& error) {
+      spdlog::warn("what lies at {} could not be deleted: {}", leftover.uri, error.message());
+      co_return false;
+    }
+  }
+  const auto remove = [&] { remove_object(context.objects, leftover.uri); };
+  co_await context.blocking.run(remove);
+  co_return true;
 }
 
 // An artifact, or somebody's hold, that lies at the uri by now.
@@ -111,27 +135,29 @@ Async<DeletedRun> delete_run(const ApiContext& context, Run run, DeleteRun optio
 
 Async<> clear_leftovers(const ApiContext& context) {
   auto& database = context.store.database();
+  int64_t after = 0;
   while (true) {
-    const auto batch = co_await database.read([](db::Connection& c) { return store::leftovers(c, kBatch); });
+    auto batch = co_await database.read([after](db::Connection& c) { return store::leftovers(c, after, kBatch); });
     if (batch.empty()) co_return;
+    after = batch.back().seq;
     const auto holds = co_await other_holds(context);
-    const auto contents = co_await database.read([&](db::Connection& c) {
-      std::vector<std::string> uris;
-      for (const auto& one : batch) {
-        if (!one.uri.empty() && !is_referred_to(c, one.uri, holds)) uris.push_back(one.uri);
+    co_await database.read([&](db::Connection& c) {
+      for (auto& one : batch) {
+        if (!one.uri.empty() && is_referred_to(c, one.uri, holds)) one.uri.clear();
       }
-      return uris;
+      return 0;
     });
-    const auto remove = [&] {
-      for (const auto& uri : contents) remove_object(context.objects, uri);
-    };
-    co_await context.blocking.run(remove);
-    for (const auto& one : batch) {
+    std::vector<store::Leftover> done;
+    for (auto& one : batch) {
+      bool removed = one.uri.empty();
+      if (!removed) removed = co_await remove_content(context, one);
+      if (!removed) continue;
       std::vector<TaskRecord> tasks;
       for (const auto& pod : one.pods) tasks.emplace_back().pod_uid = pod;
       if (!tasks.empty()) co_await context.runs.drop_logs(one.name_space, std::move(tasks));
+      done.push_back(std::move(one));
     }
-    co_await database.write([&](db::Connection& c) { store::drop_leftovers(c, batch); });
+    co_await database.write([&](db::Connection& c) { store::drop_leftovers(c, done); });
   }
 }
 
@@ -140,7 +166,7 @@ Async<int64_t> clear_orphans(const ApiContext& context) {
   const int64_t bytes = co_await context.store.database().write([&](db::Connection& c) {
     const auto removal = metadata::unneeded_orphans(c, kBatch, holds);
     metadata::remove(c, {}, removal);
-    note_contents(c, removal);
+    note_contents(c, removal, {});
     return bytes_of(removal);
   });
   co_await clear_leftovers(context);

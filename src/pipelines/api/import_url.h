@@ -9,10 +9,6 @@
 
 namespace penstock::pipelines::api {
 
-// Whether an address ("192.0.2.1", "2001:db8::1") is one of the public internet: none of this machine, of a private
-// network or of a link, whichever way it is written.
-bool is_public_address(const std::string& address);
-
 // The package's documents. Only HTTPS, and only from public addresses, but for the hosts that the server's options
 // name. InvalidArgument for a URL that may not be fetched or an answer that is no package, ResourceExhausted when it is
 // too long, Unavailable when the host does not answer with it.

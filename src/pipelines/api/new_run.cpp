@@ -3,6 +3,7 @@
 #include <spdlog/spdlog.h>
 
 #include "pipelines/api/routes.h"
+#include "pipelines/ir/spec.h"
 
 namespace penstock::pipelines::api {
 
@@ -62,9 +63,21 @@ Async<RunSource> find_source(const ApiContext& context, json::object pipeline_sp
   co_return co_await version_source(context, std::move(reference));
 }
 
+// As upstream: the run's, the pipeline's, that of the ConfigMap kfp-launcher. What the last said when the run was made
+// holds for all of it, and is shown.
+static Async<> choose_root(const ApiContext& context, Run& run, const RunSource& source) {
+  std::string& root = run.runtime_config.pipeline_root;
+  if (root.empty() && context.stores != nullptr && source.spec->pipeline->default_root.empty() &&
+      source.spec->pipeline->runtime_root.empty()) {
+    root = co_await context.stores->default_root(std::string(kDefaultNamespace));
+  }
+  if (!root.empty()) stores::Stores::check_root(root);
+}
+
 Async<Run> make_run(const ApiContext& context, Run run, RunSource source) {
   context.specs.validate_parameters(*source.spec, run.runtime_config.parameters);
   run.name_space.clear();  // one user, one namespace
+  co_await choose_root(context, run, source);
   if (run.service_account.empty()) run.service_account = kDefaultServiceAccount;
   run.pipeline_version_reference = source.reference;
   run.spec_hash = source.spec->hash;

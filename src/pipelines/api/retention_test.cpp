@@ -158,7 +158,7 @@ TEST_CASE_FIXTURE(RetentionFixture, "what a crash left half deleted goes later, 
   CHECK_FALSE(there("left/a"));
   CHECK(there("left/b/inside"));
   CHECK(runs.calls.back() == "drop_logs 2");
-  database.read_now([](db::Connection& c) { CHECK(store::leftovers(c, 10).empty()); });
+  database.read_now([](db::Connection& c) { CHECK(store::leftovers(c, 0, 10).empty()); });
 }
 
 TEST_CASE_FIXTURE(RetentionFixture, "what an importer named stays where it was") {

@@ -93,8 +93,9 @@ std::string path_segment(std::string_view name);
 // Where a runner puts what a task sees.
 struct PathMap {
   // The first prefix that a URI starts with is replaced. A URI that none matches is its own path.
-  std::vector<std::pair<std::string, std::string>> prefixes = {
-      {"gs://", "/gcs/"}, {"minio://", "/minio/"}, {"s3://", "/s3/"}, {"file://", ""}};
+  std::vector<std::pair<std::string, std::string>> prefixes = {{"gs://", "/gcs/"},    {"minio://", "/minio/"},
+                                                               {"s3://", "/s3/"},     {"https://", "/https/"},
+                                                               {"http://", "/http/"}, {"file://", ""}};
   std::string parameter_folder = "/tmp/kfp/outputs";
   std::string executor_output_file = "/tmp/kfp_outputs/output_metadata.json";
   std::string workspace = "/kfp-workspace";

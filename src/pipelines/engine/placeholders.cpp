@@ -98,6 +98,11 @@ std::string PathMap::path_of(std::string_view uri) const {
 
 namespace {
 
+// Do all executors know the path of such a URI?
+bool is_mapped_by_executors(std::string_view uri) {
+  return !uri.starts_with("http://") && !uri.starts_with("https://") && !uri.starts_with("file://");
+}
+
 // The text as it stands inside of a JSON string.
 std::string json_escaped(std::string_view text) {
   const std::string quoted = json::serialize(json::string_view(text));
@@ -155,7 +160,10 @@ class Resolver {
         json::object& object = artifact.as_object();
         const std::string path = path_of(object);
         if (is_output) add_folder(path);
-        if (paths_.custom_paths && !path.empty()) object["custom_path"] = path;
+        object.erase("unwritten");
+        if ((paths_.custom_paths || !is_mapped_by_executors(get_string(object, "uri"))) && !path.empty()) {
+          object["custom_path"] = path;
+        }
       }
     }
   }

@@ -11,6 +11,7 @@
 #include <vector>
 
 #include "base/async.h"
+#include "objects/remote/stop.h"
 #include "pipelines/engine/engine.h"
 #include "pipelines/run/journal.h"
 #include "pipelines/run/run_rows.h"
@@ -35,6 +36,8 @@ struct Flight {
   bool clean = true;      // no process of it runs
   bool gone = false;      // the pod was there and is deleted
   std::string waiting;    // as the engine was told last
+  // Ends what is brought for it or taken from it. Shared with the transfers' threads.
+  std::shared_ptr<objects::Stop> stop = std::make_shared<objects::Stop>();
 };
 
 // What a task gave that succeeded before its run was retried.
@@ -70,6 +73,7 @@ struct ActiveRun {
   std::vector<std::string> unsaved;       // events from there on
   std::vector<Journal::Place> journaled;  // where they are
   std::deque<engine::Event> inbox;
+  std::string root;             // the pipeline root with its settings
   std::string workspace;        // the claim, once it is there
   bool has_claims = false;      // those of its volumeClaimTemplates are there
   Time began{};                 // of RunStarted; differs in a retry

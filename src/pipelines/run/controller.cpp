@@ -83,8 +83,21 @@ Async<> RunController::start() {
 
 void RunController::reclaim_folders(const kube::List& pods) {
   std::set<std::filesystem::path> used;
-  for (const auto& pod : pods.items) used.insert(folder_of(*pod));
-  pool_.post([this, used = std::move(used)] { folders_.reclaim(used); });
+  std::set<std::string> owners;
+  for (const auto& pod : pods.items) {
+    used.insert(folder_of(*pod));
+    owners.emplace(kube::uid_of(*pod));
+  }
+  for (const auto& [id, run] : active_) {
+    for (const auto& [key, flight] : run->flights) owners.insert(flight.uid);
+  }
+  pool_.post([this, used = std::move(used), owners = std::move(owners)] {
+    folders_.reclaim(used);
+    std::error_code error;
+    for (const auto& staged : std::filesystem::directory_iterator(options_.data / "staged", error)) {
+      if (!owners.contains(staged.path().filename())) remove_folder(staged.path());
+    }
+  });
 }
 
 void RunController::give_back(EndedFolder folder) {
@@ -93,7 +106,10 @@ void RunController::give_back(EndedFolder folder) {
   any_later_.set();
 }
 
-Async<> RunController::stop() { co_await scope_.stop(); }
+Async<> RunController::stop() {
+  if (options_.stores != nullptr) options_.stores->stop();
+  co_await scope_.stop();
+}
 
 Async<RunController::RunPtr> RunController::load(Run run) {
   auto spec = specs_.find(run.spec_hash);
@@ -106,8 +122,11 @@ Async<RunController::RunPtr> RunController::load(Run run) {
   info.display_name = run.display_name;
   info.resource_name = resource_name(run.pipeline_name, run.run_id);
   info.pipeline_root = run.runtime_config.pipeline_root;
+  if (info.pipeline_root.empty()) info.pipeline_root = spec->pipeline->runtime_root;
   if (info.pipeline_root.empty()) info.pipeline_root = spec->pipeline->default_root;
   if (info.pipeline_root.empty()) info.pipeline_root = options_.pipeline_root;
+  const std::string root = info.pipeline_root;
+  info.pipeline_root = stores::without_query(root);
   info.ns = run.name_space.empty() ? options_.ns : run.name_space;
   info.created_at = run.created_at;
   info.scheduled_at = run.scheduled_at == Time{} ? run.created_at : run.scheduled_at;
@@ -117,7 +136,9 @@ Async<RunController::RunPtr> RunController::load(Run run) {
     info.workspace_path = options_.claim_folder(info.ns, workspace_claim_name(info.resource_name)).string();
   }
   engine::Engine engine(spec->pipeline, info, run.runtime_config.parameters);
-  co_return std::make_shared<ActiveRun>(std::move(run), std::move(engine), control_.executor());
+  auto active = std::make_shared<ActiveRun>(std::move(run), std::move(engine), control_.executor());
+  active->root = root;
+  co_return active;
 }
 
 Async<> RunController::resume(Run run, std::set<std::string, std::less<>> found_pods) {
@@ -502,7 +523,10 @@ Async<> RunController::later_loop() {
     }
     if (!returned_.empty()) {
       pool_.post([this, folders = std::exchange(returned_, {})] {
-        for (const auto& folder : folders) folders_.give_back(folder.path, folder.owner, folder.clean);
+        for (const auto& folder : folders) {
+          folders_.give_back(folder.path, folder.owner, folder.clean);
+          if (!folder.owner.empty()) remove_folder(staging_folder(options_.data, folder.owner));
+        }
       });
     }
     for (const auto& run : std::exchange(with_rows_, {})) {

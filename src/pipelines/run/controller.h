@@ -23,11 +23,13 @@
 #include "pipelines/api/api.h"
 #include "pipelines/run/active_run.h"
 #include "pipelines/run/journal.h"
+#include "pipelines/run/places.h"
 #include "pipelines/run/pod.h"
 #include "pipelines/run/task_files.h"
 #include "pipelines/run/workload.h"
 #include "pipelines/store/spec_cache.h"
 #include "pipelines/store/store.h"
+#include "stores/stores.h"
 
 namespace penstock::pipelines {
 
@@ -38,7 +40,8 @@ struct RunOptions {
   std::function<void(std::string_view uri)> lay_out;
   // Makes the bucket of a URI that a task will write to; blocks. May be empty.
   std::function<void(std::string_view uri)> make_bucket_of;
-  std::string ns = "kubeflow";  // where pods of runs without a namespace go
+  stores::Stores* stores = nullptr;   // other stores than the embedded one; null: there are none
+  std::string ns{kDefaultNamespace};  // where pods of runs without a namespace go
   std::string pipeline_root = "minio://mlpipeline/v2/artifacts";
   bool sandbox = true;  // tasks see mounts
   bool images = false;  // the node has the files of images: artifacts oci://… are mounted
@@ -110,9 +113,12 @@ class RunController : public RunControl {
     std::string failure;  // not empty: there is no pod
   };
   // Blocks but for a task of which everything on disk is there.
-  Prepared prepare_pod(const ActiveRun& run, const engine::LaunchSpec& launched, const Flight& flight);
-  void keep_custom_paths(const engine::LaunchSpec& spec, engine::Outputs& outputs,
-                         const std::filesystem::path& folder) const;
+  Prepared prepare_pod(const ActiveRun& run, const engine::LaunchSpec& launched, const Flight& flight,
+                       const Places& places);
+  json::object make_container_pod(const ActiveRun& run, const engine::LaunchSpec& spec, const Flight& flight,
+                                  const Places& places);
+  void keep_custom_paths(const engine::LaunchSpec& spec, engine::Outputs& outputs, const std::filesystem::path& folder,
+                         const Places& places) const;
   // AlreadyExists when there is one of that name that has not all its labels. One that has is from before a crash.
   Async<> create_own_claim(json::object claim);
   // The claim's name; empty for a run that has no workspace. Makes it when it is not there.
@@ -120,7 +126,7 @@ class RunController : public RunControl {
   Async<> drop_workspace(std::string run_id);
   // Those of volumeClaimTemplates.
   Async<> ensure_claims(RunPtr run);
-  WorkloadHost workload_host(const ActiveRun& run, const Flight& flight) const;
+  WorkloadHost workload_host(const ActiveRun& run, const Flight& flight, const Places& places) const;
   Async<> run_resource_task(RunPtr run, FlightKey key);
   Async<> run_http_task(RunPtr run, FlightKey key);
   Async<> expire_resource_task(RunPtr run, FlightKey key, std::chrono::milliseconds after);
@@ -131,7 +137,20 @@ class RunController : public RunControl {
   Async<> deadline_loop();
   // A moment later, off this loop. Of a task whose processes may still run the folder is not `clean`.
   void give_back(EndedFolder folder);
-  Async<std::string> make_task_pod(RunPtr run, FlightKey key);
+  // `waits` is called before what may take long: bringing what the task takes from elsewhere.
+  Async<std::string> make_task_pod(RunPtr run, FlightKey key, std::function<void()> waits);
+  Async<Prepared> prepare_task(RunPtr run, FlightKey key, const Flight& launched, const std::function<void()>& waits);
+  stores::Ask ask_for(const ActiveRun& run, std::string uri) const;
+  Async<bool> is_outside(const ActiveRun& run, std::string uri) const;
+  Async<Places> find_places(RunPtr run, FlightKey key);
+  Async<> fetch_inputs(RunPtr run, FlightKey key, const Places& places, const std::function<void()>& waits);
+  Async<> send_outputs(RunPtr run, FlightKey key, engine::Outputs& outputs);
+  Async<std::string> read_outside(const ActiveRun& run, std::string uri, uint64_t limit) const;
+  Async<std::string> missing_import(const ActiveRun& run, std::string uri);
+  Async<bool> is_kept(const ActiveRun& run, const json::value& artifact);
+  // Of a task that has ended: what it left.
+  Places places_left(const Flight& flight) const;
+  Async<engine::Outputs> take_outputs(RunPtr run, FlightKey key);
   Async<> run_volume_task(RunPtr run, FlightKey key);
   Async<engine::Outputs> change_claim(const engine::LaunchSpec& spec, std::string ns, bool again);
   Async<> check_cache(RunPtr run, engine::CheckCache command);
@@ -147,11 +166,10 @@ class RunController : public RunControl {
   Async<> collect(RunPtr run, FlightKey key, PodOutcome outcome, kube::Object pod);
   Async<> remove_pod(std::string ns, std::string name);
   Async<std::string> last_words(kube::Object pod);
-  std::vector<ObjectMount> mounts_of(const engine::LaunchSpec& spec) const;
+  static std::vector<ObjectMount> mounts_of(const engine::LaunchSpec& spec, const Places& places);
   static std::vector<ImageMount> images_of(const engine::LaunchSpec& spec);
-  std::optional<std::filesystem::path> local_path(std::string_view uri) const;
-  // Whether the object of a minio:// URI is there, or with `folder` what it would be in; what clients of S3 have put
-  // is laid out as a file for it.
+  // Whether the object of a URI of the embedded store is there, or with `folder` what it would be in; what clients of
+  // S3 have put is laid out as a file for it.
   Async<bool> object_exists(std::string uri, bool folder);
 
   struct TaskLog {

@@ -13,7 +13,6 @@ namespace penstock::pipelines {
 
 namespace {
 
-constexpr uint64_t kMaxFile = 1 << 20;
 constexpr size_t kMaxMetrics = 1'000;
 constexpr size_t kMaxName = 191;  // as the reference's table has it
 
@@ -76,13 +75,9 @@ std::vector<RunMetric> parse_metrics(std::string_view text, const std::string& n
   return metrics;
 }
 
-std::vector<RunMetric> read_metrics_file(const objects::Store& objects, const std::string& uri,
-                                         const std::string& node_id) {
+std::vector<RunMetric> parse_metrics_file(std::string_view text, const std::string& uri, const std::string& node_id) {
   try {
-    const auto location = objects::parse_uri(uri);
-    if (!location || !objects.find(location->bucket, location->key)) return {};
-    const std::string text = objects.get(location->bucket, location->key, kMaxFile + 1);
-    if (text.size() > kMaxFile) throw invalid("it is longer than {} bytes", kMaxFile);
+    if (text.size() > kMaxMetricsFile) throw invalid("it is longer than {} bytes", kMaxMetricsFile);
     std::vector<std::string> problems;
     std::vector<RunMetric> metrics = parse_metrics(text, node_id, problems);
     for (const std::string& problem : problems) {
@@ -93,6 +88,13 @@ std::vector<RunMetric> read_metrics_file(const objects::Store& objects, const st
     spdlog::warn("{} of node {} is no file of metrics: {}", uri, node_id, error.message());
     return {};
   }
+}
+
+std::vector<RunMetric> read_metrics_file(const objects::Store& objects, const std::string& uri,
+                                         const std::string& node_id) {
+  const auto location = objects::parse_uri(uri);
+  if (!location || !objects.find(location->bucket, location->key)) return {};
+  return parse_metrics_file(objects.get(location->bucket, location->key, kMaxMetricsFile + 1), uri, node_id);
 }
 
 }  // namespace penstock::pipelines

@@ -24,6 +24,9 @@ std::vector<RunMetric> parse_metrics(std::string_view text, const std::string& n
                                      std::vector<std::string>& problems);
 
 // Blocks. What is wrong with the file is logged: it does not fail the task. A task need not have written one.
+inline constexpr uint64_t kMaxMetricsFile = 1 << 20;
+// What is wrong is logged, and that metric or file left out.
+std::vector<RunMetric> parse_metrics_file(std::string_view text, const std::string& uri, const std::string& node_id);
 std::vector<RunMetric> read_metrics_file(const objects::Store& objects, const std::string& uri,
                                          const std::string& node_id);
 

@@ -148,7 +148,8 @@ Async<std::string> RunController::last_words(kube::Object pod) {
 
 // An artifact that the task wrote where it liked goes to its place in the object store.
 void RunController::keep_custom_paths(const engine::LaunchSpec& spec, engine::Outputs& outputs,
-                                      const std::filesystem::path& folder) const {
+                                      const std::filesystem::path& folder, const Places& places) const {
+  const auto root = places.output ? places.output->parent_path() : options_.objects;
   for (auto& [name, list] : outputs.artifacts) {
     for (auto& item : list.as_array()) {
       auto& artifact = item.as_object();
@@ -156,11 +157,11 @@ void RunController::keep_custom_paths(const engine::LaunchSpec& spec, engine::Ou
       artifact.erase("custom_path");
       if (custom.empty()) continue;
       const auto uri = get_string(artifact, "uri");
-      const auto target = local_path(uri);
+      const auto target = places.path_of(uri);
       if (!target) continue;
       // The task says where: it may write to its own place alone, and through no link that it has put there.
       const auto parent = target->parent_path();
-      const auto real = std::filesystem::canonical(options_.objects) / parent.lexically_relative(options_.objects);
+      const auto real = std::filesystem::canonical(root) / parent.lexically_relative(root);
       std::error_code error;
       const auto led_to = std::filesystem::weakly_canonical(parent, error);
       if (error || led_to != real || !uri.starts_with(spec.output_prefix + "/")) {
@@ -184,21 +185,66 @@ void RunController::keep_custom_paths(const engine::LaunchSpec& spec, engine::Ou
 
 Async<> RunController::read_metrics(RunPtr run, std::shared_ptr<Batch> batch) {
   const std::string workflow = argo::workflow_name(run->run);
-  const auto read = [&] {
-    const objects::Store objects(options_.objects);
-    std::vector<RunMetric> all;
-    for (const auto& file : batch->rows->metrics_files()) {
-      auto metrics = read_metrics_file(objects, file.uri, argo::node_id(workflow, file.scope_path));
-      std::ranges::move(metrics, std::back_inserter(all));
+  std::vector<RunMetric> all;
+  for (const auto& file : batch->rows->metrics_files()) {
+    const std::string node = argo::node_id(workflow, file.scope_path);
+    std::vector<RunMetric> metrics;
+    try {
+      const bool outside = co_await is_outside(*run, file.uri);
+      if (outside && options_.stores != nullptr) {
+        const std::string text = co_await read_outside(*run, file.uri, kMaxMetricsFile + 1);
+        metrics = parse_metrics_file(text, file.uri, node);
+      } else if (!outside) {
+        const std::function<std::vector<RunMetric>()> read = [&] {
+          return read_metrics_file(objects::Store(options_.objects), file.uri, node);
+        };
+        metrics = co_await pool_.run(read);
+      }
+    } catch (const Error& error) {
+      if (error.code() != Code::NotFound) {
+        spdlog::warn("{} of node {}: its metrics cannot be read: {}", file.uri, node, error.message());
+      }
     }
-    return all;
+    std::ranges::move(metrics, std::back_inserter(all));
+  }
+  batch->rows->set_metrics(std::move(all));
+}
+
+Places RunController::places_left(const Flight& flight) const {
+  Places places;
+  places.objects = options_.objects;
+  places.output_prefix = flight.spec->output_prefix;
+  const auto staged = staged_output(options_.data, flight.uid);
+  std::error_code error;
+  places.staged = !places.output_prefix.empty() && std::filesystem::is_directory(staged, error);
+  if (places.staged) {
+    places.output = staged;
+  } else if (!places.output_prefix.empty() && !places.output_prefix.starts_with("minio://")) {
+    places.output = embedded_path(options_.objects, places.output_prefix);
+  }
+  return places;
+}
+
+Async<engine::Outputs> RunController::take_outputs(RunPtr run, FlightKey key) {
+  const Flight flight = run->flights.at(key);
+  const auto& spec = *flight.spec;
+  std::vector<std::string> names;
+  for (const auto& parameter : spec.component->output_parameters) names.push_back(parameter.name);
+  const std::function<engine::Outputs()> read = [&] {
+    const Places places = places_left(flight);
+    if (spec.kind == ir::Executor::Kind::Workload) return collect_workload(spec, workload_host(*run, flight, places));
+    const auto results = read_task_results(flight.folder, names);
+    auto merged = engine::merge_executor_output(spec, results.executor_output, results.parameter_files);
+    keep_custom_paths(spec, merged, flight.folder, places);
+    return merged;
   };
-  batch->rows->set_metrics(co_await pool_.run(read));
+  engine::Outputs outputs = co_await pool_.run(read);
+  co_await send_outputs(run, key, outputs);
+  co_return outputs;
 }
 
 Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, kube::Object pod) {
   const auto spec = run->flights.at(key).spec;
-  const auto folder = run->flights.at(key).folder;
   const bool canceled = run->flights.at(key).canceled;
   const Time at = outcome.finished_at == Time{} ? clock_.now() : outcome.finished_at;
   Event event = Event::task_canceled(key.first, key.second, at);
@@ -207,22 +253,18 @@ Async<> RunController::collect(RunPtr run, FlightKey key, PodOutcome outcome, ku
     engine::Outputs outputs;
     if (engine::declares_outputs(*spec)) {
       try {
-        std::vector<std::string> names;
-        for (const auto& parameter : spec->component->output_parameters) names.push_back(parameter.name);
-        const WorkloadHost host = workload_host(*run, run->flights.at(key));
-        const auto read = [&] {
-          if (spec->kind == ir::Executor::Kind::Workload) return collect_workload(*spec, host);
-          const auto results = read_task_results(folder, names);
-          auto merged = engine::merge_executor_output(*spec, results.executor_output, results.parameter_files);
-          keep_custom_paths(*spec, merged, folder);
-          return merged;
-        };
-        outputs = co_await pool_.run(read);
+        outputs = co_await take_outputs(run, key);
       } catch (const Error& error) {
         problem = error.message();
       } catch (const std::filesystem::filesystem_error& error) {
         problem = error.what();
       }
+    }
+    if (options_.stores != nullptr && options_.stores->stopping()) co_return;  // the next server takes them
+    const auto flight = run->flights.find(key);
+    if (!problem.empty() && flight != run->flights.end() && flight->second.canceled) {
+      post(run, std::move(event));
+      co_return;
     }
     event = problem.empty() ? Event::task_succeeded(key.first, key.second, at, std::move(outputs))
                             : Event::task_failed(key.first, key.second, at, 1, to_utf8(problem));

@@ -4,6 +4,7 @@
 #include "base/utf8.h"
 #include "pipelines/run/controller.h"
 #include "pipelines/run/notes.h"
+#include "pipelines/run/places.h"
 #include "pipelines/run/task_files.h"
 
 namespace penstock::pipelines {
@@ -55,37 +56,6 @@ void RunController::carry_out(const RunPtr& run, const engine::Command& command)
   }
 }
 
-std::optional<std::filesystem::path> RunController::local_path(std::string_view uri) const {
-  if (!uri.starts_with(kMinio)) return std::nullopt;
-  const auto rest = uri.substr(kMinio.size());
-  // Each part must be a plain name: a URI may come from a task.
-  for (size_t at = 0; at <= rest.size();) {
-    const size_t end = std::min(rest.find('/', at), rest.size());
-    const auto part = rest.substr(at, end - at);
-    if (part == "." || part == ".." || part.find('\0') != std::string_view::npos) return std::nullopt;
-    at = end + 1;
-  }
-  return options_.objects / rest;
-}
-
-namespace {
-
-// The URIs of all artifacts that the task takes.
-std::vector<std::string> input_uris(const engine::LaunchSpec& spec) {
-  std::vector<std::string> uris;
-  const auto* section = find_object(spec.executor_input, "inputs");
-  const auto* inputs = section != nullptr ? find_object(*section, "artifacts") : nullptr;
-  if (inputs == nullptr) return uris;
-  for (const auto& [name, entry] : *inputs) {
-    const auto* list = find(entry, "artifacts");
-    if (list == nullptr || !list->is_array()) continue;
-    for (const auto& artifact : list->get_array()) uris.push_back(string_at(artifact, {"uri"}));
-  }
-  return uris;
-}
-
-}  // namespace
-
 std::vector<ImageMount> RunController::images_of(const engine::LaunchSpec& spec) {
   constexpr std::string_view kImage = "oci://";
   std::vector<ImageMount> images;
@@ -99,11 +69,13 @@ std::vector<ImageMount> RunController::images_of(const engine::LaunchSpec& spec)
   return images;
 }
 
-std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec) const {
+std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec, const Places& places) {
   std::vector<ObjectMount> mounts;
-  auto target_of = [](std::string_view uri) { return "/minio/" + std::string(uri.substr(kMinio.size())); };
+  const auto target_of = [](std::string_view uri) {
+    return std::filesystem::path(engine::PathMap().path_of(uri)).lexically_normal().string();
+  };
   for (const auto& uri : input_uris(spec)) {
-    const auto path = local_path(uri);
+    const auto path = places.path_of(uri);
     std::error_code error;
     if (!path || !std::filesystem::exists(*path, error)) continue;
     auto target = target_of(uri);
@@ -111,60 +83,64 @@ std::vector<ObjectMount> RunController::mounts_of(const engine::LaunchSpec& spec
     if (!known) mounts.push_back({*path, std::move(target), true});
   }
   if (spec.component != nullptr && !spec.component->output_artifacts.empty()) {
-    if (const auto path = local_path(spec.output_prefix))
+    if (const auto path = places.path_of(spec.output_prefix))
       mounts.push_back({*path, target_of(spec.output_prefix), false});
   }
   return mounts;
 }
 
+json::object RunController::make_container_pod(const ActiveRun& run, const engine::LaunchSpec& spec,
+                                               const Flight& flight, const Places& places) {
+  auto paths = paths_in(flight.folder, options_.objects, options_.sandbox);
+  paths.workspace = run.engine.info().workspace_path;
+  const auto own = options_.sandbox ? std::vector<std::pair<std::string, std::string>>() : places.prefixes();
+  paths.prefixes.insert(paths.prefixes.begin(), own.begin(), own.end());
+  const auto resolved = engine::resolve(spec, paths);
+  PodInputs inputs;
+  inputs.name = flight.pod;
+  inputs.ns = run.engine.info().ns;
+  inputs.spec = &spec;
+  inputs.task = &resolved;
+  inputs.folder = flight.folder;
+  if (options_.sandbox) {
+    inputs.mounts = mounts_of(spec, places);
+    if (options_.images) inputs.images = images_of(spec);
+    inputs.workspace = run.workspace;
+  } else {
+    if (!run.workspace.empty()) std::filesystem::create_directories(paths.workspace);
+    json::object map{{kMinio, options_.objects.string() + "/"}};
+    for (const auto& [prefix, path] : own) map[prefix] = path;
+    inputs.path_map = to_text(map);
+  }
+  return make_pod(inputs);
+}
+
 RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const engine::LaunchSpec& launched,
-                                                   const Flight& flight) {
+                                                   const Flight& flight, const Places& places) {
   Prepared prepared;
   // Changed where the component is told of its pod.
   std::optional<engine::LaunchSpec> changed;
   if (!launched.component->passthroughs.empty()) changed = launched;
   const auto& spec = changed ? *changed : launched;
-  const auto& folder = flight.folder;
-  const auto& component = *spec.component;
-  if (!component.output_artifacts.empty() && !local_path(spec.output_prefix)) {
-    prepared.failure =
-        fmt::format("the pipeline root {} is not in this server's object store (minio://bucket/…)", spec.pipeline_root);
-    return prepared;
-  }
   try {
+    if (!flight.folder_made) folders_.make(flight.folder, engine::declares_outputs(spec));
+    if (!spec.component->output_artifacts.empty()) {
+      const auto output = places.path_of(spec.output_prefix);
+      if (!output) throw invalid("the pipeline root {} names no place", spec.pipeline_root);
+      if (!places.staged && options_.make_bucket_of) options_.make_bucket_of(spec.output_prefix);
+      std::filesystem::create_directories(*output);
+    }
+    if (options_.lay_out) {
+      for (const std::string& uri : input_uris(spec)) {
+        if (!places.inputs.contains(uri) || uri.starts_with("s3://")) options_.lay_out(uri);
+      }
+    }
     if (spec.kind == ir::Executor::Kind::Workload) {
-      if (!flight.folder_made) folders_.make(folder, engine::declares_outputs(spec));
-      if (!component.output_artifacts.empty()) std::filesystem::create_directories(*local_path(spec.output_prefix));
-      prepared.pod = make_workload_pod(spec, workload_host(run, flight));
+      prepared.pod = make_workload_pod(spec, workload_host(run, flight, places));
       return prepared;
     }
     if (changed) pass_through(*changed);
-    if (!flight.folder_made) folders_.make(folder, engine::declares_outputs(spec));
-    auto paths = paths_in(folder, options_.objects, options_.sandbox);
-    paths.workspace = run.engine.info().workspace_path;
-    const auto resolved = engine::resolve(spec, paths);
-    if (!component.output_artifacts.empty()) {
-      if (options_.make_bucket_of) options_.make_bucket_of(spec.output_prefix);
-      std::filesystem::create_directories(*local_path(spec.output_prefix));
-    }
-    if (options_.lay_out) {
-      for (const std::string& uri : input_uris(spec)) options_.lay_out(uri);
-    }
-    PodInputs inputs;
-    inputs.name = flight.pod;
-    inputs.ns = run.engine.info().ns;
-    inputs.spec = &spec;
-    inputs.task = &resolved;
-    inputs.folder = folder;
-    if (options_.sandbox) {
-      inputs.mounts = mounts_of(spec);
-      if (options_.images) inputs.images = images_of(spec);
-      inputs.workspace = run.workspace;
-    } else {
-      if (!run.workspace.empty()) std::filesystem::create_directories(paths.workspace);
-      inputs.path_map = to_text(json::object{{kMinio, options_.objects.string() + "/"}});
-    }
-    prepared.pod = make_pod(inputs);
+    prepared.pod = make_container_pod(run, spec, flight, places);
   } catch (const Error& error) {
     prepared.failure = fmt::format("the task cannot be started: {}", error.message());
   } catch (const std::filesystem::filesystem_error& error) {
@@ -173,7 +149,7 @@ RunController::Prepared RunController::prepare_pod(const ActiveRun& run, const e
   return prepared;
 }
 
-WorkloadHost RunController::workload_host(const ActiveRun& run, const Flight& flight) const {
+WorkloadHost RunController::workload_host(const ActiveRun& run, const Flight& flight, const Places& places) const {
   WorkloadHost host;
   host.pod = flight.pod;
   host.ns = run.engine.info().ns;
@@ -185,18 +161,13 @@ WorkloadHost RunController::workload_host(const ActiveRun& run, const Flight& fl
       return options_.scratch_folder(uid, volume);
     };
   }
-  host.object = [this](std::string_view uri) { return local_path(uri); };
+  host.object = [places](std::string_view uri) { return places.path_of(uri); };
   return host;
 }
 
-Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
-  const auto spec = run->flights.at(key).spec;
-  const auto pod = run->flights.at(key).pod;
-  const std::string ns = run->engine.info().ns;
-  const auto uid = run->flights.at(key).uid;
-  const Flight launched = run->flights.at(key);
-  auto folder = launched.folder;
-  if (folder.empty()) co_return "the task cannot be started: it has no folder";
+Async<RunController::Prepared> RunController::prepare_task(RunPtr run, FlightKey key, const Flight& launched,
+                                                           const std::function<void()>& waits) {
+  const auto spec = launched.spec;
   Prepared prepared;
   if (!run->engine.pipeline().config.workspace_size.empty() && run->workspace.empty()) {
     try {
@@ -210,14 +181,31 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
   } catch (const Error& error) {
     prepared.failure = fmt::format("the run's volume claims cannot be made: {}", error.message());
   }
-  if (!prepared.failure.empty()) {
-    // Said below.
-  } else if (launched.folder_made && !needs_disk(*spec)) {
-    prepared = prepare_pod(*run, *spec, launched);
-  } else {
-    const auto work = [&] { return prepare_pod(*run, *spec, launched); };
-    prepared = co_await pool_.run(work);
+  if (!prepared.failure.empty()) co_return prepared;
+  Places places;
+  try {
+    places = co_await find_places(run, key);
+    co_await fetch_inputs(run, key, places, waits);
+  } catch (const Error& error) {
+    prepared.failure = fmt::format("the task cannot be started: {}", error.message());
+  } catch (const std::filesystem::filesystem_error& error) {
+    prepared.failure = fmt::format("the task cannot be started: {}", error.what());
   }
+  if (!prepared.failure.empty()) co_return prepared;
+  if (launched.folder_made && !needs_disk(*spec)) co_return prepare_pod(*run, *spec, launched, places);
+  const std::function<Prepared()> work = [&] { return prepare_pod(*run, *spec, launched, places); };
+  prepared = co_await pool_.run(work);
+  co_return prepared;
+}
+
+Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key, std::function<void()> waits) {
+  const auto pod = run->flights.at(key).pod;
+  const std::string ns = run->engine.info().ns;
+  const auto uid = run->flights.at(key).uid;
+  const Flight launched = run->flights.at(key);
+  auto folder = launched.folder;
+  if (folder.empty()) co_return "the task cannot be started: it has no folder";
+  Prepared prepared = co_await prepare_task(run, key, launched, waits);
   auto flight = run->flights.find(key);
   const bool wanted = prepared.failure.empty() && flight != run->flights.end() && !flight->second.canceled;
   if (!wanted) {
@@ -256,9 +244,11 @@ Async<std::string> RunController::make_task_pod(RunPtr run, FlightKey key) {
 Async<> RunController::launch(RunPtr run, engine::Launch command) {
   struct Leave {
     RunController& controller;
-    ~Leave() {
-      if (--controller.launching_ == 0) controller.launched_.set();
+    bool left = false;
+    void now() {
+      if (!std::exchange(left, true) && --controller.launching_ == 0) controller.launched_.set();
     }
+    ~Leave() { now(); }
   } leave{*this};
   const FlightKey key{command.task, command.attempt};
   const auto kept = run->kept.find(command.spec->path);
@@ -282,7 +272,10 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
   // After a restart the pod may be there, in whatever state: then nothing is made anew, and its folder stays.
   if (const auto it = run->flights.find(key); it == run->flights.end() || it->second.created) co_return;
   run->flights.at(key).created = true;
-  const std::string failure = co_await make_task_pod(run, key);
+  // A task whose inputs are not all here has no process that could be found again.
+  const std::function<void()> waits = [&leave] { leave.now(); };
+  const std::string failure = co_await make_task_pod(run, key, waits);
+  if (options_.stores != nullptr && options_.stores->stopping()) co_return;  // the next server does it
   const auto it = run->flights.find(key);
   if (it == run->flights.end() || it->second.over) co_return;
   if (!failure.empty()) {
@@ -296,7 +289,7 @@ Async<> RunController::launch(RunPtr run, engine::Launch command) {
 }
 
 Async<bool> RunController::object_exists(std::string uri, bool folder) {
-  auto path = local_path(uri);
+  auto path = embedded_path(options_.objects, uri);
   if (!path) co_return false;
   if (folder) path = path->parent_path();
   std::error_code error;
@@ -349,11 +342,8 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
   std::string missing;
   for (const auto& [name, list] : outputs.artifacts) {
     for (const auto& artifact : list.as_array()) {
-      const auto uri = string_at(artifact, {"uri"});
-      if (!uri.starts_with(kMinio)) continue;
-      // An artifact that was never written has no file of its own, but its folder exists.
-      const bool there = co_await object_exists(uri, true);
-      if (!there) missing = uri;
+      const bool there = co_await is_kept(*run, artifact);
+      if (!there) missing = string_at(artifact, {"uri"});
     }
   }
   if (missing.empty()) {
@@ -368,13 +358,11 @@ Async<> RunController::check_cache(RunPtr run, engine::CheckCache command) {
 
 Async<> RunController::import(RunPtr run, engine::Import command) {
   const auto& spec = *command.spec;
-  if (spec.uri.starts_with(kMinio)) {
-    const bool there = co_await object_exists(spec.uri, false);
-    if (!there) {
-      post(run, Event::import_failed(command.task, command.attempt, clock_.now(), 1,
-                                     fmt::format("there is no object {}", spec.uri), false));
-      co_return;
-    }
+  const std::string missing = co_await missing_import(*run, spec.uri);
+  if (!missing.empty()) {
+    if (options_.stores != nullptr && options_.stores->stopping()) co_return;
+    post(run, Event::import_failed(command.task, command.attempt, clock_.now(), 1, to_utf8(missing), false));
+    co_return;
   }
   json::object metadata = spec.metadata;
   if (spec.download_to_workspace) {
@@ -408,6 +396,7 @@ Async<> RunController::cancel_task(RunPtr run, FlightKey key) {
     co_return;
   }
   it->second.canceled = true;
+  it->second.stop->set();
   if (it->second.over) co_return;
   const std::string pod = it->second.pod;
   bool gone = false;

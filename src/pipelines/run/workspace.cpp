@@ -123,11 +123,6 @@ Async<> RunController::drop_workspace(std::string run_id) {
 
 // Empty, or why it cannot be done.
 Async<std::string> RunController::import_into_workspace(RunPtr run, std::string uri) {
-  const auto source = local_path(uri);
-  const auto object = source ? source->lexically_relative(options_.objects) : std::filesystem::path();
-  if (!source) {
-    co_return fmt::format("{} cannot be downloaded: only objects of this server's store (minio://bucket/…) can", uri);
-  }
   std::string failure;
   try {
     const auto claim = co_await ensure_workspace(run);
@@ -135,11 +130,22 @@ Async<std::string> RunController::import_into_workspace(RunPtr run, std::string 
       co_return "the importer downloads into the workspace, but the pipeline has none: set one in its PipelineConfig";
     }
     const auto folder = options_.claim_folder(run->engine.info().ns, claim);
-    const std::filesystem::path path = engine::workspace_path(uri);
-    const auto copy = [&] {
+    const std::filesystem::path path = std::filesystem::path(engine::workspace_path(uri)).lexically_normal();
+    const bool outside = co_await is_outside(*run, uri);
+    const auto embedded = embedded_path(options_.objects, uri);
+    if (!outside && !embedded) throw invalid("{} names no object", uri);
+    // Beside what tasks see, until it is whole.
+    const std::filesystem::path fetched = staging_folder(options_.data, new_uuid());
+    struct Remove {
+      const std::filesystem::path& path;
+      ~Remove() { remove_folder(path); }
+    } remove{fetched};
+    if (outside && options_.stores == nullptr) throw invalid("{} is of a store that is not known here", uri);
+    if (outside) co_await options_.stores->fetch(ask_for(*run, uri), fetched / "object");
+    const std::function<void()> copy = [&] {
+      if (outside) return copy_into_workspace(fetched, "object", folder, path);
       if (options_.lay_out) options_.lay_out(uri);
-      copy_into_workspace(options_.objects, object, folder, path);
-      return true;
+      copy_into_workspace(options_.objects, embedded->lexically_relative(options_.objects), folder, path);
     };
     co_await pool_.run(copy);
   } catch (const Error& error) {

@@ -266,6 +266,7 @@ CREATE TABLE leftovers (
   seq INTEGER PRIMARY KEY AUTOINCREMENT,
   uri TEXT NOT NULL,
   namespace TEXT NOT NULL,
+  root TEXT NOT NULL,
   pods TEXT NOT NULL
 );
 CREATE TABLE run_labels (

@@ -165,15 +165,17 @@ void mark_imports(db::Connection& c, metadata::Removal& removal) {
 void add_leftover(db::Connection& c, const Leftover& leftover) {
   std::string pods;
   for (const auto& pod : leftover.pods) pods += pod + "\n";
-  c.execute("INSERT INTO leftovers (uri, namespace, pods) VALUES (?, ?, ?)", leftover.uri, leftover.name_space, pods);
+  c.execute("INSERT INTO leftovers (uri, namespace, root, pods) VALUES (?, ?, ?, ?)", leftover.uri, leftover.name_space,
+            leftover.root, pods);
 }
 
-std::vector<Leftover> leftovers(db::Connection& c, int64_t most) {
+std::vector<Leftover> leftovers(db::Connection& c, int64_t after, int64_t most) {
   std::vector<Leftover> out;
-  db::Rows rows = c.query("SELECT seq, uri, namespace, pods FROM leftovers ORDER BY seq LIMIT ?", most);
+  db::Rows rows =
+      c.query("SELECT seq, uri, namespace, root, pods FROM leftovers WHERE seq > ? ORDER BY seq LIMIT ?", after, most);
   while (rows.next()) {
-    Leftover one{rows.integer(0), rows.string(1), rows.string(2), {}};
-    const std::string_view pods = rows.text(3);
+    Leftover one{rows.integer(0), rows.string(1), rows.string(2), rows.string(3), {}};
+    const std::string_view pods = rows.text(4);
     for (size_t at = 0, end; at < pods.size(); at = end + 1) {
       end = pods.find('\n', at);
       one.pods.emplace_back(pods.substr(at, end - at));

@@ -79,11 +79,11 @@ void mark_imports(db::Connection& connection, metadata::Removal& removal);
 // What has no rows any more and is still to be deleted: a content, or the logs of pods.
 struct Leftover {
   int64_t seq = 0;
-  std::string uri, name_space;
+  std::string uri, name_space, root;  // root: the run's pipeline root, whose settings reach the content
   std::vector<std::string> pods;
 };
 void add_leftover(db::Connection& connection, const Leftover& leftover);
-std::vector<Leftover> leftovers(db::Connection& connection, int64_t most);
+std::vector<Leftover> leftovers(db::Connection& connection, int64_t after, int64_t most);  // by seq
 void drop_leftovers(db::Connection& connection, const std::vector<Leftover>& done);
 
 }  // namespace store
