@@ -6,6 +6,7 @@ import pytest
 from playwright.sync_api import expect
 
 from browser import browser, dashboard, open_dashboard  # noqa: F401 fixtures
+from test_model_registry import producer
 from test_previews import PNG
 
 OWN = '/apis/penstock/v1/buckets'
@@ -242,3 +243,141 @@ def test_dark_korean_and_narrow(browser, server, bucket):
     dashboard.shot('buckets-dark-narrow')
     page.context.close()
     assert dashboard.complaints == []
+
+
+@pytest.fixture(scope='module')
+def trained(server):
+    """A run that made a model, and that artifact's id."""
+    run = server.submit(producer({'train': ('system.Model', 2048)}, name='train-iris'), name='train-iris')
+    assert server.wait(run)['state'] == 'SUCCEEDED'
+    artifact = server.tasks(run)['train'][0]['outputs']['artifacts'][0]['artifacts'][0]
+    return run, artifact['artifact_id']
+
+
+def test_a_runs_model_is_registered_and_kept_in_order(dashboard, trained):
+    run, artifact = trained
+    name = f'iris-{uuid.uuid4().hex[:6]}'
+    page = dashboard.go(f'/artifacts/{artifact}')
+    page.get_by_role('button', name='Register').click()
+    dialog = page.get_by_role('dialog')
+    dialog.get_by_label('Model').fill(name)
+    dialog.get_by_label('Version', exact=True).fill('1.0')
+    dialog.get_by_label('Format', exact=True).fill('onnx')
+    dialog.get_by_label('Aliases').fill('champion, stable')
+    dashboard.check_accessible()
+    dashboard.shot('model-register')
+    dialog.get_by_role('button', name='Register').click()
+    expect(page.get_by_role('heading', name=name, level=1)).to_be_visible()
+    panel = page.get_by_role('complementary', name='Version 1.0')
+    expect(panel.get_by_role('link', name='Run train-iris')).to_have_attribute('href', f'/runs/{run}')
+    expect(panel.get_by_role('link', name='Lineage')).to_have_attribute('href', f'/artifacts/{artifact}?tab=lineage')
+    expect(panel.get_by_text('champion', exact=True)).to_be_visible()
+    # Properties, aliases and the state.
+    panel.get_by_label('Property').fill('accuracy')
+    panel.get_by_label('Value').fill('0.97')
+    panel.get_by_role('region', name='Custom properties').get_by_role('button', name='Add').click()
+    expect(panel.get_by_text('0.97')).to_be_visible()
+    panel.get_by_label('Alias', exact=True).fill('best')
+    panel.get_by_role('region', name='Aliases').get_by_role('button', name='Add').click()
+    expect(panel.get_by_role('button', name='Remove the alias best')).to_be_visible()
+    panel.get_by_role('button', name='Remove the alias stable').click()
+    expect(panel.get_by_role('button', name='Remove the alias stable')).to_have_count(0)
+    dashboard.check_accessible()
+    dashboard.shot('model')
+    version = re.search(r'version=(\d+)', page.url)[1]
+    kept = dashboard.server.get(f'/api/model_registry/v1alpha3/model_versions/{version}').json
+    assert kept['customProperties'] == {'accuracy': {'metadataType': 'MetadataDoubleValue', 'double_value': 0.97}}
+    panel.get_by_role('button', name='Archive').click()
+    expect(panel.get_by_role('button', name='Restore')).to_be_visible()
+    panel.get_by_role('link', name='minio:').click()
+    expect(page).to_have_url(re.compile('/objects/mlpipeline'))
+
+
+def test_models_are_listed_found_and_archived(dashboard, server):
+    name = f"it's 100% \\odd-{uuid.uuid4().hex[:6]}"
+    made = server.post('/api/model_registry/v1alpha3/registered_models', {'name': name, 'owner': 'ada', 'description': 'flowers'})
+    model = made.json['id']
+    page = dashboard.go('/models')
+    expect(page.get_by_role('link', name=name)).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('models')
+    page.get_by_label('Search models by name').fill("IT'S 100% \\ODD")
+    expect(page).to_have_url(re.compile('q='))
+    page.get_by_role('link', name=name).click()
+    expect(page.get_by_text('The model has no versions')).to_be_visible()
+    page.get_by_role('tab', name='Where it is served').click()
+    expect(page.get_by_text('It is served nowhere')).to_be_visible()
+    page.get_by_role('button', name='Archive').click()
+    expect(page.get_by_role('button', name='Restore')).to_be_visible()
+    assert server.get(f'/api/model_registry/v1alpha3/registered_models/{model}').json['state'] == 'ARCHIVED'
+    page = dashboard.go('/models')
+    expect(page.get_by_role('link', name=name)).to_have_count(0)
+    page.get_by_label('State').select_option('ARCHIVED')
+    expect(page.get_by_role('link', name=name)).to_be_visible()
+
+
+def test_where_a_model_is_served(dashboard, server):
+    base = '/api/model_registry/v1alpha3'
+    name = f'served-{uuid.uuid4().hex[:6]}'
+    model = server.post(f'{base}/registered_models', {'name': name}).json['id']
+    version = server.post(f'{base}/registered_models/{model}/versions', {'name': 'v1', 'registeredModelId': model}).json['id']
+    place = server.post(f'{base}/serving_environments', {'name': f'prod-{name}'}).json['id']
+    made = server.post(f'{base}/serving_environments/{place}/inference_services', {
+        'name': f'api-{name}', 'registeredModelId': model, 'modelVersionId': version, 'servingEnvironmentId': place})
+    assert made.status == 201, made.text
+    page = dashboard.go(f'/models/{model}?tab=deployments')
+    expect(page.get_by_text(f'api-{name}')).to_be_visible()
+    expect(page.get_by_text('DEPLOYED')).to_be_visible()
+    dashboard.check_accessible()
+    page = dashboard.go('/models/999999')
+    expect(page.get_by_role('alert')).to_contain_text('Not found')
+    dashboard.complaints.clear()  # of the model that is not there
+
+
+def test_models_dark_korean_and_narrow(browser, server, trained):
+    run, artifact = trained
+    made = server.post('/apis/penstock/v1/models:register', {'run_id': run, 'artifact_id': artifact, 'model': '붓꽃', 'version': '일'}).json
+    dashboard = open_dashboard(browser, server, viewport={'width': 420, 'height': 900}, locale='ko-KR', color_scheme='dark')
+    page = dashboard.go(f"/models/{made['registered_model']['id']}?version={made['model_version']['id']}")
+    expect(page.get_by_role('complementary', name='버전 일')).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('model-dark-narrow')
+    assert page.evaluate('document.documentElement.scrollWidth') <= 420
+    page.context.close()
+    assert dashboard.complaints == []
+
+
+def test_what_takes_space_and_what_would_go(dashboard, server, trained):
+    page = dashboard.go('/storage')
+    expect(page.get_by_role('cell', name='train-iris')).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('storage')
+    page.get_by_label('By').select_option('run')
+    expect(page.get_by_role('link', name=trained[0])).to_be_visible()
+    page.get_by_role('tab', name='Rules').click()
+    expect(page.get_by_text('There are no rules')).to_be_visible()
+    page.get_by_role('button', name='New rule').click()
+    dialog = page.get_by_role('dialog')
+    dialog.get_by_label('Name', exact=True).fill('old ones')
+    dialog.get_by_label('Names of pipelines').fill('no-such-pipeline')
+    dialog.get_by_label('Of the others').fill('soon')
+    dialog.get_by_role('button', name='Create').click()
+    expect(dialog.get_by_role('alert')).to_contain_text('older_than')
+    dialog.get_by_label('Keep the newest').fill('0')
+    dialog.get_by_label('Names of pipelines').fill('train-iris')
+    dialog.get_by_label('Of the others').fill('1s')
+    dialog.get_by_role('button', name='What would go now?').click()
+    expect(dialog.get_by_text('1 run(s) would be deleted')).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('storage-rule')
+    dialog.get_by_label('Names of pipelines').fill('no-such-pipeline')
+    dialog.get_by_role('button', name='Create').click()
+    expect(page.get_by_role('cell', name='old ones', exact=True)).to_be_visible()
+    page.get_by_role('button', name='What would go now?').click()
+    expect(page.get_by_text('Nothing would go')).to_be_visible()
+    dashboard.check_accessible()
+    page.get_by_role('button', name='Delete the rule old ones').click()
+    page.get_by_role('dialog').get_by_role('button', name='Delete').click()
+    expect(page.get_by_text('There are no rules')).to_be_visible()
+    assert server.get(f'/apis/v2beta1/runs/{trained[0]}').status == 200
+    dashboard.complaints.clear()  # of the rule that was refused

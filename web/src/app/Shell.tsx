@@ -1,10 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import {
   Boxes,
+  Brain,
   CalendarClock,
   Cpu,
   FlaskConical,
   FolderTree,
+  HardDrive,
   Home,
   Languages,
   Menu as MenuIcon,
@@ -59,6 +61,7 @@ const sections: Section[] = [
     title: "nav.products",
     links: [
       { to: "/artifacts", label: "artifacts.title", icon: <Package size={size} aria-hidden /> },
+      { to: "/models", label: "models.title", icon: <Brain size={size} aria-hidden />, needs: "models" },
       { to: "/objects", label: "objects.title", icon: <FolderTree size={size} aria-hidden />, needs: "objects" },
     ],
   },
@@ -89,6 +92,7 @@ const sections: Section[] = [
         icon: <NotebookPen size={size} aria-hidden />,
         needs: "notebooks",
       },
+      { to: "/storage", label: "storage.title", icon: <HardDrive size={size} aria-hidden /> },
       { to: "/resources", label: "resources.title", icon: <Boxes size={size} aria-hidden />, needs: "resources" },
     ],
   },
