@@ -59,7 +59,7 @@ class Dashboard:
         self.page.evaluate(AXE.read_text())
         found = self.page.evaluate("axe.run(document, {runOnly: ['wcag2a', 'wcag2aa', 'wcag21a', 'wcag21aa', 'best-practice']})")
         broken = [f"{rule['id']}: {rule['help']} {[node['html'][:160] for node in rule['nodes'][:3]]}" for rule in found['violations']]
-        assert broken == []
+        assert broken == [], '\n'.join(broken)
 
 
 def open_dashboard(browser, server, **options):
@@ -74,6 +74,6 @@ def dashboard(browser, server):
     opened = open_dashboard(browser, server)
     yield opened
     opened.page.context.close()
-    assert opened.complaints == []
+    assert opened.complaints == [], opened.complaints
     address = server.url.split('/')[2]
     assert opened.hosts <= {address}, 'nothing but the server is asked'

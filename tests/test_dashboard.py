@@ -151,7 +151,7 @@ def test_a_run_is_cloned_changed_and_compared(dashboard, runs):
     for name in ('fewer rows', 'train'):
         page.get_by_role('row').filter(has=page.get_by_role('link', name=name, exact=True)).first.get_by_role('checkbox').check()
     page.get_by_role('button', name='Compare').click()
-    row = page.get_by_role('row').filter(has_text='rows').first
+    row = page.get_by_role('row').filter(has=page.get_by_role('rowheader', name='rows', exact=True))
     expect(row).to_contain_text('40')
     expect(row).to_contain_text('200')
     expect(row).to_have_class(re.compile('differs'))
@@ -188,7 +188,7 @@ def test_an_experiment_and_a_schedule_are_made(dashboard):
     page = dashboard.go('/experiments')
     page.get_by_role('button', name='New experiment').click()
     page.get_by_role('textbox', name='Name').fill('from the browser')
-    page.get_by_role('button', name='Create').click()
+    page.get_by_role('dialog').get_by_role('button', name='Create').click()
     expect(page.get_by_role('heading', name='from the browser')).to_be_visible()
     dashboard.check_accessible()
     dashboard.go('/recurring-runs/new')
@@ -198,7 +198,7 @@ def test_an_experiment_and_a_schedule_are_made(dashboard):
     page.get_by_label('Expression').fill('TZ=Asia/Seoul 0 30 9 * * 1-5')
     expect(page.get_by_role('listitem').filter(has_text=re.compile('30:00')).first).to_be_visible()
     dashboard.check_accessible()
-    page.get_by_role('button', name='Create').click()
+    page.get_by_role('button', name='Create', exact=True).click()
     expect(page.get_by_role('table').first).to_be_visible()
     dashboard.check_accessible()
     dashboard.shot('recurring-run')
@@ -222,6 +222,7 @@ def test_resources_are_listed_made_changed_and_hidden(dashboard):
     edited = page.get_by_label('The object as YAML')
     edited.fill(edited.input_value().replace('"1"', '"2"'))
     page.get_by_role('button', name='Save').click()
+    expect(page.get_by_role('button', name='Edit')).to_be_visible()
     expect(page.get_by_text('a: "2"')).to_be_visible()
     assert server.get('/api/v1/namespaces/default/configmaps/from-the-browser').json['data'] == {'a': '2'}
     dashboard.go('/resources/secrets')

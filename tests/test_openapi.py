@@ -1,6 +1,8 @@
 """The document that the server publishes of its API is complete, valid, and what the answers are like."""
 import json
 import re
+import shutil
+import subprocess
 import urllib.parse
 
 import pytest
@@ -129,3 +131,15 @@ def test_errors_are_what_it_says(server, document):
         schema = document['paths'][path][method]['responses']['default']['content']['application/json']['schema']
         jsonschema.validate(answer.json, {**schema, 'components': {'schemas': strict(document['components']['schemas'])}})
         assert json.loads(answer.text)
+
+
+def test_the_dashboard_is_typed_by_it(server, tmp_path):
+    """web/src/api/schema.d.ts is what the document gives. In web/ it is made anew by
+    `npm run --silent types -- URL/openapi.json -o src/api/schema.d.ts`."""
+    if shutil.which('npm') is None or not (ROOT / 'web/node_modules/openapi-typescript').exists():
+        pytest.skip('there is no npm with the dashboard\'s packages here')
+    source, made = tmp_path / 'openapi.json', tmp_path / 'schema.d.ts'
+    source.write_text(server.get('/openapi.json').text)
+    subprocess.run(['npm', 'run', '--silent', 'types', '--', source, '-o', made], cwd=ROOT / 'web', check=True,
+                   stdout=subprocess.DEVNULL)
+    assert made.read_text() == (ROOT / 'web/src/api/schema.d.ts').read_text()

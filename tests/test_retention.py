@@ -7,7 +7,7 @@ import uuid
 import pytest
 
 from conftest import shell
-from test_bad_input import running
+from steps import running
 from test_model_registry import BASE, OWN, fresh, make, producer
 
 RULES = f'{OWN}/retention_rules'

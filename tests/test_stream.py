@@ -7,7 +7,7 @@ import urllib.request
 import pytest
 
 from conftest import shell
-from test_bad_input import running
+from steps import running
 
 
 class Events:

@@ -1,6 +1,7 @@
 // Metrics and charts of artifacts and of runs, and several runs beside each other.
 #include "pipelines/api/artifact_bytes.h"
 #include "pipelines/api/artifact_messages.h"
+#include "pipelines/ir/spec.h"
 #include "pipelines/preview/charts.h"
 #include "pipelines/store/summaries.h"
 
@@ -121,6 +122,15 @@ Async<Response> of_run(const ApiContext& context, Request& request) {
   co_return http::json_response(std::move(out));
 }
 
+// What a run was not given has its pipeline's default.
+void add_defaults(const ir::Pipeline& pipeline, json::object& parameters) {
+  for (const ir::ParameterDef& parameter : pipeline.root->input_parameters) {
+    if (parameter.default_value != nullptr && !parameters.contains(parameter.name)) {
+      parameters[parameter.name] = *parameter.default_value;
+    }
+  }
+}
+
 // A table with a row for each parameter: its value in each run that has it.
 json::array compare_parameters(const std::vector<RunMetrics>& runs) {
   std::map<std::string, json::object> rows;
@@ -178,6 +188,8 @@ Async<Response> compare(const ApiContext& context, Request& request) {
     const auto same = [&](const RunMetrics& one) { return one.run.run_id == id; };
     if (std::ranges::any_of(runs, same)) continue;
     RunMetrics one = co_await read_metrics(context, id);
+    const std::shared_ptr<const Spec> spec = co_await load_spec(context, one.run.spec_hash);
+    add_defaults(*spec->pipeline, one.run.runtime_config.parameters);
     runs.push_back(std::move(one));
   }
   json::object out = co_await context.blocking.run([&] {

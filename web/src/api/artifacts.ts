@@ -6,7 +6,8 @@ import type { Artifact, Json, Page, Run, Task } from "./types";
 
 export interface Preview {
   kind: string;
-  size?: number;
+  /** Of the whole, as text: it may be more than a number holds. */
+  size?: string;
   media_type?: string;
   truncated?: boolean;
   problem?: string;
@@ -19,30 +20,40 @@ export interface Preview {
   language?: string;
   cells?: NotebookCell[];
   schema?: { name?: string; type?: string; depth?: number; repetition?: string; logical_type?: string }[];
-  rows_total?: number;
+  rows_total?: string;
   row_groups?: number;
   created_by?: string;
   dtype?: string;
   shape?: number[];
   format?: string;
-  entries?: { name: string; folder?: boolean; size?: number }[];
+  entries?: PreviewEntry[];
   next_page_token?: string;
 }
 
+/** Of a folder with `folder`, of an archive with a `kind`. */
+export interface PreviewEntry {
+  name: string;
+  folder?: boolean;
+  kind?: string;
+  size?: string;
+}
+
 export interface NotebookCell {
-  type?: string;
-  cell_type?: string;
-  source?: string;
+  type: string;
+  source: string;
+  execution_count?: number;
+  outputs?: NotebookOutput[];
+}
+
+export interface NotebookOutput {
+  type: string;
+  /** `stdout` or `stderr` of what was printed. */
+  name?: string;
   text?: string;
-  outputs?: {
-    text?: string;
-    markdown?: string;
-    json?: Json;
-    png?: string;
-    jpeg?: string;
-    omitted?: Json;
-    error?: string;
-  }[];
+  /** What was shown, by media type; images in base64. */
+  data?: { [mediaType: string]: string };
+  /** Media types that are not passed on. */
+  omitted?: string[];
 }
 
 export interface LineageNode {
@@ -91,10 +102,18 @@ export interface Metrics {
   problems?: Json[];
 }
 
+/** A metric of a task: in each run its values, several of a task in a loop. */
+export interface ScalarRow {
+  name: string;
+  task_name?: string;
+  artifact_name?: string;
+  values: { [run: string]: { value: number; artifact_id?: string; format?: string }[] };
+}
+
 export interface Comparison {
   runs: (Run & { parameters?: { [name: string]: Json }; metrics?: Metrics })[];
   parameters?: { name: string; values: { [run: string]: Json }; differs?: boolean }[];
-  scalars?: { name: string; task_name?: string; values: { [run: string]: number[] }; differs?: boolean }[];
+  scalars?: ScalarRow[];
 }
 
 const path = (id: string) => `${own}/artifacts/${encodeURIComponent(id)}`;

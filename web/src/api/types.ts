@@ -1,164 +1,72 @@
-// The messages of the server's API that the dashboard reads and writes, as JSON has them: snake_case, absent when empty.
+import type { components } from "./schema";
 
-export type RuntimeState =
-  | "RUNTIME_STATE_UNSPECIFIED"
-  | "PENDING"
-  | "RUNNING"
-  | "SUCCEEDED"
-  | "SKIPPED"
-  | "FAILED"
-  | "CANCELING"
-  | "CANCELED"
-  | "PAUSED";
+// The messages of the server's API that the dashboard reads and writes. Their types are those of the server's own OpenAPI
+// document (schema.d.ts; tests/test_openapi.py says how it is made), with what is always there said to be.
 
-export type TaskState = RuntimeState | "CACHED";
+type Schemas = components["schemas"];
+
+/** The message with these fields always there, and those as the dashboard knows them better than the document. */
+type With<Message, Always extends keyof Message, Better = object> = Omit<Message, Always | keyof Better> &
+  Required<Pick<Message, Exclude<Always, keyof Better>>> &
+  Better;
 
 export type Json = null | boolean | number | string | Json[] | { [key: string]: Json };
 export type JsonObject = { [key: string]: Json };
 
-export interface ApiStatus {
-  code?: number;
-  message?: string;
+export type RuntimeState = NonNullable<Schemas["Run"]["state"]>;
+export type TaskState = NonNullable<Schemas["PipelineTask"]["state"]> | RuntimeState;
+export type TaskType = NonNullable<Schemas["PipelineTask"]["type"]>;
+export type ApiStatus = Schemas["Status"];
+export type StateChange = With<Schemas["RuntimeStatus"], "update_time" | "state", { state: TaskState }>;
+
+type RuntimeConfig = With<Schemas["RuntimeConfig"], never, { parameters?: JsonObject }>;
+
+export type Run = With<
+  Schemas["Run"],
+  "run_id" | "display_name" | "created_at",
+  {
+    pipeline_spec?: JsonObject;
+    /** As earlier servers named it. */
+    pipeline_reference?: Schemas["PipelineVersionReference"];
+    runtime_config?: RuntimeConfig;
+    state_history?: StateChange[];
+    tasks?: Task[];
+  }
+>;
+
+export type IoParameter = With<Schemas["IOParameter"], "parameter_key", { value?: Json }>;
+export type IoArtifact = With<Schemas["IOArtifact"], "artifact_key", { artifacts?: Artifact[] }>;
+interface InputsOutputs {
+  parameters?: IoParameter[];
+  artifacts?: IoArtifact[];
 }
 
-export interface StateChange {
-  update_time: string;
-  state: TaskState;
-  error?: ApiStatus;
-}
+export type Task = With<
+  Schemas["PipelineTask"],
+  "task_id" | "run_id" | "name" | "create_time",
+  {
+    state?: TaskState;
+    pods?: With<Schemas["TaskPod"], "name">[];
+    status_metadata?: { message?: string; custom_properties?: { [key: string]: Json } };
+    state_history?: StateChange[];
+    inputs?: InputsOutputs;
+    outputs?: InputsOutputs;
+  }
+>;
 
-export interface Run {
-  run_id: string;
-  display_name: string;
-  experiment_id?: string;
-  storage_state?: "AVAILABLE" | "ARCHIVED";
-  description?: string;
-  pipeline_spec?: JsonObject;
-  pipeline_version_reference?: { pipeline_id?: string; pipeline_version_id?: string };
-  pipeline_reference?: { pipeline_id?: string; pipeline_version_id?: string };
-  runtime_config?: { parameters?: JsonObject; pipeline_root?: string };
-  service_account?: string;
-  created_at: string;
-  scheduled_at?: string;
-  finished_at?: string;
-  state?: RuntimeState;
-  error?: ApiStatus;
-  recurring_run_id?: string;
-  state_history?: StateChange[];
-  task_count?: number;
-  tasks?: Task[];
-}
-
-export type TaskType =
-  | "ROOT"
-  | "RUNTIME"
-  | "CONDITION_BRANCH"
-  | "CONDITION"
-  | "LOOP"
-  | "EXIT_HANDLER"
-  | "IMPORTER"
-  | "DAG";
-
-export interface IoParameter {
-  parameter_key: string;
-  value?: Json;
-  type?: string;
-  producer?: { task_name?: string; iteration?: number | string };
-}
-
-export interface IoArtifact {
-  artifact_key: string;
-  artifacts?: Artifact[];
-  type?: string;
-  producer?: { task_name?: string; iteration?: number | string };
-}
-
-export interface Task {
-  task_id: string;
-  run_id: string;
-  name: string;
-  display_name?: string;
-  pods?: { name: string; uid?: string; type?: string }[];
-  cache_fingerprint?: string;
-  create_time: string;
-  start_time?: string;
-  end_time?: string;
-  state?: TaskState;
-  status_metadata?: { message?: string; custom_properties?: { [key: string]: Json } };
-  state_history?: StateChange[];
-  type?: TaskType;
-  type_attributes?: { iteration_index?: number | string; iteration_count?: number | string };
-  parent_task_id?: string;
-  child_tasks?: { task_id?: string; pod_name?: string }[];
-  inputs?: { parameters?: IoParameter[]; artifacts?: IoArtifact[] };
-  outputs?: { parameters?: IoParameter[]; artifacts?: IoArtifact[] };
-  scope_path?: string;
-}
-
-export interface Artifact {
-  artifact_id: string;
-  name?: string;
-  description?: string;
-  type?: string;
-  uri?: string;
-  metadata?: JsonObject;
-  number_value?: number;
-  created_at?: string;
-  namespace?: string;
-}
-
-export interface Pipeline {
-  pipeline_id: string;
-  display_name: string;
-  name?: string;
-  description?: string;
-  created_at: string;
-  namespace?: string;
-  tags?: { [key: string]: string };
-}
-
-export interface PipelineVersion {
-  pipeline_id: string;
-  pipeline_version_id: string;
-  display_name: string;
-  name?: string;
-  description?: string;
-  created_at: string;
-  code_source_url?: string;
-  pipeline_spec?: JsonObject;
-  tags?: { [key: string]: string };
-}
-
-export interface Experiment {
-  experiment_id: string;
-  display_name: string;
-  description?: string;
-  created_at: string;
-  namespace?: string;
-  storage_state?: "AVAILABLE" | "ARCHIVED";
-  last_run_created_at?: string;
-}
-
-export interface RecurringRun {
-  recurring_run_id: string;
-  display_name: string;
-  description?: string;
-  pipeline_version_reference?: { pipeline_id?: string; pipeline_version_id?: string };
-  pipeline_spec?: JsonObject;
-  runtime_config?: { parameters?: JsonObject; pipeline_root?: string };
-  max_concurrency?: string;
-  trigger?: {
-    cron_schedule?: { cron?: string; start_time?: string; end_time?: string };
-    periodic_schedule?: { interval_second?: string; start_time?: string; end_time?: string };
-  };
-  mode?: "ENABLE" | "DISABLE";
-  status?: "ENABLED" | "DISABLED";
-  created_at: string;
-  updated_at?: string;
-  error?: ApiStatus;
-  no_catchup?: boolean;
-  experiment_id?: string;
-}
+export type Artifact = With<Schemas["Artifact"], "artifact_id", { metadata?: JsonObject }>;
+export type Pipeline = With<Schemas["Pipeline"], "pipeline_id" | "display_name" | "created_at">;
+export type PipelineVersion = With<
+  Schemas["PipelineVersion"],
+  "pipeline_id" | "pipeline_version_id" | "display_name" | "created_at",
+  { pipeline_spec?: JsonObject }
+>;
+export type Experiment = With<Schemas["Experiment"], "experiment_id" | "display_name" | "created_at">;
+export type RecurringRun = With<
+  Schemas["RecurringRun"],
+  "recurring_run_id" | "display_name" | "created_at",
+  { pipeline_spec?: JsonObject; runtime_config?: RuntimeConfig }
+>;
 
 /** A page of a list: the field named after the resource, how many there are in all, and the token of the next page. */
 export interface Page<T> {

@@ -62,7 +62,15 @@ export const GraphView = memo(function GraphView({ spec, tasks, selected, onSele
   useLayoutEffect(() => {
     const element = frame.current;
     if (!element) return;
-    const observer = new ResizeObserver(() => setSize({ width: element.clientWidth, height: element.clientHeight }));
+    let before = { width: 0, height: 0 };
+    const observer = new ResizeObserver(() => {
+      const now = { width: element.clientWidth, height: element.clientHeight };
+      const [dx, dy] = [(now.width - before.width) / 2, (now.height - before.height) / 2];
+      // What is in the middle stays there when a panel opens beside it.
+      if (before.width > 0) setView((shown) => shown && { ...shown, x: shown.x + dx, y: shown.y + dy });
+      before = now;
+      setSize(now);
+    });
     observer.observe(element);
     return () => observer.disconnect();
   }, []);

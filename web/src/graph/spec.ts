@@ -22,6 +22,8 @@ export interface InputSpec {
   componentInputArtifact?: string;
   runtimeValue?: { constant?: Json };
   taskFinalStatus?: { producerTask?: string };
+  /** A part of the value: `parseJson(string_value)["name"]`. */
+  parameterExpressionSelector?: string;
 }
 
 export interface ParameterSpec {

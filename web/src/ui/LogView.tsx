@@ -162,7 +162,9 @@ export function LogView({ path, follow, fileName }: Props) {
                 <span className="log-number" aria-hidden>
                   {index + 1}
                 </span>
-                <LogText line={lines[index] as string} />
+                <span>
+                  <LogText line={lines[index] as string} />
+                </span>
               </div>
             ))}
           </div>

@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { Download, File, Folder } from "lucide-react";
 import { lazy, Suspense } from "react";
-import { downloadPath, type NotebookCell, type Preview, previewQuery } from "../../api/artifacts";
+import { downloadPath, type NotebookCell, type NotebookOutput, type Preview, previewQuery } from "../../api/artifacts";
 import type { Artifact } from "../../api/types";
 import { useTranslator } from "../../i18n";
 import { bytes, valueText } from "../../ui/format";
@@ -69,14 +69,16 @@ function PreviewFacts({ preview, download }: { preview: Preview; download: strin
   return (
     <div className="row wrap muted">
       <span className="tag">{preview.kind}</span>
-      {preview.size !== undefined && <span>{bytes(preview.size)}</span>}
+      {preview.size !== undefined && <span>{bytes(Number(preview.size))}</span>}
       {preview.format && <span>{preview.format}</span>}
       {preview.dtype && (
         <span>
           {preview.dtype} [{preview.shape?.join(" × ")}]
         </span>
       )}
-      {preview.rows_total !== undefined && <span>{t("preview.rows", { count: number(preview.rows_total) })}</span>}
+      {preview.rows_total !== undefined && (
+        <span>{t("preview.rows", { count: number(Number(preview.rows_total)) })}</span>
+      )}
       {preview.truncated && <span>{t("preview.truncated")}</span>}
       {preview.kind !== "folder" && (
         <a href={download} download className="row">
@@ -96,9 +98,17 @@ function PreviewBody({ preview, onOpen }: { preview: Preview; onOpen?: (name: st
       return <Rows rows={preview.rows ?? []} header={preview.header ?? false} />;
     case "json":
     case "text":
-      return <pre className="code-block">{preview.text}</pre>;
+      return (
+        <pre className="code-block" tabIndex={0}>
+          {preview.text}
+        </pre>
+      );
     case "jsonl":
-      return <pre className="code-block">{preview.records?.map((record) => JSON.stringify(record)).join("\n")}</pre>;
+      return (
+        <pre className="code-block" tabIndex={0}>
+          {preview.records?.map((record) => JSON.stringify(record)).join("\n")}
+        </pre>
+      );
     case "markdown":
       return (
         <Suspense fallback={<Loading />}>
@@ -161,30 +171,34 @@ function Notebook({ cells }: { cells: NotebookCell[] }) {
   return (
     <Suspense fallback={<Loading />}>
       <div className="stack notebook">
-        {cells.map((cell, at) => {
-          const source = cell.source ?? cell.text ?? "";
-          return (
-            <div key={at} className="stack">
-              {(cell.cell_type ?? cell.type) === "markdown" ? (
-                <Markdown text={source} />
-              ) : (
-                <pre className="code-block">{source}</pre>
-              )}
-              {cell.outputs?.map((output, of) => {
-                const image = output.png ?? output.jpeg;
-                if (image)
-                  return <img key={of} alt="" src={`data:image/${output.png ? "png" : "jpeg"};base64,${image}`} />;
-                if (output.markdown) return <Markdown key={of} text={output.markdown} />;
-                const text =
-                  output.text ?? output.error ?? (output.json === undefined ? "" : JSON.stringify(output.json));
-                return text ? <pre key={of}>{text}</pre> : null;
-              })}
-            </div>
-          );
-        })}
+        {cells.map((cell, at) => (
+          <div key={at} className="stack">
+            {cell.type === "markdown" ? (
+              <Markdown text={cell.source} />
+            ) : (
+              <pre className="code-block" tabIndex={0}>
+                {cell.source}
+              </pre>
+            )}
+            {cell.outputs?.map((output, of) => (
+              <Output key={of} output={output} />
+            ))}
+          </div>
+        ))}
       </div>
     </Suspense>
   );
+}
+
+/** The richest of what an output offers that is only data: its pages and scripts are left out by the server. */
+function Output({ output: { text, data, omitted } }: { output: NotebookOutput }) {
+  const { t } = useTranslator();
+  const image = ["image/png", "image/jpeg"].find((type) => data?.[type]);
+  if (image) return <img alt={t("preview.image")} src={`data:${image};base64,${data?.[image]?.replace(/\s/g, "")}`} />;
+  if (data?.["text/markdown"]) return <Markdown text={data["text/markdown"]} />;
+  const plain = text ?? data?.["text/plain"] ?? data?.["application/json"];
+  if (plain) return <pre tabIndex={0}>{plain}</pre>;
+  return omitted ? <p className="muted">{omitted.join(", ")}</p> : null;
 }
 
 function Schema({ preview }: { preview: Preview }) {
@@ -213,9 +227,9 @@ function Entries({ preview, onOpen }: { preview: Preview; onOpen?: (name: string
   if (preview.entries?.length === 0) return <Empty title={t("preview.empty")} />;
   return (
     <ul className="entries">
-      {preview.entries?.map(({ name, folder, size }) => (
+      {preview.entries?.map(({ name, folder, kind, size }) => (
         <li key={name} className="row">
-          {folder ? <Folder size={15} aria-hidden /> : <File size={15} aria-hidden />}
+          {folder || kind === "folder" ? <Folder size={15} aria-hidden /> : <File size={15} aria-hidden />}
           {onOpen ? (
             <button type="button" className="link grow" onClick={() => onOpen(name)}>
               {name}
@@ -223,7 +237,7 @@ function Entries({ preview, onOpen }: { preview: Preview; onOpen?: (name: string
           ) : (
             <span className="grow">{name}</span>
           )}
-          <span className="muted">{size !== undefined && !folder && bytes(size)}</span>
+          <span className="muted">{size !== undefined && kind !== "folder" && bytes(Number(size))}</span>
         </li>
       ))}
     </ul>

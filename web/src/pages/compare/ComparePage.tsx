@@ -1,7 +1,7 @@
 import { useQuery } from "@tanstack/react-query";
 import { useMemo } from "react";
 import { Link, useSearchParams } from "react-router";
-import { type Comparison, comparisonQuery } from "../../api/artifacts";
+import { type Comparison, comparisonQuery, type ScalarRow } from "../../api/artifacts";
 import type { Json } from "../../api/types";
 import { useTranslator } from "../../i18n";
 import { ConfusionMatrix } from "../../ui/charts/ConfusionMatrix";
@@ -43,7 +43,9 @@ function Compared({ comparison }: { comparison: Comparison }) {
   const [only, setOnly] = useUrlState("differences");
   const { runs } = comparison;
   const parameters = comparison.parameters?.filter(({ differs }) => !only || differs) ?? [];
-  const scalars = comparison.scalars?.filter(({ differs }) => !only || differs !== false) ?? [];
+  const scalars = (comparison.scalars ?? [])
+    .map((row) => ({ ...row, differs: differ(row, runs) }))
+    .filter(({ differs }) => !only || differs);
   const names = runs.map(({ display_name }) => display_name);
   const axes = useMemo(() => axesOf(comparison), [comparison]);
   const curves = runs.flatMap((run) =>
@@ -53,8 +55,8 @@ function Compared({ comparison }: { comparison: Comparison }) {
       auc: curve.auc,
     })),
   );
-  const show = (values: number[] | undefined) =>
-    values?.map((value) => number(value, { maximumSignificantDigits: 6 })).join(", ") ?? "—";
+  const show = (values: { value: number }[] | undefined) =>
+    values?.map(({ value }) => number(value, { maximumSignificantDigits: 6 })).join(", ") ?? "—";
   return (
     <div className="stack">
       <label className="row">
@@ -182,6 +184,12 @@ function Heading({ text, span }: { text: string; span: number }) {
   );
 }
 
+/** Whether a metric is not the same in all runs. */
+function differ({ values }: ScalarRow, runs: Comparison["runs"]): boolean {
+  const shown = runs.map(({ run_id }) => JSON.stringify(values[run_id]?.map(({ value }) => value)));
+  return shown.some((one) => one !== shown[0]);
+}
+
 /** An axis for each parameter that differs and each metric: of a task in a loop its mean. */
 function axesOf({ runs, parameters = [], scalars = [] }: Comparison): Axis[] {
   const plain = (value: Json | undefined) =>
@@ -194,7 +202,7 @@ function axesOf({ runs, parameters = [], scalars = [] }: Comparison): Axis[] {
       name: task_name ? `${task_name}.${name}` : name,
       values: runs.map((run) => {
         const list = values[run.run_id];
-        return list?.length ? list.reduce((sum, value) => sum + value, 0) / list.length : undefined;
+        return list?.length ? list.reduce((sum, { value }) => sum + value, 0) / list.length : undefined;
       }),
     })),
   ];

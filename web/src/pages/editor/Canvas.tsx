@@ -3,7 +3,8 @@ import { type PointerEvent, useEffect, useMemo, useRef, useState } from "react";
 import type { PipelineSpec } from "../../graph/spec";
 import { useTranslator } from "../../i18n";
 import { IconButton } from "../../ui/Button";
-import { fits, type Port, type Problem } from "./edit";
+import type { Problem } from "./edit";
+import { fits, type Port } from "./ports";
 import { type EditorNode, editorScene, nodeId, portAt } from "./scene";
 
 interface Props {

@@ -18,9 +18,10 @@ import { check, ParameterForm, type Typed } from "../../ui/ParameterForm";
 import { Select } from "../../ui/Select";
 import { toast } from "../../ui/toasts";
 import { Canvas } from "./Canvas";
-import { addGroup, addTask, emptySpec, problemsOf, type Scope, setInput } from "./edit";
+import { addGroup, addTask, emptySpec, problemsOf, setInput } from "./edit";
 import { Inspector } from "./Inspector";
 import { Palette } from "./Palette";
+import type { Scope } from "./ports";
 import { type EditorNode, editorScene } from "./scene";
 import { toPython } from "./toPython";
 import "../../graph/graph.css";
@@ -107,6 +108,13 @@ function Editor({ pipeline, opened }: { pipeline: string; opened?: PipelineSpec 
       toast(errorText(error, t), true);
     }
   }
+  function savePython() {
+    try {
+      saveFile(`${spec.pipelineInfo?.name?.replace(/\W+/g, "_")}.py`, toPython(spec));
+    } catch (error) {
+      toast(errorText(error, t), true);
+    }
+  }
   const yaml = () => stringify(spec, { lineWidth: 0 });
   async function save() {
     const name = spec.pipelineInfo?.name || "pipeline";
@@ -157,7 +165,7 @@ function Editor({ pipeline, opened }: { pipeline: string; opened?: PipelineSpec 
               {
                 id: "python",
                 label: t("editor.exportPython"),
-                onAction: () => saveFile(`${spec.pipelineInfo?.name?.replace(/\W+/g, "_")}.py`, toPython(spec)),
+                onAction: savePython,
               },
             ]}
           >

@@ -11,16 +11,13 @@ import {
   type Comparison,
   candidates,
   changeTask,
-  type Port,
   removeTask,
-  type Source,
   setCondition,
   setInput,
   setItems,
   setParameter,
-  sourceOf,
-  tasksOf,
 } from "./edit";
+import { type Port, type Source, sourceOf, tasksIn } from "./ports";
 import type { EditorNode } from "./scene";
 
 interface Props {
@@ -197,7 +194,7 @@ function TaskFields({ spec, node, attempt }: FieldProps) {
   const { t } = useTranslator();
   const id = useId();
   const { task, scope, name } = node;
-  const others = Object.keys(tasksOf(structuredClone(spec), scope)).filter((other) => other !== name);
+  const others = Object.keys(tasksIn(spec, scope)).filter((other) => other !== name);
   return (
     <>
       {others.length > 0 && (

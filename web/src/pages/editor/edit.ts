@@ -1,19 +1,24 @@
 import type { Json } from "../../api/types";
-import type {
-  ArtifactSpec,
-  ComponentSpec,
-  ExecutorSpec,
-  InputSpec,
-  ParameterSpec,
-  PipelineSpec,
-  TaskSpec,
-} from "../../graph/spec";
+import type { ComponentSpec, ExecutorSpec, InputSpec, ParameterSpec, PipelineSpec, TaskSpec } from "../../graph/spec";
+import { dropConsumers, dropOutputs, forget, free, lead, leadIn, refersTo, sweep, tidy, wait } from "./lead";
+import {
+  EditError,
+  fits,
+  inputPorts,
+  outputPorts,
+  type Port,
+  parameterType,
+  ports,
+  producerOf,
+  type Scope,
+  type Source,
+  scopeComponent,
+  tasksIn,
+  tasksOf,
+} from "./ports";
 
 // Changes of a pipeline as it is drawn. The drawing is the PipelineSpec itself, so that any pipeline can be opened and
-// nothing of it is lost. A scope is the path of the groups from the root: [] is the root's DAG, ["for-loop-1"] that of the
-// root's task of this name. Each change gives a new specification and leaves the old one as it was, for undo.
-
-export type Scope = readonly string[];
+// nothing of it is lost. Each change gives a new specification and leaves the old one as it was, for undo.
 
 /** A component that can be put into a pipeline. */
 export interface Component {
@@ -25,8 +30,6 @@ export interface Component {
   components?: { [name: string]: ComponentSpec };
   executors?: { [label: string]: ExecutorSpec };
 }
-
-export class EditError extends Error {}
 
 export function emptySpec(name: string): PipelineSpec {
   return {
@@ -40,31 +43,6 @@ export function emptySpec(name: string): PipelineSpec {
 }
 
 const copy = (spec: PipelineSpec): PipelineSpec => structuredClone(spec);
-
-/** The component whose DAG the scope is. */
-export function scopeComponent(spec: PipelineSpec, scope: Scope): ComponentSpec {
-  let component = spec.root;
-  for (const name of scope) {
-    const task = component.dag?.tasks?.[name];
-    const inner = task && spec.components?.[task.componentRef?.name ?? ""];
-    if (!inner) throw new EditError(`there is no ${name}`);
-    component = inner;
-  }
-  return component;
-}
-
-export function tasksOf(spec: PipelineSpec, scope: Scope): { [name: string]: TaskSpec } {
-  const component = scopeComponent(spec, scope);
-  component.dag ??= {};
-  component.dag.tasks ??= {};
-  return component.dag.tasks;
-}
-
-/** The name, or it with the first number from 2 that nobody has. */
-function free(taken: (name: string) => boolean, name: string): string {
-  if (!taken(name)) return name;
-  for (let number = 2; ; number++) if (!taken(`${name}-${number}`)) return `${name}-${number}`;
-}
 
 /** Names of tasks and components as compilers write them: lower case, digits and dashes. */
 export function slug(text: string): string {
@@ -99,12 +77,17 @@ export function addTask(before: PipelineSpec, scope: Scope, component: Component
     renamed.set(label, same ? label : free((one) => one in executors, label));
     executors[renamed.get(label) as string] = structuredClone(executor);
   }
-  const brought = Object.entries(component.components ?? {});
-  for (const [of, inner] of brought) {
-    const same = JSON.stringify(all[of]) === JSON.stringify(inner);
+  const bring = (of: string): void => {
+    const inner = component.components?.[of];
+    if (!inner || renamed.has(of)) return;
+    // What it is made of comes first: two are the same when all of theirs is.
+    for (const task of Object.values(inner.dag?.tasks ?? {})) bring(task.componentRef?.name ?? "");
+    const brought = relabel(structuredClone(inner), renamed);
+    const same = JSON.stringify(all[of]) === JSON.stringify(brought);
     renamed.set(of, same ? of : free((one) => one in all, of));
-  }
-  for (const [of, inner] of brought) all[renamed.get(of) as string] = relabel(structuredClone(inner), renamed);
+    all[renamed.get(of) as string] = brought;
+  };
+  for (const of of Object.keys(component.components ?? {})) bring(of);
   const reference = free((one) => one in all, `comp-${name}`);
   const own = relabel(structuredClone(component.spec), renamed);
   if (component.executor) {
@@ -156,209 +139,11 @@ export function removeTask(before: PipelineSpec, scope: Scope, name: string): Pi
   const spec = copy(before);
   const tasks = tasksOf(spec, scope);
   delete tasks[name];
-  for (const task of Object.values(tasks)) {
-    task.dependentTasks = task.dependentTasks?.filter((one) => one !== name);
-    for (const inputs of [task.inputs?.parameters, task.inputs?.artifacts])
-      for (const [input, from] of Object.entries(inputs ?? {}))
-        if (producerOf(from)?.task === name) delete (inputs as { [input: string]: InputSpec })[input];
-  }
-  const component = scopeComponent(spec, scope);
-  const outputs = component.dag?.outputs as OutputMap | undefined;
-  for (const map of [outputs?.parameters, outputs?.artifacts])
-    for (const output of Object.keys(map ?? {}))
-      if (JSON.stringify(map?.[output]).includes(JSON.stringify(name))) {
-        delete map?.[output];
-        delete component.outputDefinitions?.parameters?.[output];
-        delete component.outputDefinitions?.artifacts?.[output];
-      }
+  for (const task of Object.values(tasks)) task.dependentTasks = task.dependentTasks?.filter((one) => one !== name);
+  dropConsumers(spec, scope, (input) => producerOf(input)?.task === name);
+  dropOutputs(spec, scope, (json) => refersTo(json, name));
+  tidy(spec, scope);
   return sweep(spec);
-}
-
-type OutputMap = { parameters?: { [name: string]: Json }; artifacts?: { [name: string]: Json } };
-
-/** Drops components and executors that no task is made of any more. */
-function sweep(spec: PipelineSpec): PipelineSpec {
-  const used = new Set<string>();
-  const visit = (component: ComponentSpec) => {
-    for (const task of Object.values(component.dag?.tasks ?? {})) {
-      const name = task.componentRef?.name ?? "";
-      const inner = spec.components?.[name];
-      if (!inner || used.has(name)) continue;
-      used.add(name);
-      visit(inner);
-    }
-  };
-  visit(spec.root);
-  for (const name of Object.keys(spec.components ?? {})) if (!used.has(name)) delete spec.components?.[name];
-  const labels = new Set(Object.values(spec.components ?? {}).map(({ executorLabel }) => executorLabel));
-  for (const label of Object.keys(spec.deploymentSpec?.executors ?? {}))
-    if (!labels.has(label)) delete spec.deploymentSpec?.executors?.[label];
-  return spec;
-}
-
-// --- Ports ---
-
-export interface Port {
-  name: string;
-  kind: "parameter" | "artifact";
-  /** `NUMBER_INTEGER`; of an artifact `system.Model`. */
-  type: string;
-  list?: boolean;
-  optional?: boolean;
-}
-
-const parameterType = (spec: ParameterSpec): string => {
-  const older: { [type: string]: string } = { INT: "NUMBER_INTEGER", DOUBLE: "NUMBER_DOUBLE" };
-  const type = spec.parameterType ?? spec.type ?? "STRING";
-  return older[type] ?? type;
-};
-
-function ports(definitions: ComponentSpec["inputDefinitions"]): Port[] {
-  const parameters = Object.entries(definitions?.parameters ?? {}).map(
-    ([name, spec]): Port => ({
-      name,
-      kind: "parameter",
-      type: parameterType(spec),
-      optional: spec.isOptional || spec.defaultValue !== undefined,
-    }),
-  );
-  const artifacts = Object.entries(definitions?.artifacts ?? {}).map(
-    ([name, spec]: [string, ArtifactSpec]): Port => ({
-      name,
-      kind: "artifact",
-      type: spec.artifactType?.schemaTitle ?? "system.Artifact",
-      list: spec.isArtifactList,
-      optional: spec.isOptional,
-    }),
-  );
-  return [...parameters, ...artifacts];
-}
-
-const isChannel = (name: string) => name.startsWith("pipelinechannel--");
-
-/** What people connect: of a group none of the channels that values come in by. */
-export const inputPorts = (component: ComponentSpec): Port[] =>
-  ports(component.inputDefinitions).filter(({ name }) => !isChannel(name));
-export const outputPorts = (component: ComponentSpec): Port[] => ports(component.outputDefinitions);
-
-/** Whether what comes out of one may go into the other. */
-export function fits(output: Port, input: Port): boolean {
-  if (output.kind !== input.kind || !!output.list !== !!input.list) return false;
-  if (output.type === input.type) return true;
-  // Every artifact is an artifact; an integer is a number.
-  if (output.kind === "artifact") return input.type === "system.Artifact";
-  return output.type === "NUMBER_INTEGER" && input.type === "NUMBER_DOUBLE";
-}
-
-// --- Where a value comes from ---
-
-export type Source =
-  | { from: "constant"; value: Json }
-  | { from: "input"; name: string }
-  | { from: "task"; scope: Scope; task: string; output: string }
-  | { from: "item"; loop: string }
-  | { from: "other" };
-
-export function producerOf(input: InputSpec): { task: string; output: string } | undefined {
-  const { taskOutputParameter: parameter, taskOutputArtifact: artifact } = input;
-  if (parameter?.producerTask) return { task: parameter.producerTask, output: parameter.outputParameterKey ?? "" };
-  if (artifact?.producerTask) return { task: artifact.producerTask, output: artifact.outputArtifactKey ?? "" };
-  return undefined;
-}
-
-/** Follows an input of a task through the groups around it to where its value is made. */
-export function sourceOf(spec: PipelineSpec, scope: Scope, input: InputSpec | undefined): Source | undefined {
-  if (!input) return undefined;
-  if (input.runtimeValue) return { from: "constant", value: input.runtimeValue.constant ?? null };
-  const producer = producerOf(input);
-  if (producer) return { from: "task", scope, ...producer };
-  const outer = input.componentInputParameter ?? input.componentInputArtifact;
-  if (outer === undefined) return { from: "other" };
-  if (scope.length === 0) return { from: "input", name: outer };
-  const around = scope.slice(0, -1);
-  const group = tasksOf(structuredClone(spec), around)[scope.at(-1) as string];
-  if (group?.parameterIterator?.itemInput === outer || group?.artifactIterator?.itemInput === outer)
-    return { from: "item", loop: scope.at(-1) as string };
-  return sourceOf(spec, around, group?.inputs?.parameters?.[outer] ?? group?.inputs?.artifacts?.[outer]);
-}
-
-/**
- * What an input of a task in `scope` says to get the source's value, after the value has been led in through every group
- * between where it is made and the task.
- */
-function lead(spec: PipelineSpec, scope: Scope, source: Source, port: Port): InputSpec {
-  if (source.from === "constant") return { runtimeValue: { constant: source.value } };
-  if (source.from === "other") throw new EditError("this value can't be set here");
-  const made: Scope =
-    source.from === "task" ? source.scope : source.from === "input" ? [] : loopScope(scope, source.loop);
-  if (made.some((name, at) => scope[at] !== name)) throw new EditError("what is made inside of a group stays there");
-  const artifact = port.kind === "artifact";
-  if (scope.length > made.length) {
-    const group = scope.at(-1) as string;
-    const around = scope.slice(0, -1);
-    const channel =
-      source.from === "input"
-        ? `pipelinechannel--${source.name}`
-        : source.from === "task"
-          ? `pipelinechannel--${source.task}-${source.output}`
-          : itemOf(spec, made);
-    const task = tasksOf(spec, around)[group] as TaskSpec;
-    const outer = lead(spec, around, source, port);
-    task.inputs ??= {};
-    const component = scopeComponent(spec, scope);
-    const definitions: NonNullable<ComponentSpec["inputDefinitions"]> = component.inputDefinitions ?? {};
-    component.inputDefinitions = definitions;
-    if (artifact) {
-      task.inputs.artifacts = { ...task.inputs.artifacts, [channel]: outer };
-      definitions.artifacts = {
-        ...definitions.artifacts,
-        [channel]: definitions.artifacts?.[channel] ?? artifactOf(spec, source, port),
-      };
-      return { componentInputArtifact: channel };
-    }
-    task.inputs.parameters = { ...task.inputs.parameters, [channel]: outer };
-    definitions.parameters = {
-      ...definitions.parameters,
-      [channel]: definitions.parameters?.[channel] ?? { parameterType: port.type },
-    };
-    if (outer.taskOutputParameter?.producerTask) wait(task, outer.taskOutputParameter.producerTask);
-    return { componentInputParameter: channel };
-  }
-  switch (source.from) {
-    case "input":
-      return artifact ? { componentInputArtifact: source.name } : { componentInputParameter: source.name };
-    case "item":
-      return { componentInputParameter: itemOf(spec, made) };
-    case "task":
-      return artifact
-        ? { taskOutputArtifact: { producerTask: source.task, outputArtifactKey: source.output } }
-        : { taskOutputParameter: { producerTask: source.task, outputParameterKey: source.output } };
-  }
-}
-
-function artifactOf(spec: PipelineSpec, source: Source, port: Port): ArtifactSpec {
-  if (source.from === "task") {
-    const producer = tasksOf(spec, source.scope)[source.task];
-    const found = spec.components?.[producer?.componentRef?.name ?? ""]?.outputDefinitions?.artifacts?.[source.output];
-    if (found) return structuredClone(found);
-  }
-  return { artifactType: { schemaTitle: port.type, schemaVersion: "0.0.1" } };
-}
-
-/** The scope of the loop of that name around `scope`. */
-function loopScope(scope: Scope, loop: string): Scope {
-  const at = scope.lastIndexOf(loop);
-  if (at < 0) throw new EditError(`${loop} is not around this`);
-  return scope.slice(0, at + 1);
-}
-
-function itemOf(spec: PipelineSpec, loop: Scope): string {
-  const task = tasksOf(spec, loop.slice(0, -1))[loop.at(-1) as string];
-  return task?.parameterIterator?.itemInput ?? task?.artifactIterator?.itemInput ?? "";
-}
-
-function wait(task: TaskSpec, producer: string): void {
-  if (!task.dependentTasks?.includes(producer)) task.dependentTasks = [...(task.dependentTasks ?? []), producer];
 }
 
 /** Sets where an input's value comes from; undefined takes it away, so that the component's default holds. */
@@ -387,22 +172,15 @@ export function setInput(
     const producer = producerOf(input)?.task;
     if (producer) wait(task, producer);
   }
+  tidy(spec, scope);
   return spec;
-}
-
-/** The task waits for the producer no longer, unless another of its inputs comes from there. */
-function forget(task: TaskSpec, producer: string | undefined): void {
-  if (producer === undefined) return;
-  const inputs = [...Object.values(task.inputs?.parameters ?? {}), ...Object.values(task.inputs?.artifacts ?? {})];
-  if (inputs.some((input) => producerOf(input)?.task === producer)) return;
-  task.dependentTasks = task.dependentTasks?.filter((one) => one !== producer);
 }
 
 /** Whether the source's task waits for `name`, or is it, or lies in it. */
 function reaches(spec: PipelineSpec, scope: Scope, name: string, source: { scope: Scope; task: string }): boolean {
   // What both see: the tasks of the source's scope, and of them the one that the consumer is or lies in.
   const consumer = scope.length > source.scope.length ? (scope[source.scope.length] as string) : name;
-  const tasks = tasksOf(spec, source.scope);
+  const tasks = tasksIn(spec, source.scope);
   const seen = new Set<string>();
   const visit = (at: string): boolean => {
     if (at === consumer) return true;
@@ -429,18 +207,18 @@ export function candidates(
     const at = scope.slice(0, depth);
     if (depth > 0) {
       const loop = scope[depth - 1] as string;
-      const task = tasksOf(structuredClone(spec), scope.slice(0, depth - 1))[loop];
+      const task = tasksIn(spec, scope.slice(0, depth - 1))[loop];
       const item = task?.parameterIterator?.itemInput;
       const type = item && scopeComponent(spec, at).inputDefinitions?.parameters?.[item];
       if (type && fits({ name: item, kind: "parameter", type: parameterType(type) }, port))
         found.push({ source: { from: "item", loop }, label: `${loop}: item` });
     }
-    for (const [other, task] of Object.entries(tasksOf(structuredClone(spec), at))) {
+    for (const [other, task] of Object.entries(tasksIn(spec, at))) {
       if (other === name && depth === scope.length) continue;
       const component = spec.components?.[task.componentRef?.name ?? ""] ?? {};
       for (const output of outputPorts(component)) {
         const source: Source = { from: "task", scope: at, task: other, output: output.name };
-        if (fits(output, port) && !reaches(structuredClone(spec), scope, name, source))
+        if (fits(output, port) && !reaches(spec, scope, name, source))
           found.push({ source, label: `${other}.${output.name}` });
       }
     }
@@ -481,25 +259,12 @@ export function setCondition(
   if (!task) throw new EditError(`there is no ${name}`);
   if (source.from === "task" && reaches(spec, scope, name, source))
     throw new EditError("a task can't wait for what waits for it");
-  const input = lead(spec, scope, source, port);
-  const channel =
-    source.from === "input"
-      ? `pipelinechannel--${source.name}`
-      : source.from === "task"
-        ? `pipelinechannel--${source.task}-${source.output}`
-        : `pipelinechannel--item`;
-  task.inputs ??= {};
-  task.inputs.parameters = { ...task.inputs.parameters, [channel]: input };
-  const component = scopeComponent(spec, [...scope, name]);
-  const definitions: NonNullable<ComponentSpec["inputDefinitions"]> = component.inputDefinitions ?? {};
-  component.inputDefinitions = definitions;
-  definitions.parameters = { ...definitions.parameters, [channel]: { parameterType: port.type } };
-  const producer = producerOf(input)?.task;
-  if (producer) wait(task, producer);
+  const channel = leadIn(spec, [...scope, name], source, port);
   const written = typeof value === "string" ? `'${value.replace(/\\/g, "\\\\").replace(/'/g, "\\'")}'` : String(value);
   const read = `inputs.parameter_values['${channel}']`;
   const numeric = typeof value === "number" && port.type === "NUMBER_INTEGER" ? `int(${read})` : read;
   task.triggerPolicy = { ...task.triggerPolicy, condition: `${numeric} ${operator} ${written}` };
+  tidy(spec, [...scope, name]);
   return spec;
 }
 
@@ -523,24 +288,15 @@ export function setItems(
   component.inputDefinitions = { ...component.inputDefinitions, parameters };
   if (Array.isArray(items)) {
     task.parameterIterator = { itemInput: item, items: { raw: JSON.stringify(items) } };
+    tidy(spec, [...scope, name]);
     return spec;
   }
   if (items.from === "task" && reaches(spec, scope, name, items))
     throw new EditError("a task can't wait for what waits for it");
   const port: Port = { name: "items", kind: "parameter", type: "LIST" };
-  const input = lead(spec, scope, items, port);
-  const channel =
-    items.from === "input"
-      ? `pipelinechannel--${items.name}`
-      : items.from === "task"
-        ? `pipelinechannel--${items.task}-${items.output}`
-        : "pipelinechannel--items";
-  task.inputs ??= {};
-  task.inputs.parameters = { ...task.inputs.parameters, [channel]: input };
-  parameters[channel] = { parameterType: "LIST" };
-  const producer = producerOf(input)?.task;
-  if (producer) wait(task, producer);
+  const channel = leadIn(spec, [...scope, name], items, port);
   task.parameterIterator = { itemInput: item, items: { inputParameter: channel } };
+  tidy(spec, [...scope, name]);
   return spec;
 }
 
@@ -551,9 +307,7 @@ export function setParameter(before: PipelineSpec, name: string, parameter: Para
   if (parameter) parameters[name] = parameter;
   else {
     delete parameters[name];
-    for (const task of Object.values(spec.root.dag?.tasks ?? {}))
-      for (const [input, from] of Object.entries(task.inputs?.parameters ?? {}))
-        if (from.componentInputParameter === name) delete task.inputs?.parameters?.[input];
+    dropConsumers(spec, [], (input) => input.componentInputParameter === name);
   }
   spec.root.inputDefinitions = { ...definitions, parameters };
   return spec;
@@ -567,7 +321,7 @@ export interface Problem {
 
 /** Inputs that need a value and have none. */
 export function problemsOf(spec: PipelineSpec, scope: Scope = []): Problem[] {
-  return Object.entries(tasksOf(structuredClone(spec), scope)).flatMap(([name, task]) => {
+  return Object.entries(tasksIn(spec, scope)).flatMap(([name, task]) => {
     const component = spec.components?.[task.componentRef?.name ?? ""] ?? {};
     const missing = inputPorts(component)
       .filter(({ name: input, kind, optional }) => {

@@ -33,28 +33,71 @@ const artifactTypes = [
 /** The last part of a dotted name: of `dsl.Dataset` Dataset. */
 const bare = (name: string) => name.trim().replace(/^.*\./, "");
 
-/** Splits at commas that are in no brackets and no quotes. */
-export function splitTop(text: string, separator = ","): string[] {
-  const parts: string[] = [];
+/** Calls `visit` with each letter that is in no quotes and no comment, and how deep in brackets it is, until it says true. */
+function scan(text: string, from: number, visit: (letter: string, at: number, depth: number) => boolean): void {
   let depth = 0;
   let quote = "";
-  let from = 0;
-  for (let at = 0; at < text.length; at++) {
+  for (let at = from; at < text.length; at++) {
     const letter = text[at] as string;
     if (quote) {
       if (letter === "\\") at++;
-      else if (letter === quote) quote = "";
-    } else if (letter === '"' || letter === "'") quote = letter;
-    else if (letter === "#") while (at < text.length && text[at] !== "\n") at++;
-    else if ("([{".includes(letter)) depth++;
-    else if (")]}".includes(letter)) depth--;
-    else if (letter === separator && depth === 0) {
-      parts.push(text.slice(from, at));
-      from = at + 1;
+      else if (text.startsWith(quote, at)) {
+        at += quote.length - 1;
+        quote = "";
+      }
+    } else if (letter === '"' || letter === "'") {
+      quote = text.startsWith(letter.repeat(3), at) ? letter.repeat(3) : letter;
+      at += quote.length - 1;
+    } else if (letter === "#") {
+      while (at + 1 < text.length && text[at + 1] !== "\n") at++;
+    } else {
+      if (")]}".includes(letter)) depth--;
+      if (visit(letter, at, depth)) return;
+      if ("([{".includes(letter)) depth++;
     }
   }
-  parts.push(text.slice(from));
-  return parts.map((part) => part.replace(/#[^\n]*/g, "").trim()).filter((part) => part !== "");
+}
+
+/** The text without its comments. */
+function withoutComments(text: string): string {
+  let out = "";
+  let quote = "";
+  for (let at = 0; at < text.length; at++) {
+    const letter = text[at] as string;
+    if (!quote && letter === "#") while (at + 1 < text.length && text[at + 1] !== "\n") at++;
+    else {
+      out += letter;
+      if (quote && letter === "\\") out += text[++at] ?? "";
+      else if (quote === letter) quote = "";
+      else if (!quote && (letter === '"' || letter === "'")) quote = letter;
+    }
+  }
+  return out;
+}
+
+/** Splits at commas that are in no brackets, quotes and comments. */
+export function splitTop(text: string, separator = ","): string[] {
+  const plain = withoutComments(text);
+  const parts: string[] = [];
+  let from = 0;
+  scan(plain, 0, (letter, at, depth) => {
+    if (letter === separator && depth === 0) {
+      parts.push(plain.slice(from, at));
+      from = at + 1;
+    }
+    return false;
+  });
+  parts.push(plain.slice(from));
+  return parts.map((part) => part.trim()).filter((part) => part !== "");
+}
+
+function unescaped(text: string): string {
+  const escapes: { [letter: string]: string } = { n: "\n", t: "\t", r: "\r", "\\": "\\", "'": "'", '"': '"', "\n": "" };
+  return text.replace(
+    /\\(?:x([0-9a-fA-F]{2})|u([0-9a-fA-F]{4})|([\s\S]))/g,
+    (whole, x?: string, u?: string, one?: string) =>
+      one === undefined ? String.fromCharCode(Number.parseInt(x ?? u ?? "", 16)) : (escapes[one] ?? whole),
+  );
 }
 
 /** A Python literal as JSON: texts, numbers, True, False, None, lists and dicts of such. */
@@ -64,11 +107,8 @@ export function literal(text: string): Json {
   if (value === "False") return false;
   if (value === "None") return null;
   if (/^[-+]?(\d[\d_]*\.?[\d_]*([eE][-+]?\d+)?|\.\d+)$/.test(value)) return Number(value.replace(/_/g, ""));
-  const quoted = /^(['"])([\s\S]*)\1$/.exec(value);
-  if (quoted) {
-    const escapes: { [letter: string]: string } = { n: "\n", t: "\t", r: "\r", "\\": "\\", "'": "'", '"': '"' };
-    return (quoted[2] as string).replace(/\\(.)/g, (whole, letter: string) => escapes[letter] ?? whole);
-  }
+  const quoted = /^(?:'((?:[^'\\\n]|\\[\s\S])*)'|"((?:[^"\\\n]|\\[\s\S])*)")$/.exec(value);
+  if (quoted) return unescaped(quoted[1] ?? quoted[2] ?? "");
   if (value.startsWith("[") && value.endsWith("]")) return splitTop(value.slice(1, -1)).map(literal);
   if (value.startsWith("{") && value.endsWith("}"))
     return Object.fromEntries(
@@ -85,6 +125,8 @@ interface Annotated {
   type: string;
   optional?: boolean;
   list?: boolean;
+  /** The only values that it may have. */
+  literals?: Json[];
 }
 
 function annotation(text: string): Annotated {
@@ -107,9 +149,22 @@ function annotation(text: string): Annotated {
   }
   if (base === "PipelineTaskFinalStatus") return { kind: "status", type: "TASK_FINAL_STATUS" };
   if (artifactTypes.includes(base)) return { kind: "input", type: `system.${base}` };
+  if (base === "Literal") return literals(splitTop(inside ?? "").map(literal), whole);
+  const item = bare(inside ?? "");
+  if (/^list$/i.test(base) && artifactTypes.includes(item))
+    return { kind: "input", type: `system.${item}`, list: true };
   const type = parameterTypes[base];
   if (!type) throw new PythonError(`components have no type ${whole}`);
   return { kind: "parameter", type };
+}
+
+function literals(values: Json[], whole: string): Annotated {
+  const [first] = values;
+  const types: { [type: string]: string } = { string: "STRING", boolean: "BOOLEAN", number: "NUMBER_INTEGER" };
+  const type = types[typeof first];
+  if (!type || values.some((value) => typeof value !== typeof first))
+    throw new PythonError(`the values of ${whole} are not of one type`);
+  return { kind: "parameter", type, literals: values };
 }
 
 function artifact(text: string): string {
@@ -144,11 +199,13 @@ export function parseFunction(text: string): Parsed {
   const name = start[1] as string;
   const decorators = source.slice(0, start.index);
   const indent = (start[0].match(/^ */) as RegExpMatchArray)[0].length;
-  const body = source
+  const outdented = source
     .slice(start.index)
     .split("\n")
     .map((line) => (indent > 0 && line.slice(0, indent).trim() === "" ? line.slice(indent) : line))
     .join("\n");
+  const end = closing(outdented, outdented.indexOf("(")) + 1;
+  const body = outdented.slice(0, bodyEnd(outdented, end + headLength(outdented.slice(end))));
   const spec = interfaceOf(source.slice(open + 1, close), after[1]?.trim());
   const doc = /^\s*(?:"""|''')\s*([^\n"']+)/.exec(source.slice(close + 1 + headLength(source.slice(close + 1))));
   const packages = /packages_to_install\s*=\s*(\[[\s\S]*?\])/.exec(decorators);
@@ -169,32 +226,35 @@ function returnPart(text: string): string {
 
 /** How long the head goes on after the parameters: to the colon that is in no brackets and its line's end. */
 function headLength(text: string): number {
-  let depth = 0;
-  for (let at = 0; at < text.length; at++) {
-    const letter = text[at] as string;
-    if ("([{".includes(letter)) depth++;
-    else if (")]}".includes(letter)) depth--;
-    else if (letter === ":" && depth === 0) {
-      const end = text.indexOf("\n", at);
-      return end < 0 ? text.length : end + 1;
-    }
-  }
-  return text.length;
+  let length = text.length;
+  scan(text, 0, (letter, at, depth) => {
+    if (letter !== ":" || depth !== 0) return false;
+    const end = text.indexOf("\n", at);
+    length = end < 0 ? text.length : end + 1;
+    return true;
+  });
+  return length;
 }
 
 function closing(text: string, open: number): number {
-  let depth = 0;
-  let quote = "";
-  for (let at = open; at < text.length; at++) {
-    const letter = text[at] as string;
-    if (quote) {
-      if (letter === "\\") at++;
-      else if (letter === quote) quote = "";
-    } else if (letter === '"' || letter === "'") quote = letter;
-    else if (letter === "(") depth++;
-    else if (letter === ")" && --depth === 0) return at;
-  }
-  throw new PythonError("a bracket of the function's head is not closed");
+  let found = -1;
+  scan(text, open, (letter, at, depth) => {
+    if (letter === ")" && depth === 0) found = at;
+    return found >= 0;
+  });
+  if (found < 0) throw new PythonError("a bracket of the function's head is not closed");
+  return found;
+}
+
+/** Where the function's body ends: before the first line after its head that is not indented, and no text or comment. */
+function bodyEnd(text: string, head: number): number {
+  let end = text.length;
+  scan(text, head, (letter, at, depth) => {
+    if (depth !== 0 || /\s/.test(letter) || (at > head && text[at - 1] !== "\n")) return false;
+    end = at;
+    return true;
+  });
+  return end;
 }
 
 function interfaceOf(parameters: string, returns: string | undefined): ComponentSpec {
@@ -206,7 +266,7 @@ function interfaceOf(parameters: string, returns: string | undefined): Component
     const [head, ...rest] = splitTop(part, "=");
     const [name = "", ...annotated] = splitTop(head ?? "", ":");
     if (annotated.length === 0) throw new PythonError(`${name} needs a type: ${name}: str`);
-    const { kind, type, optional, list } = annotation(annotated.join(":"));
+    const { kind, type, optional, list, literals: only } = annotation(annotated.join(":"));
     const byDefault = rest.length > 0 ? literal(rest.join("=")) : undefined;
     if (kind === "output" || kind === "outputPath") {
       if (type.startsWith("system.")) outputs.artifacts = { ...outputs.artifacts, [name]: artifactSpec(type, list) };
@@ -219,6 +279,7 @@ function interfaceOf(parameters: string, returns: string | undefined): Component
       };
     } else {
       const parameter: ParameterSpec = { parameterType: type };
+      if (only) parameter.literals = only;
       if (byDefault !== undefined && byDefault !== null) parameter.defaultValue = byDefault;
       if (byDefault !== undefined || optional || kind === "status") parameter.isOptional = true;
       inputs.parameters = { ...inputs.parameters, [name]: parameter };
@@ -239,9 +300,7 @@ function interfaceOf(parameters: string, returns: string | undefined): Component
 function addReturns(outputs: NonNullable<ComponentSpec["outputDefinitions"]>, returns: string): void {
   const named = /^(?:typing\.)?NamedTuple\s*\(([\s\S]*)\)$/.exec(returns);
   if (!named) {
-    const { type } = annotation(returns);
-    if (type.startsWith("system.")) outputs.artifacts = { ...outputs.artifacts, Output: artifactSpec(type) };
-    else outputs.parameters = { ...outputs.parameters, Output: { parameterType: type } };
+    addOutput(outputs, "Output", returns);
     return;
   }
   const [, ...fields] = splitTop(named[1] as string);
@@ -250,11 +309,13 @@ function addReturns(outputs: NonNullable<ComponentSpec["outputDefinitions"]>, re
       ? [splitTop(field, "=")]
       : splitTop(field.slice(1, -1)).map((pair) => splitTop(pair.slice(1, -1))),
   );
-  for (const [name = "", type = "str"] of pairs)
-    outputs.parameters = {
-      ...outputs.parameters,
-      [name.replace(/['"]/g, "")]: { parameterType: annotation(type).type },
-    };
+  for (const [quoted = "", annotated = "str"] of pairs) addOutput(outputs, quoted.replace(/['"]/g, ""), annotated);
+}
+
+function addOutput(outputs: NonNullable<ComponentSpec["outputDefinitions"]>, name: string, annotated: string): void {
+  const { type, list } = annotation(annotated);
+  if (type.startsWith("system.")) outputs.artifacts = { ...outputs.artifacts, [name]: artifactSpec(type, list) };
+  else outputs.parameters = { ...outputs.parameters, [name]: { parameterType: type } };
 }
 
 /** The component of a function. `like` is the executor of any Python component: how the step begins is taken from it. */

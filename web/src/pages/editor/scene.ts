@@ -1,6 +1,6 @@
 import { layout } from "../../graph/layout";
 import { type ComponentSpec, componentOf, type PipelineSpec, type TaskSpec } from "../../graph/spec";
-import { inputPorts, outputPorts, type Port, producerOf, type Scope, sourceOf, tasksOf } from "./edit";
+import { inputPorts, outputPorts, type Port, producerOf, type Scope, sourceOf, tasksIn } from "./ports";
 
 // What the editor draws: tasks with their ports, left to right, groups around what is in them.
 
@@ -49,13 +49,12 @@ export const isOpenGroup = (task: TaskSpec, component: ComponentSpec): boolean =
     /^comp-(condition|exit-handler|for-loop)-/.test(task.componentRef?.name ?? ""));
 
 export function editorScene(spec: PipelineSpec): EditorScene {
-  const copy = structuredClone(spec);
-  const { nodes, width: w, height: h } = compose(copy, []);
-  return { nodes, width: w, height: h, edges: edgesOf(copy, nodes) };
+  const { nodes, width: w, height: h } = compose(spec, []);
+  return { nodes, width: w, height: h, edges: edgesOf(spec, nodes) };
 }
 
 function compose(spec: PipelineSpec, scope: Scope): { nodes: EditorNode[]; width: number; height: number } {
-  const tasks = tasksOf(spec, scope);
+  const tasks = tasksIn(spec, scope);
   const inners = new Map<string, ReturnType<typeof compose>>();
   const made = Object.entries(tasks).map(([name, task]): EditorNode => {
     const component = componentOf(spec, task);

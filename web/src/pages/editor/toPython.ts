@@ -1,8 +1,10 @@
 import type { Json } from "../../api/types";
 import type { ArtifactSpec, ComponentSpec, InputSpec, ParameterSpec, PipelineSpec, TaskSpec } from "../../graph/spec";
-import { executorOf } from "../../graph/spec";
-import { producerOf, type Scope, slug, sourceOf } from "./edit";
+import { componentOf, executorOf } from "../../graph/spec";
+import { slug } from "./edit";
+import { EditError, producerOf, type Scope, sourceOf, tasksIn } from "./ports";
 import { sourceOfComponent } from "./python";
+import { isOpenGroup } from "./scene";
 
 // Writes a pipeline as Python of the kfp package, to be read, kept and compiled again.
 
@@ -30,8 +32,7 @@ export function pythonValue(value: Json): string {
   return String(value);
 }
 
-function pythonString(text: string): string {
-  const quote = text.includes("'") && !text.includes('"') ? '"' : "'";
+function pythonString(text: string, quote = text.includes("'") && !text.includes('"') ? '"' : "'"): string {
   const escaped = text
     .replace(/\\/g, "\\\\")
     .replace(/\n/g, "\\n")
@@ -55,6 +56,44 @@ const typedValue = (spec: ParameterSpec, value: Json) =>
 
 const artifactName = (spec: ArtifactSpec) =>
   `dsl.${(spec.artifactType?.schemaTitle ?? "system.Artifact").replace("system.", "")}`;
+
+interface Selector {
+  producerSubtask?: string;
+  outputParameterKey?: string;
+  outputArtifactKey?: string;
+}
+
+interface OutputSelector {
+  valueFromParameter?: Selector;
+  valueFromOneof?: { parameterSelectors?: Selector[] };
+  artifactSelectors?: Selector[];
+}
+
+interface OutputMaps {
+  parameters?: { [name: string]: OutputSelector };
+  artifacts?: { [name: string]: OutputSelector };
+}
+
+/** How many earlier branches a condition says did not hold, and what it says beside that. */
+function negations(condition: string): { count: number; rest: string } {
+  let rest = condition.trim();
+  let count = 0;
+  while (rest.startsWith("!(")) {
+    let depth = 0;
+    let quoted = false;
+    let at = 1;
+    for (; at < rest.length; at++) {
+      const letter = rest[at];
+      if (quoted && letter === "\\") at++;
+      else if (letter === "'") quoted = !quoted;
+      else if (!quoted && letter === "(") depth++;
+      else if (!quoted && letter === ")" && --depth === 0) break;
+    }
+    rest = rest.slice(at + 1).replace(/^\s*&&\s*/, "");
+    count++;
+  }
+  return { count, rest };
+}
 
 class Writer {
   private readonly components = new Map<string, string>();
@@ -127,23 +166,54 @@ class Writer {
   }
 
   private outputs(component: ComponentSpec): { annotation: string; lines: string[] } {
-    const outputs = component.dag?.outputs as { parameters?: { [name: string]: Json } } | undefined;
-    const found = Object.entries(outputs?.parameters ?? {}).flatMap(([name, value]) => {
-      const from = (value as { valueFromParameter?: { producerSubtask?: string; outputParameterKey?: string } })
-        .valueFromParameter;
-      const spec = component.outputDefinitions?.parameters?.[name];
-      return from?.producerSubtask && spec
-        ? [{ name, spec, text: this.output(from.producerSubtask, from.outputParameterKey ?? "Output") }]
-        : [];
-    });
+    const outputs = component.dag?.outputs as OutputMaps | undefined;
+    const types: { [name: string]: string } = {};
+    for (const [name, spec] of Object.entries(component.outputDefinitions?.parameters ?? {}))
+      types[name] = kindOf(spec);
+    for (const [name, spec] of Object.entries(component.outputDefinitions?.artifacts ?? {}))
+      types[name] = spec.isArtifactList ? `List[${artifactName(spec)}]` : artifactName(spec);
+    const found = Object.entries({ ...outputs?.parameters, ...outputs?.artifacts }).flatMap(([name, value]) =>
+      types[name] === undefined ? [] : [{ name, type: types[name], text: this.selected([], value, [name]) }],
+    );
     const [only] = found;
-    if (found.length === 1 && only?.name === "Output")
-      return { annotation: ` -> ${kindOf(only.spec)}`, lines: [`    return ${only.text}`] };
-    return { annotation: "", lines: [] };
+    if (!only) return { annotation: "", lines: [] };
+    if (found.length === 1 && only.name === "Output")
+      return { annotation: ` -> ${only.type}`, lines: [`    return ${only.text}`] };
+    const fields = found.map(({ name, type }) => `(${pythonString(name)}, ${type})`).join(", ");
+    return {
+      annotation: ` -> NamedTuple('Outputs', [${fields}])`,
+      lines: [
+        "    import collections",
+        `    made = collections.namedtuple('Outputs', [${found.map(({ name }) => pythonString(name)).join(", ")}])`,
+        `    return made(${found.map(({ name, text }) => `${name}=${text}`).join(", ")})`,
+      ],
+    };
   }
 
-  private output(task: string, key: string): string {
-    return `${identifier(task)}_task.outputs[${pythonString(key)}]`;
+  /** What an output of a DAG is taken from: one task's output, or whichever of several was made. */
+  private selected(scope: Scope, value: OutputSelector, path: string[]): string {
+    const several = value.valueFromOneof?.parameterSelectors ?? value.artifactSelectors ?? [];
+    const one = value.valueFromParameter ?? (several.length === 1 ? several[0] : undefined);
+    const text = ({ producerSubtask = "", outputParameterKey, outputArtifactKey }: Selector) =>
+      this.output(scope, producerSubtask, outputParameterKey ?? outputArtifactKey ?? "Output");
+    if (one) return text(one);
+    if (several.length === 0) throw new EditError(`nothing makes the output ${path.join(".")}`);
+    return `dsl.OneOf(${several.map(text).join(", ")})`;
+  }
+
+  /** An output of a task; of a group that of the task inside which makes it, collected when the group is a loop. */
+  private output(scope: Scope, task: string, key: string): string {
+    const spec = tasksIn(this.spec, scope)[task];
+    const component = this.spec.components?.[spec?.componentRef?.name ?? ""];
+    if (!spec || !component || !isOpenGroup(spec, component))
+      return `${identifier(task)}_task.outputs[${pythonString(key)}]`;
+    const outputs = component.dag?.outputs as OutputMaps | undefined;
+    const inner = this.selected([...scope, task], outputs?.parameters?.[key] ?? outputs?.artifacts?.[key] ?? {}, [
+      task,
+      key,
+    ]);
+    const loops = spec.parameterIterator ?? spec.artifactIterator;
+    return loops ? `dsl.Collected(${inner.replace(/^dsl\.Collected\((.*)\)$/, "$1")})` : inner;
   }
 
   private tasks(scope: Scope, component: ComponentSpec, depth: number): string[] {
@@ -175,7 +245,7 @@ class Writer {
     const component = this.spec.components?.[task.componentRef?.name ?? ""] ?? {};
     const inner = [...scope, name];
     const nothing = [`${"    ".repeat(depth + 1)}pass`];
-    if (component.dag && task.parameterIterator) {
+    if (component.dag && (task.parameterIterator ?? task.artifactIterator)) {
       const body = this.tasks(inner, component, depth + 1);
       const limit = task.iteratorPolicy?.parallelismLimit;
       return [
@@ -184,10 +254,11 @@ class Writer {
       ];
     }
     if (component.dag && /^comp-condition-branches-/.test(task.componentRef?.name ?? ""))
-      return this.tasks(inner, component, depth);
+      return this.branches(inner, component, depth);
     if (component.dag && task.triggerPolicy?.condition !== undefined) {
       const body = this.tasks(inner, component, depth + 1);
-      return [`${indent}with dsl.If(${this.condition(scope, task)}):`, ...(body.length > 0 ? body : nothing)];
+      const condition = this.condition(scope, name, task, task.triggerPolicy.condition);
+      return [`${indent}with dsl.If(${condition}):`, ...(body.length > 0 ? body : nothing)];
     }
     if (component.dag && /^comp-exit-handler-/.test(task.componentRef?.name ?? "")) {
       const always = Object.entries(beside).find(
@@ -204,14 +275,32 @@ class Writer {
     return isExitTask ? [] : this.call(scope, name, task, depth, []);
   }
 
+  /** If, Elif and Else: the compiler writes into each that none of those before it held. */
+  private branches(scope: Scope, component: ComponentSpec, depth: number): string[] {
+    const indent = "    ".repeat(depth);
+    const earlier = (task: TaskSpec) => negations(task.triggerPolicy?.condition ?? "").count;
+    return Object.entries(component.dag?.tasks ?? {})
+      .sort(([, a], [, b]) => earlier(a) - earlier(b))
+      .flatMap(([name, task], index) => {
+        const { rest } = negations(task.triggerPolicy?.condition ?? "");
+        const inner = this.spec.components?.[task.componentRef?.name ?? ""] ?? {};
+        const body = this.tasks([...scope, name], inner, depth + 1);
+        const word =
+          rest === "" ? "Else(" : `${index === 0 ? "If" : "Elif"}(${this.condition(scope, name, task, rest)}`;
+        return [`${indent}with dsl.${word}):`, ...(body.length > 0 ? body : [`${indent}    pass`])];
+      });
+  }
+
   private call(scope: Scope, name: string, task: TaskSpec, depth: number, not: string[]): string[] {
     const indent = "    ".repeat(depth);
     const inputs = { ...task.inputs?.parameters, ...task.inputs?.artifacts };
     const given = Object.entries(inputs)
       .filter(([input, from]) => !input.startsWith("pipelinechannel--") && !from.taskFinalStatus)
-      .map(([input, from]) => `${input}=${this.value(scope, from)}`);
+      .map(([input, from]) => `${input}=${this.value(scope, from, task)}`);
     const variable = `${identifier(name)}_task`;
-    const lines = [`${indent}${variable} = ${this.component(task)}(${given.join(", ")})`];
+    const lines = [
+      `${indent}${variable} = ${this.importer(scope, task) ?? `${this.component(task)}(${given.join(", ")})`}`,
+    ];
     const data = new Set(Object.values(inputs).flatMap((from) => producerOf(from)?.task ?? []));
     const after = (task.dependentTasks ?? []).filter((one) => !data.has(one) && !not.includes(one));
     if (after.length > 0)
@@ -220,49 +309,107 @@ class Writer {
       lines.push(`${indent}${variable}.set_caching_options(False)`);
     if (task.retryPolicy?.maxRetryCount)
       lines.push(`${indent}${variable}.set_retry(num_retries=${task.retryPolicy.maxRetryCount})`);
+    lines.push(...this.settings(task).map((setting) => `${indent}${variable}${setting}`));
     const shown = task.taskInfo?.name;
     if (shown && shown !== name) lines.push(`${indent}${variable}.set_display_name(${pythonString(shown)})`);
     return lines;
   }
 
-  private value(scope: Scope, input: InputSpec): string {
+  /** What is set of the task's container. */
+  private settings(task: TaskSpec): string[] {
+    const container = executorOf(this.spec, componentOf(this.spec, task))?.container;
+    const resources = (container?.resources ?? {}) as { [name: string]: Json };
+    const environment = (container?.env ?? []) as { name?: string; value?: string }[];
+    const limits = [
+      ["set_cpu_limit", resources.resourceCpuLimit ?? resources.cpuLimit],
+      ["set_cpu_request", resources.resourceCpuRequest ?? resources.cpuRequest],
+      ["set_memory_limit", resources.resourceMemoryLimit],
+      ["set_memory_request", resources.resourceMemoryRequest],
+    ] as const;
+    const accelerator = (resources.accelerator ?? {}) as { [name: string]: Json };
+    const type = accelerator.resourceType ?? accelerator.type;
+    const count = accelerator.resourceCount ?? accelerator.count;
+    return [
+      ...environment.map(
+        ({ name = "", value = "" }) => `.set_env_variable(${pythonString(name)}, ${pythonString(value)})`,
+      ),
+      ...limits.flatMap(([setter, value]) =>
+        value === undefined ? [] : [`.${setter}(${pythonString(String(value))})`],
+      ),
+      ...(type === undefined ? [] : [`.set_accelerator_type(${pythonString(String(type))})`]),
+      ...(count === undefined ? [] : [`.set_accelerator_limit(${String(count)})`]),
+    ];
+  }
+
+  /** The call of dsl.importer that the task is; undefined when it is none. */
+  private importer(scope: Scope, task: TaskSpec): string | undefined {
+    const importer = executorOf(this.spec, componentOf(this.spec, task))?.importer as
+      | {
+          artifactUri?: { constant?: string };
+          typeSchema?: { schemaTitle?: string };
+          reimport?: boolean;
+          metadata?: Json;
+        }
+      | undefined;
+    if (!importer) return undefined;
+    const uri = task.inputs?.parameters?.uri;
+    const from = uri ? this.value(scope, uri, task) : pythonString(importer.artifactUri?.constant ?? "");
+    const metadata = importer.metadata === undefined ? "" : `, metadata=${pythonValue(importer.metadata)}`;
+    const type = artifactName({ artifactType: importer.typeSchema });
+    return `dsl.importer(artifact_uri=${from}, artifact_class=${type}, reimport=${importer.reimport ? "True" : "False"}${metadata})`;
+  }
+
+  private value(scope: Scope, input: InputSpec, task?: TaskSpec): string {
     const source = sourceOf(this.spec, scope, input);
+    const field = /^parseJson\(string_value\)\["(\w+)"\]$/.exec(input.parameterExpressionSelector ?? "")?.[1];
+    const part = field === undefined ? "" : `.${field}`;
     switch (source?.from) {
       case "constant":
-        return pythonValue(source.value);
+        return typeof source.value === "string" ? this.text(scope, source.value, task) : pythonValue(source.value);
       case "input":
-        return source.name;
+        return source.name + part;
       case "task":
-        return this.output(source.task, source.output);
+        return this.output(source.scope, source.task, source.output) + part;
       case "item":
-        return `${identifier(source.loop)}_item`;
+        return `${identifier(source.loop)}_item${part}`;
       default:
-        return "None";
+        throw new EditError(`where ${JSON.stringify(input)} comes from can't be written as Python`);
     }
   }
 
+  /** A text with what is put into it where it says so. */
+  private text(scope: Scope, text: string, task: TaskSpec | undefined): string {
+    const parts = text.split(/\{\{\$\.inputs\.parameters\['([^']+)'\]\}\}/);
+    if (parts.length === 1) return pythonString(text);
+    const written = parts.map((part, index) =>
+      index % 2 === 0
+        ? pythonString(part, '"').slice(1, -1).replace(/[{}]/g, "$&$&")
+        : `{${this.value(scope, task?.inputs?.parameters?.[part] ?? {}, task)}}`,
+    );
+    return `f"${written.join("")}"`;
+  }
+
   private items(scope: Scope, task: TaskSpec): string {
+    const artifacts = task.artifactIterator?.items?.inputArtifact;
+    if (artifacts !== undefined) return this.value(scope, task.inputs?.artifacts?.[artifacts] ?? {});
     const { raw, inputParameter } = task.parameterIterator?.items ?? {};
     if (inputParameter === undefined) return pythonValue(JSON.parse(raw ?? "[]") as Json);
     return this.value(scope, task.inputs?.parameters?.[inputParameter] ?? {});
   }
 
-  /** Comparisons are written as such; what is more is kept as its text beside a condition that always holds. */
-  private condition(scope: Scope, task: TaskSpec): string {
-    const text = task.triggerPolicy?.condition ?? "true";
-    const last = text.replace(/^(?:!\((?:[^()]|\([^()]*\))*\) && )+/, "");
-    const match = /^(?:int\()?inputs\.parameter_values\['([^']+)'\]\)?\s*(==|!=|>=|<=|>|<)\s*([\s\S]+)$/.exec(last);
-    if (!match) return "True == True";
-    const [, channel = "", operator = "==", right = ""] = match;
-    const side = /^'([\s\S]*)'$/.exec(right);
-    const value = side
-      ? pythonString((side[1] as string).replace(/\\'/g, "'").replace(/\\\\/g, "\\"))
-      : right === "true"
-        ? "True"
-        : right === "false"
-          ? "False"
-          : right;
-    return `${this.value(scope, task.inputs?.parameters?.[channel] ?? {})} ${operator} ${value}`;
+  private condition(scope: Scope, name: string, task: TaskSpec, text: string): string {
+    const operand = String.raw`(?:int|double)?\(?inputs\.parameter_values\['[^']+'\]\)?|'(?:[^'\\]|\\.)*'|-?[\d.]+(?:e-?\d+)?|true|false`;
+    const match = new RegExp(`^\\s*(${operand})\\s*(==|!=|>=|<=|>|<)\\s*(${operand})\\s*$`).exec(text);
+    if (!match) throw new EditError(`the condition of ${name} can't be written as Python: ${text}`);
+    const [, left = "", operator = "==", right = ""] = match;
+    return `${this.operand(scope, task, left)} ${operator} ${this.operand(scope, task, right)}`;
+  }
+
+  private operand(scope: Scope, task: TaskSpec, text: string): string {
+    const channel = /inputs\.parameter_values\['([^']+)'\]/.exec(text)?.[1];
+    if (channel !== undefined) return this.value(scope, task.inputs?.parameters?.[channel] ?? {}, task);
+    if (text.startsWith("'")) return pythonString(text.slice(1, -1).replace(/\\(.)/g, "$1"));
+    return text === "true" ? "True" : text === "false" ? "False" : text;
   }
 
   /** The function that makes the task's component, defined when it is first asked for. */
@@ -284,6 +431,8 @@ class Writer {
     const executor = executorOf(this.spec, component);
     const python = sourceOfComponent(executor);
     if (python) {
+      if (!python.source.startsWith(`def ${python.name}(`))
+        throw new EditError(`the step of ${reference.replace(/^comp-/, "")} is no plain Python function`);
       const same = [...this.components].find(([other]) => {
         const found = sourceOfComponent(executorOf(this.spec, this.spec.components?.[other] ?? {}));
         return found?.source === python.source && found.packages.join() === python.packages.join();

@@ -182,14 +182,9 @@ function Examples() {
               <strong>{name}</strong>
               <p className="muted">{description}</p>
             </div>
-            <Button
-              small
-              aria-label={t("home.run", { name })}
-              isDisabled={busy !== undefined}
-              onPress={() => start(name)}
-            >
+            <Button small isDisabled={busy !== undefined} onPress={() => start(name)}>
               <Play size={13} aria-hidden />
-              {t("newRun.start")}
+              {t("home.run", { name })}
             </Button>
           </li>
         ))}
