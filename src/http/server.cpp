@@ -304,7 +304,8 @@ Async<bool> Connection::serve_one() {
   const size_t mark = request.target.find('?');
   request.path = request.target.substr(0, mark);
   const auto& options = server_.options;
-  const bool large = !options.large_body_prefix.empty() && request.path.starts_with(options.large_body_prefix);
+  const bool large = std::ranges::any_of(options.large_body_prefixes,
+                                         [&](const std::string& prefix) { return request.path.starts_with(prefix); });
   const uint64_t limit = large ? options.large_body_bytes : options.max_body_bytes;
   parser.body_limit(limit);
   if (const auto length = parser.content_length(); length && *length > limit) {

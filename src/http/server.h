@@ -15,8 +15,8 @@ struct ServerOptions {
   uint16_t port = 0;  // 0: any free one
   size_t max_header_bytes = 64 * 1024;
   uint64_t max_body_bytes = 256ull << 20;
-  // Instead of it for paths that begin so.
-  std::string large_body_prefix;
+  // Instead of it for paths that begin with one of these.
+  std::vector<std::string> large_body_prefixes;
   uint64_t large_body_bytes = 0;
   size_t max_connections = 4096;  // more are answered 503 and closed
   std::chrono::seconds idle_timeout{75};

@@ -150,6 +150,9 @@ class Engine {
   // mean nothing to the engine. Blocks.
   using Unsealer = std::function<void(Engine&, const Object&, const std::vector<Part>&, int fd)>;
   void set_unsealer(Unsealer unsealer);
+  // An open file without a name that holds what such an object says. FailedPrecondition when nobody but its owner can
+  // open it. Blocks.
+  Descriptor unseal(const Object& object);
 
   struct State;
 

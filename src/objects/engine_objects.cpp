@@ -490,6 +490,18 @@ void copy_bytes(int from, int to, uint64_t size) {
 
 }  // namespace
 
+void Engine::State::unseal(Engine& engine, const Object& object, const std::vector<Part>& parts, int fd) const {
+  if (!unsealer) throw Error(Code::FailedPrecondition, fmt::format("object {} is encrypted", object.key));
+  unsealer(engine, object, parts, fd);
+}
+
+Descriptor Engine::unseal(const Object& object) {
+  Descriptor file(::open(state_->options.folder.c_str(), O_TMPFILE | O_RDWR | O_CLOEXEC, 0600));
+  if (!file) throw_disk("opening an encrypted object");
+  state_->unseal(*this, object, parts_now(object), file.get());
+  return file;
+}
+
 std::optional<std::filesystem::path> Engine::materialise(std::string_view name, std::string_view key) {
   const BucketPtr bucket = find_bucket(name);
   if (!bucket || !FileTree::can_be_file(key)) return std::nullopt;
@@ -505,10 +517,7 @@ std::optional<std::filesystem::path> Engine::materialise(std::string_view name, 
   for (const Part& part : parts) contents.push_back(part.content);
   if (parts.empty()) contents.push_back(object->content);
   const auto write = [&](int fd) {
-    if (object->meta.contains("sse")) {
-      if (!state_->unsealer) throw Error(Code::FailedPrecondition, fmt::format("object {} is encrypted", key));
-      return state_->unsealer(*this, *object, parts, fd);
-    }
+    if (object->meta.contains("sse")) return state_->unseal(*this, *object, parts, fd);
     for (const Content& content : contents) {
       if (content.id == 0) continue;
       if (in_log(content)) {

@@ -41,6 +41,7 @@ struct Engine::State {
   bool compaction_wanted = false;
   Expirer expirer;
   Unsealer unsealer;  // set before anything is asked for
+  void unseal(Engine& engine, const Object& object, const std::vector<Part>& parts, int fd) const;
   std::thread care;
 
   // --- contents (engine_contents.cpp) ---

@@ -92,6 +92,25 @@ class ContentReader : public Reader {
 
 }  // namespace
 
+std::unique_ptr<Reader> open_object(Engine& engine, const Bucket& bucket, const Object& object) {
+  if (object.marker) return nullptr;
+  if (object.file) {
+    Descriptor file = engine.files().open(bucket.name, object.key);
+    struct stat info {};
+    if (!file || ::fstat(file.get(), &info) != 0) return nullptr;
+    return std::make_unique<FileReader>(std::move(file), static_cast<uint64_t>(info.st_size));
+  }
+  if (object.meta.contains("sse")) return std::make_unique<FileReader>(engine.unseal(object), object.size);
+  if (object.parts.empty() && object.content.id != 0 && !engine.in_log(object.content)) {
+    if (object.content.size <= kVerifiedFirst) engine.verify(object.content);
+    return std::make_unique<FileReader>(engine.open_content(object.content), object.content.size);
+  }
+  std::vector<Content> contents;
+  for (const Part& part : engine.parts_now(object)) contents.push_back(part.content);
+  if (object.parts.empty() && object.content.id != 0) contents.push_back(object.content);
+  return std::make_unique<ContentReader>(engine, std::move(contents));
+}
+
 std::unique_ptr<Reader> Store::open(std::string_view bucket, std::string_view key) const {
   if (key.empty() || key.ends_with('/')) return nullptr;
   if (const auto path = find_file(bucket, key)) {
@@ -103,15 +122,7 @@ std::unique_ptr<Reader> Store::open(std::string_view bucket, std::string_view ke
   }
   const BucketPtr known = engine_ != nullptr ? engine_->find_bucket(bucket) : nullptr;
   const auto object = known ? engine_->find_now(*known, std::string(key)) : std::nullopt;
-  if (!object || object->marker || object->file) return nullptr;
-  if (object->parts.empty() && object->content.id != 0 && !engine_->in_log(object->content)) {
-    if (object->content.size <= kVerifiedFirst) engine_->verify(object->content);
-    return std::make_unique<FileReader>(engine_->open_content(object->content), object->content.size);
-  }
-  std::vector<Content> contents;
-  for (const Part& part : engine_->parts_now(*object)) contents.push_back(part.content);
-  if (object->parts.empty() && object->content.id != 0) contents.push_back(object->content);
-  return std::make_unique<ContentReader>(*engine_, std::move(contents));
+  return object && !object->file ? open_object(*engine_, *known, *object) : nullptr;
 }
 
 FolderPage Store::list_folder(std::string_view bucket, std::string_view folder, std::string_view after,

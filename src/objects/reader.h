@@ -2,6 +2,7 @@
 #pragma once
 
 #include <cstdint>
+#include <memory>
 #include <string>
 #include <string_view>
 #include <vector>
@@ -18,6 +19,13 @@ class Reader {
   // An open file that holds all of it, for sending by the kernel; -1 when there is none. Owned by this.
   virtual int file() const { return -1; }
 };
+
+class Engine;
+struct Bucket;
+struct Object;
+
+// The bytes of one state of an object. Null when it has none: a delete marker, or a task's file that has gone. Blocks.
+std::unique_ptr<Reader> open_object(Engine& engine, const Bucket& bucket, const Object& object);
 
 struct FolderEntry {
   std::string name;     // without slashes

@@ -5,6 +5,7 @@
 
 #include "http/openapi.h"
 #include "pipelines/api/api.h"
+#include "pipelines/api/buckets.h"
 #include "server/overview.h"
 
 namespace penstock::server {
@@ -14,6 +15,7 @@ namespace {
 std::string make_document(const http::Router& router, const std::string& version) {
   Schemas schemas;
   pipelines::add_schemas(schemas);
+  pipelines::add_bucket_schemas(schemas);
   add_overview_schemas(schemas);
   schemas.add("KubernetesStatus", {{"kind!", "string"},
                                    {"apiVersion!", "string"},
@@ -57,6 +59,12 @@ std::string make_document(const http::Router& router, const std::string& version
       {"namespace", "Of this namespace alone."},
       {"tags", "A JSON object of texts."},
       {"cascade", "With its versions."},
+      {"key", "Of an object: up to 1,024 bytes of UTF-8."},
+      {"version_id", "This version instead of the newest."},
+      {"prefix", "Only keys that begin so."},
+      {"delimiter", "Keys with it behind the prefix are grouped up to there, as in folders: \"/\"."},
+      {"max_bytes", "At most so much text."},
+      {"rows", "At most so many rows."},
       {"delete_artifacts", "With the artifacts that it made and no other run took."}};
   return to_text(http::openapi_document(router, std::move(schemas), options));
 }

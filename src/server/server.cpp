@@ -34,6 +34,7 @@
 #include "objects/s3/sse.h"
 #include "objects/store.h"
 #include "pipelines/api/api.h"
+#include "pipelines/api/buckets.h"
 #include "pipelines/api/recurring_scheduler.h"
 #include "pipelines/api/retention.h"
 #include "pipelines/argo/workflow.h"
@@ -299,7 +300,8 @@ struct Server::Parts {
     http::ServerOptions options;
     options.host = endpoint.host;
     options.port = endpoint.port;
-    options.large_body_prefix = kS3Prefix;
+    options.large_body_prefixes = {std::string(kS3Prefix), fmt::format("{}/", pipelines::kBucketsPath),
+                                   fmt::format("/pipeline{}/", pipelines::kBucketsPath)};
     options.large_body_bytes = kMaxObject;
     std::vector<Loop*> threads;
     for (const auto& loop : loops) threads.push_back(loop.get());
@@ -463,6 +465,7 @@ void Server::Parts::add_routes() {
   registry::add_routes(router, models, model_sources);
   runs.add_watch_route(router);
   s3_below.add_routes(router);
+  pipelines::add_bucket_routes(router, {engine, s3_below});
   add_stream_route(router, feed);
   add_overview_routes(router, {.control = control,
                                .pool = pool,

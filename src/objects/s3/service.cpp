@@ -37,6 +37,11 @@ S3Error as_s3(const Error& error) {
   }
 }
 
+void check_key(const std::string& key) {
+  if (key.size() > 1'024) throw S3Error("KeyTooLongError").with("Size", std::to_string(key.size()));
+  if (key.find('\0') != std::string::npos || !is_utf8(key)) throw S3Error("InvalidURI");
+}
+
 }  // namespace
 
 S3Service::S3Service(Engine& engine, const Keys& keys, Vault& vault, Options options)
@@ -205,8 +210,20 @@ Async<http::Response> S3Service::serve(Call& call) {
     const BucketPtr bucket = engine_.find_bucket(call.bucket);
     if (bucket && bucket->owner != owner) throw S3Error("AccessDenied");
   }
-  if (call.key.size() > 1'024) throw S3Error("KeyTooLongError").with("Size", std::to_string(call.key.size()));
-  if (call.key.find('\0') != std::string::npos || !is_utf8(call.key)) throw S3Error("InvalidURI");
+  check_key(call.key);
+  co_return co_await (this->*handler)(call);
+}
+
+Async<http::Response> S3Service::handle_for_owner(http::Request& request, std::string bucket, std::string key) {
+  Call call{request, new_request_id(), {}, std::move(bucket), std::move(key), nullptr, {}, true};
+  AccessKey who = keys_.root();
+  if (const BucketPtr there = engine_.find_bucket(call.bucket); there && there->owner != who.account.id) {
+    const Account* account = keys_.account(there->owner);
+    who = {.access_key = {}, .secret = {}, .account = account ? *account : Account{there->owner, {}, {}}, .scopes = {}};
+  }
+  call.who = std::make_shared<const AccessKey>(std::move(who));
+  const Handler handler = find_handler(call);
+  check_key(call.key);
   co_return co_await (this->*handler)(call);
 }
 

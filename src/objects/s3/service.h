@@ -30,6 +30,10 @@ class S3Service {
 
   // Never throws but for a client that went away.
   Async<http::Response> handle(http::Request& request);
+  // Does what `request` asks, by its method, query and headers, of that bucket and key, with the rights of the bucket's
+  // owner, or of the root key where there is no such bucket: for callers that somebody else let in. Its path does not
+  // count. Throws, S3Error among others, instead of answering with an error.
+  Async<http::Response> handle_for_owner(http::Request& request, std::string bucket, std::string key);
   // Every method and path under the prefix.
   void add_routes(http::Router& router);
 

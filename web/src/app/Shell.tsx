@@ -1,9 +1,12 @@
 import { useQuery } from "@tanstack/react-query";
 import {
   Boxes,
+  Brain,
   CalendarClock,
   Cpu,
   FlaskConical,
+  FolderTree,
+  HardDrive,
   Home,
   Languages,
   Menu as MenuIcon,
@@ -56,7 +59,11 @@ const sections: Section[] = [
   },
   {
     title: "nav.products",
-    links: [{ to: "/artifacts", label: "artifacts.title", icon: <Package size={size} aria-hidden /> }],
+    links: [
+      { to: "/artifacts", label: "artifacts.title", icon: <Package size={size} aria-hidden /> },
+      { to: "/models", label: "models.title", icon: <Brain size={size} aria-hidden />, needs: "models" },
+      { to: "/objects", label: "objects.title", icon: <FolderTree size={size} aria-hidden />, needs: "objects" },
+    ],
   },
   {
     title: "nav.more",
@@ -85,6 +92,7 @@ const sections: Section[] = [
         icon: <NotebookPen size={size} aria-hidden />,
         needs: "notebooks",
       },
+      { to: "/storage", label: "storage.title", icon: <HardDrive size={size} aria-hidden /> },
       { to: "/resources", label: "resources.title", icon: <Boxes size={size} aria-hidden />, needs: "resources" },
     ],
   },

@@ -27,6 +27,11 @@ const RecurringRunPage = lazy(async () => ({
 }));
 const ArtifactsPage = lazy(async () => ({ default: (await import("../pages/artifacts/ArtifactsPage")).ArtifactsPage }));
 const ArtifactPage = lazy(async () => ({ default: (await import("../pages/artifacts/ArtifactPage")).ArtifactPage }));
+const ModelsPage = lazy(async () => ({ default: (await import("../pages/models/ModelsPage")).ModelsPage }));
+const ModelPage = lazy(async () => ({ default: (await import("../pages/models/ModelPage")).ModelPage }));
+const StoragePage = lazy(async () => ({ default: (await import("../pages/storage/StoragePage")).StoragePage }));
+const BucketsPage = lazy(async () => ({ default: (await import("../pages/objects/BucketsPage")).BucketsPage }));
+const BucketPage = lazy(async () => ({ default: (await import("../pages/objects/BucketPage")).BucketPage }));
 const ComparePage = lazy(async () => ({ default: (await import("../pages/compare/ComparePage")).ComparePage }));
 const ResourcesPage = lazy(async () => ({ default: (await import("../pages/resources/ResourcesPage")).ResourcesPage }));
 const ObjectPage = lazy(async () => ({ default: (await import("../pages/resources/ObjectPage")).ObjectPage }));
@@ -52,6 +57,11 @@ export const routes = (live: LiveUpdates): RouteObject[] => [
           { path: "recurring-runs/:recurring", element: <RecurringRunPage /> },
           { path: "artifacts", element: <ArtifactsPage /> },
           { path: "artifacts/:artifact", element: <ArtifactPage /> },
+          { path: "models", element: <ModelsPage /> },
+          { path: "models/:model", element: <ModelPage /> },
+          { path: "storage", element: <StoragePage /> },
+          { path: "objects", element: <BucketsPage /> },
+          { path: "objects/:bucket", element: <BucketPage /> },
           { path: "compare", element: <ComparePage /> },
           { path: "resources", element: <ResourcesPage /> },
           { path: "resources/:kind", element: <ResourcesPage /> },

@@ -3,10 +3,13 @@ import { common } from "./common";
 import { editor } from "./editor";
 import { experiments } from "./experiments";
 import { home } from "./home";
+import { models } from "./models";
+import { objects } from "./objects";
 import { pipelines } from "./pipelines";
 import { recurring } from "./recurring";
 import { resources } from "./resources";
 import { runs } from "./runs";
+import { storage } from "./storage";
 
 // Each part of the dashboard has a file of messages; here they become one table a language.
 export const en = {
@@ -15,10 +18,13 @@ export const en = {
   ...editor.en,
   ...experiments.en,
   ...home.en,
+  ...models.en,
+  ...objects.en,
   ...pipelines.en,
   ...recurring.en,
   ...resources.en,
   ...runs.en,
+  ...storage.en,
 };
 
 export const ko: Record<keyof typeof en, string> = {
@@ -27,8 +33,11 @@ export const ko: Record<keyof typeof en, string> = {
   ...editor.ko,
   ...experiments.ko,
   ...home.ko,
+  ...models.ko,
+  ...objects.ko,
   ...pipelines.ko,
   ...recurring.ko,
   ...resources.ko,
   ...runs.ko,
+  ...storage.ko,
 };

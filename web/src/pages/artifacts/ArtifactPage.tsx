@@ -1,6 +1,6 @@
 import { useQuery } from "@tanstack/react-query";
-import { Download } from "lucide-react";
-import { useMemo } from "react";
+import { BookMarked, Download } from "lucide-react";
+import { useMemo, useState } from "react";
 import { Link, useParams } from "react-router";
 import {
   artifactMetricsQuery,
@@ -10,8 +10,11 @@ import {
   type Metrics,
   versionsOfArtifactQuery,
 } from "../../api/artifacts";
+import { originQuery } from "../../api/models";
+import { featuresQuery } from "../../api/overview";
 import type { Artifact } from "../../api/types";
 import { useTranslator } from "../../i18n";
+import { Button } from "../../ui/Button";
 import { type Column, DataTable } from "../../ui/DataTable";
 import { valueText } from "../../ui/format";
 import { Empty, ErrorNotice, Loading } from "../../ui/Notice";
@@ -19,6 +22,7 @@ import { Page } from "../../ui/Page";
 import { Select } from "../../ui/Select";
 import { Tabs } from "../../ui/Tabs";
 import { useUrlState } from "../../ui/useUrlState";
+import { RegisterDialog } from "../models/RegisterDialog";
 import { LineageGraph } from "./LineageGraph";
 import { hasMetrics, MetricsView } from "./MetricsView";
 import { PreviewPane } from "./PreviewPane";
@@ -44,10 +48,13 @@ export function ArtifactPage() {
       beside={<span className="tag">{artifact.type}</span>}
       actions={
         artifact.uri && (
-          <a className="button" href={downloadPath(id)} download>
-            <Download size={15} aria-hidden />
-            {t("action.download")}
-          </a>
+          <>
+            {artifact.type === "Model" && <RegisterButton artifact={artifact} />}
+            <a className="button" href={downloadPath(id)} download>
+              <Download size={15} aria-hidden />
+              {t("action.download")}
+            </a>
+          </>
         )
       }
     >
@@ -77,6 +84,32 @@ export function ArtifactPage() {
         ]}
       />
     </Page>
+  );
+}
+
+/** Where the server has a registry, and a run made the model. */
+function RegisterButton({ artifact }: { artifact: Artifact }) {
+  const { t } = useTranslator();
+  const [open, setOpen] = useState(false);
+  const features = useQuery(featuresQuery);
+  const origin = useQuery(originQuery(artifact.artifact_id));
+  const run = origin.data?.run_id;
+  if (!features.data?.sections.models || run === undefined) return null;
+  return (
+    <>
+      <Button onPress={() => setOpen(true)}>
+        <BookMarked size={15} aria-hidden />
+        {t("models.register.do")}
+      </Button>
+      {open && (
+        <RegisterDialog
+          artifact={artifact.artifact_id}
+          run={run}
+          name={artifact.name ?? ""}
+          onClose={() => setOpen(false)}
+        />
+      )}
+    </>
   );
 }
 

@@ -37,12 +37,30 @@ export function PreviewPane({ artifact }: { artifact: Artifact }) {
       {query.isPending && <Loading />}
       {query.error && <ErrorNotice error={query.error} />}
       {query.data && (
-        <>
-          <PreviewFacts preview={query.data} download={downloadPath(artifact.artifact_id, inside)} />
-          <PreviewBody preview={query.data} onOpen={(name) => setInside(inside === "" ? name : `${inside}/${name}`)} />
-        </>
+        <PreviewOf
+          preview={query.data}
+          download={downloadPath(artifact.artifact_id, inside)}
+          onOpen={(name) => setInside(inside === "" ? name : `${inside}/${name}`)}
+        />
       )}
     </div>
+  );
+}
+
+interface OfProps {
+  preview: Preview;
+  download: string;
+  /** Of a folder: one of its entries. */
+  onOpen?(name: string): void;
+}
+
+/** A preview that the server made, of whatever. */
+export function PreviewOf({ preview, download, onOpen }: OfProps) {
+  return (
+    <>
+      <PreviewFacts preview={preview} download={download} />
+      <PreviewBody preview={preview} onOpen={onOpen} />
+    </>
   );
 }
 
@@ -73,7 +91,7 @@ function PreviewFacts({ preview, download }: { preview: Preview; download: strin
   );
 }
 
-function PreviewBody({ preview, onOpen }: { preview: Preview; onOpen(name: string): void }) {
+function PreviewBody({ preview, onOpen }: { preview: Preview; onOpen?: (name: string) => void }) {
   const { t } = useTranslator();
   switch (preview.kind) {
     case "csv":
