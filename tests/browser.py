@@ -13,6 +13,8 @@ from conftest import ROOT
 
 CHROMIUM = os.environ.get('PENSTOCK_CHROMIUM') or shutil.which('chromium')
 SHOTS = pathlib.Path(os.environ.get('PENSTOCK_SCREENSHOTS', ROOT / 'build/screenshots'))
+# With PENSTOCK_PICTURES set, these are written for docs/dashboard.md as well.
+PICTURES = {'home', 'run-failed', 'run-timeline', 'compare', 'lineage', 'editor'}
 AXE = ROOT / 'web/node_modules/axe-core/axe.min.js'
 FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-background-networking',
          '--disable-component-update', '--disable-sync']
@@ -39,7 +41,7 @@ class Dashboard:
         self.server = server
         # What the page complained of. A test that means to provoke complaints empties it.
         self.complaints = []
-        page.on('console', lambda message: message.type == 'error' and self.complaints.append(message.text))
+        page.on('console', lambda message: message.type == 'error' and self.complaints.append(f"{message.text} {message.location.get('url', '')}"))
         page.on('pageerror', lambda error: self.complaints.append(str(error)))
         page.on('request', lambda request: self.hosts.add(request.url.split('/')[2]) if request.url.startswith('http') else None)
         self.hosts = set()
@@ -53,6 +55,8 @@ class Dashboard:
         SHOTS.mkdir(parents=True, exist_ok=True)
         # Nothing is in motion on a picture.
         self.page.screenshot(path=SHOTS / f'{name}.png', animations='disabled')
+        if name in PICTURES and os.environ.get('PENSTOCK_PICTURES'):
+            shutil.copy(SHOTS / f'{name}.png', ROOT / f'docs/pictures/{name}.png')
 
     def check_accessible(self):
         """No rule of WCAG 2 A and AA that axe can check is broken on the page as it is now."""

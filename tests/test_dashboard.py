@@ -179,6 +179,79 @@ def test_an_artifact_is_seen_traced_and_downloaded(dashboard, runs):
     dashboard.check_accessible()
 
 
+ARTIFACTS = '''
+from kfp import dsl
+from kfp.dsl import HTML, Artifact, Markdown, Output
+
+
+@dsl.component
+def make(page: Output[HTML], book: Output[Artifact], folder: Output[Artifact], packed: Output[Artifact],
+         text: Output[Markdown]):
+    import json
+    import os
+    import zipfile
+    with open(page.path, 'w') as f:
+        f.write('<!doctype html><title>p</title><p id="said">said by the page</p>'
+                '<script>document.getElementById("said").textContent = "a script ran"; '
+                'fetch("/apis/v2beta1/runs"); parent.document.title = "taken"</script>'
+                '<img src="/favicon.ico" onerror="document.body.textContent = 1">')
+    with open(book.path, 'w') as f:
+        json.dump({'nbformat': 4, 'nbformat_minor': 5, 'metadata': {}, 'cells': [
+            {'cell_type': 'markdown', 'metadata': {}, 'source': ['# A notebook\\n', '한글']},
+            {'cell_type': 'code', 'metadata': {}, 'execution_count': 1, 'source': 'print(1 + 1)', 'outputs': [
+                {'output_type': 'stream', 'name': 'stdout', 'text': ['two of it\\n']},
+                {'output_type': 'execute_result', 'data': {'text/plain': 'a plain result', 'text/html': '<b>no</b>'},
+                 'metadata': {}, 'execution_count': 1}]}]}, f)
+    os.makedirs(folder.path + '/inner')
+    with open(folder.path + '/inner/deep 파일.txt', 'w') as f:
+        f.write('deep inside')
+    with zipfile.ZipFile(packed.path, 'w') as z:
+        z.writestr('member.txt', 'x' * 2048)
+    with open(text.path, 'w') as f:
+        f.write('**bold** [link](javascript:alert(1)) <script>1</script>')
+
+
+@dsl.pipeline
+def artifacts():
+    make()
+'''
+
+
+def test_artifacts_of_many_kinds_are_shown_and_harm_nobody(dashboard, tmp_path):
+    script = tmp_path / 'artifacts.py'
+    script.write_text(ARTIFACTS)
+    server = dashboard.server
+    run, tasks = server.run(compile_pipeline(script)[0])
+    assert run['state'] == 'SUCCEEDED', run
+    made = {one['artifact_key']: one['artifacts'][0]['artifact_id'] for one in tasks['make'][0]['outputs']['artifacts']}
+    page = dashboard.go(f'/artifacts/{made["page"]}')
+    frame = page.frame_locator('iframe')
+    expect(frame.get_by_text('said by the page')).to_be_visible()
+    expect(frame.get_by_text('a script ran')).to_have_count(0)
+    assert page.title() == 'page · Penstock'
+    # The browser says that it ran no script and asked for no image: that is as it should be.
+    assert dashboard.complaints
+    assert all('Blocked script' in text or 'Content Security Policy' in text or 'sandbox' in text
+               for text in dashboard.complaints), dashboard.complaints
+    dashboard.complaints.clear()
+    dashboard.go(f'/artifacts/{made["book"]}')
+    expect(page.get_by_role('heading', name='A notebook')).to_be_visible()
+    expect(page.get_by_text('two of it')).to_be_visible()
+    expect(page.get_by_text('a plain result')).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.go(f'/artifacts/{made["folder"]}')
+    page.get_by_role('button', name='inner').click()
+    page.get_by_role('button', name='deep 파일.txt').click()
+    expect(page.get_by_text('deep inside')).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.go(f'/artifacts/{made["packed"]}')
+    expect(page.get_by_text('member.txt')).to_be_visible()
+    expect(page.get_by_text(re.compile(r'^2(\.0)? KiB'))).to_be_visible()
+    dashboard.go(f'/artifacts/{made["text"]}')
+    expect(page.get_by_text('bold', exact=True)).to_be_visible()
+    assert page.locator('a[href^="javascript"]').count() == 0
+
+
 def test_an_experiment_and_a_schedule_are_made(dashboard):
     import yaml
     server = dashboard.server

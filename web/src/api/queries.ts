@@ -14,7 +14,7 @@ export interface ListRequest {
 
 function list<T>(kind: string, path: string, field: string, request: ListRequest) {
   return infiniteQueryOptions({
-    queryKey: [kind, "list", request],
+    queryKey: [kind, "list", path, request],
     queryFn: ({ pageParam, signal }): Promise<Page<T>> =>
       getPage<T>(
         path,

@@ -1,7 +1,7 @@
 import type { components } from "./schema";
 
 // The messages of the server's API that the dashboard reads and writes. Their types are those of the server's own OpenAPI
-// document (schema.d.ts; tests/test_openapi.py says how it is made), with what is always there said to be.
+// document (schema.d.ts, made by `npm run types`), with what is always there said to be.
 
 type Schemas = components["schemas"];
 

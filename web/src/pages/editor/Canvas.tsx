@@ -121,6 +121,10 @@ export function Canvas({ spec, selected, problems, onSelect, onConnect }: Props)
       onPointerDown={onPointerDown}
       onPointerMove={onPointerMove}
       onPointerUp={onPointerUp}
+      onPointerCancel={() => {
+        setDrag(undefined);
+        pan.current = undefined;
+      }}
     >
       <div className="graph-layer" style={{ transform: `translate(${view.x}px, ${view.y}px) scale(${view.scale})` }}>
         {scene.nodes
@@ -194,6 +198,7 @@ export function Canvas({ spec, selected, problems, onSelect, onConnect }: Props)
                       data-output={port.name}
                       onPointerDown={(event) => {
                         event.stopPropagation();
+                        event.preventDefault();
                         frame.current?.setPointerCapture(event.pointerId);
                         setDrag({ node, port, ...inScene(event) });
                       }}

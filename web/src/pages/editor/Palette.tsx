@@ -101,10 +101,10 @@ export function Palette({ onAdd, onGroup }: Props) {
               <button
                 type="button"
                 onClick={() => onAdd(component)}
-                aria-label={t("editor.add", { name: component.name })}
+                aria-label={`${t("editor.add", { name: component.name })}${component.spec.dag ? ` ${t("node.dag")}` : ""}`}
               >
                 <Plus size={14} aria-hidden />
-                <span className="ellipsis">{component.name}</span>
+                <span className="ellipsis">{component.name}</span>{" "}
                 {component.spec.dag && <span className="tag">{t("node.dag")}</span>}
               </button>
             </li>
