@@ -1,48 +1,17 @@
 import { infiniteQueryOptions, type QueryClient, queryOptions } from "@tanstack/react-query";
 import type { Preview } from "./artifacts";
 import { ApiError, getJson, own, sendJson, UnreachableError, withQuery } from "./client";
+import type { components } from "./schema";
 
 // Buckets and objects of the server's own store. Keys are in queries: in a path, a browser would resolve "..".
 
-export interface Bucket {
-  name: string;
-  created_at: string;
-  versioning: "OFF" | "ENABLED" | "SUSPENDED";
-  object_lock: boolean;
-}
+type Schemas = components["schemas"];
 
-export interface ListedObject {
-  key: string;
-  modified_at: string;
-  /** Bytes, as digits; a delete marker has none. */
-  size?: string;
-  etag?: string;
-  version_id?: string;
-  latest?: boolean;
-  delete_marker?: boolean;
-}
-
-export interface StoredObject extends ListedObject {
-  content_type?: string;
-  headers: { [name: string]: string };
-  metadata: { [name: string]: string };
-  tags: { [name: string]: string };
-  checksum?: { [name: string]: string };
-  retention?: { mode: string; until: string };
-  legal_hold?: boolean;
-  written_by_task: boolean;
-}
-
-export interface ObjectPage {
-  objects: ListedObject[];
-  prefixes: string[];
-  next_page_token?: string;
-}
-
-export interface Deleted {
-  deleted: string;
-  errors: { key: string; code: string; message: string }[];
-}
+export type Bucket = Schemas["Bucket"];
+export type ListedObject = Schemas["ListedObject"];
+export type StoredObject = Schemas["StoredObject"];
+export type ObjectPage = Schemas["ListObjectsResponse"];
+export type Deleted = Schemas["DeleteObjectsResponse"];
 
 /** One object, or one version of it. */
 export interface ObjectName {
@@ -56,7 +25,8 @@ const named = ({ key, version }: ObjectName) => ({ key, version_id: version });
 
 export const bucketsQuery = queryOptions({
   queryKey: ["bucket", "list"],
-  queryFn: async ({ signal }) => (await getJson<{ buckets: Bucket[] }>(`${own}/buckets`, undefined, signal)).buckets,
+  queryFn: async ({ signal }) =>
+    (await getJson<Schemas["ListBucketsResponse"]>(`${own}/buckets`, undefined, signal)).buckets,
 });
 
 export const bucketQuery = (bucket: string) =>
@@ -68,8 +38,7 @@ export const bucketQuery = (bucket: string) =>
 export const usageQuery = (bucket: string, prefix: string) =>
   queryOptions({
     queryKey: ["bucket", "usage", bucket, prefix],
-    queryFn: ({ signal }) =>
-      getJson<{ objects: string; bytes: string; truncated: boolean }>(`${path(bucket)}/usage`, { prefix }, signal),
+    queryFn: ({ signal }) => getJson<Schemas["BucketUsage"]>(`${path(bucket)}/usage`, { prefix }, signal),
   });
 
 export const objectsQuery = (bucket: string, prefix: string) =>
@@ -99,7 +68,7 @@ export const objectVersionsQuery = (name: ObjectName) =>
   queryOptions({
     queryKey: ["bucket", "versions", name.bucket, name.key],
     queryFn: ({ signal }) =>
-      getJson<{ versions: ListedObject[]; next_page_token?: string }>(
+      getJson<Schemas["ListObjectVersionsResponse"]>(
         `${path(name.bucket)}/object/versions`,
         { key: name.key, page_size: 1000 },
         signal,
