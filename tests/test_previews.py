@@ -13,7 +13,7 @@ import zipfile
 
 import pytest
 
-from conftest import ROOT, compile_pipeline
+from conftest import ROOT, compile_pipeline, shell
 
 OWN = '/apis/penstock/v1'
 POLICY = "sandbox; default-src 'none'; style-src 'unsafe-inline'; img-src data:"
@@ -394,7 +394,14 @@ def test_an_archive_that_unpacks_to_a_lot_is_let_go(server):
 
 
 def test_artifacts_that_lie_elsewhere_and_those_that_are_gone(server):
-    made = imported(server, f'https://example.com/{uuid.uuid4().hex}')
+    run, tasks = server.run(shell('true'))
+    reported = server.post(f"/apis/v2beta1/runs/{run['run_id']}/tasks", {'name': 'outside', 'type': 'RUNTIME'})
+    assert reported.status == 200, reported.text
+    answer = server.post('/apis/v2beta1/artifacts', {
+        'artifact': {'name': 'far', 'type': 'Dataset', 'uri': f'https://example.com/{uuid.uuid4().hex}'},
+        'run_id': run['run_id'], 'task_id': reported.json['task_id'], 'producer_key': 'far', 'type': 'OUTPUT'})
+    assert answer.status == 200, answer.text
+    made = answer.json['artifact_id']
     answer = server.get(f'{OWN}/artifacts/{made}/preview')
     assert answer.status == 400 and 'not kept by this server' in answer.text
     assert server.get(f'{OWN}/artifacts/{made}').json['content'] == 'elsewhere'

@@ -519,6 +519,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Ends the pauses of a run. */
         post: operations["post_apis_penstock_v1_runs_run_id_resume"];
         delete?: never;
         options?: never;
@@ -637,6 +638,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** When a recurring run will fire next. */
         get: operations["get_apis_penstock_v1_recurringruns_recurring_run_id_schedule"];
         put?: never;
         post?: never;
@@ -655,6 +657,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** When a recurring run with this trigger would fire. */
         post: operations["post_apis_penstock_v1_recurringruns_previewSchedule"];
         delete?: never;
         options?: never;
@@ -962,6 +965,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** What something was made of and what came of it: one of artifact, task and run says where it begins. */
         get: operations["get_apis_penstock_v1_lineage"];
         put?: never;
         post?: never;
@@ -978,6 +982,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** What an artifact holds. */
         get: operations["get_apis_penstock_v1_artifacts_artifact_id_preview"];
         put?: never;
         post?: never;
@@ -994,6 +999,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Its bytes for a page to show, in a sandbox. */
         get: operations["get_apis_penstock_v1_artifacts_artifact_id_raw"];
         put?: never;
         post?: never;
@@ -1010,6 +1016,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Its bytes as a file; a folder as an archive. */
         get: operations["get_apis_penstock_v1_artifacts_artifact_id_download"];
         put?: never;
         post?: never;
@@ -1026,6 +1033,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Its metrics and charts in one shape. */
         get: operations["get_apis_penstock_v1_artifacts_artifact_id_metrics"];
         put?: never;
         post?: never;
@@ -1042,6 +1050,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The metrics and charts of all of a run's tasks. */
         get: operations["get_apis_penstock_v1_runs_run_id_metrics"];
         put?: never;
         post?: never;
@@ -1058,6 +1067,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Parameters and metrics of several runs beside each other. */
         get: operations["get_apis_penstock_v1_compare"];
         put?: never;
         post?: never;
@@ -1074,6 +1084,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Lists types of artifacts. */
         get: operations["get_apis_penstock_v1_artifact_types"];
         put?: never;
         post?: never;
@@ -1090,6 +1101,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** A type, by its id or title. */
         get: operations["get_apis_penstock_v1_artifact_types_type"];
         put?: never;
         post?: never;
@@ -1106,6 +1118,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** An artifact with its type and its typed properties. */
         get: operations["get_apis_penstock_v1_artifacts_artifact_id"];
         put?: never;
         post?: never;
@@ -1122,6 +1135,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Its versions, the newest first. */
         get: operations["get_apis_penstock_v1_artifacts_artifact_id_versions"];
         put?: never;
         post?: never;
@@ -1138,6 +1152,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Lists the tasks of all runs, the newest first. */
         get: operations["get_apis_penstock_v1_executions"];
         put?: never;
         post?: never;
@@ -1154,6 +1169,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** One of them. */
         get: operations["get_apis_penstock_v1_executions_execution_id"];
         put?: never;
         post?: never;
@@ -1319,8 +1335,10 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Lists the rules of retention. */
         get: operations["get_apis_penstock_v1_retention_rules"];
         put?: never;
+        /** Makes a rule of retention. */
         post: operations["post_apis_penstock_v1_retention_rules"];
         delete?: never;
         options?: never;
@@ -1335,9 +1353,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** A rule. */
         get: operations["get_apis_penstock_v1_retention_rules_rule_id"];
+        /** Replaces a rule. */
         put: operations["put_apis_penstock_v1_retention_rules_rule_id"];
         post?: never;
+        /** Deletes a rule. */
         delete: operations["delete_apis_penstock_v1_retention_rules_rule_id"];
         options?: never;
         head?: never;
@@ -1353,6 +1374,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** What the rules, or one that is given, would delete, and why. */
         post: operations["post_apis_penstock_v1_retention_rules_dryRun"];
         delete?: never;
         options?: never;
@@ -1369,6 +1391,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Does now what the rules say. */
         post: operations["post_apis_penstock_v1_retention_rules_sweep"];
         delete?: never;
         options?: never;
@@ -1383,7 +1406,9 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The labels of a run. */
         get: operations["get_apis_penstock_v1_runs_run_id_labels"];
+        /** Replaces them. */
         put: operations["put_apis_penstock_v1_runs_run_id_labels"];
         post?: never;
         delete?: never;
@@ -1399,6 +1424,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Used space by namespace, pipeline or run. */
         get: operations["get_apis_penstock_v1_usage"];
         put?: never;
         post?: never;
@@ -2617,6 +2643,7 @@ export interface paths {
         };
         get?: never;
         put?: never;
+        /** Registers a run's artifact as a version of a model. */
         post: operations["post_apis_penstock_v1_models_register"];
         delete?: never;
         options?: never;
@@ -2631,6 +2658,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The aliases of a model's versions. */
         get: operations["get_apis_penstock_v1_models_id_aliases"];
         put?: never;
         post?: never;
@@ -2647,9 +2675,12 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** The version that an alias names. */
         get: operations["get_apis_penstock_v1_models_id_aliases_alias"];
+        /** Lets an alias name a version. */
         put: operations["put_apis_penstock_v1_models_id_aliases_alias"];
         post?: never;
+        /** Takes an alias away. */
         delete: operations["delete_apis_penstock_v1_models_id_aliases_alias"];
         options?: never;
         head?: never;
@@ -2663,6 +2694,7 @@ export interface paths {
             path?: never;
             cookie?: never;
         };
+        /** Where a model is served. */
         get: operations["get_apis_penstock_v1_models_id_deployments"];
         put?: never;
         post?: never;
@@ -5258,7 +5290,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -5544,7 +5578,9 @@ export interface operations {
     };
     get_apis_penstock_v1_recurringruns_recurring_run_id_schedule: {
         parameters: {
-            query?: never;
+            query?: {
+                count?: number;
+            };
             header?: never;
             path: {
                 recurring_run_id: string;
@@ -5559,7 +5595,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -5575,12 +5613,20 @@ export interface operations {
     };
     post_apis_penstock_v1_recurringruns_previewSchedule: {
         parameters: {
-            query?: never;
+            query?: {
+                count?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -5588,7 +5634,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6340,7 +6388,14 @@ export interface operations {
     };
     get_apis_penstock_v1_lineage: {
         parameters: {
-            query?: never;
+            query?: {
+                artifact?: string;
+                task?: string;
+                run?: string;
+                direction?: string;
+                depth?: number;
+                max_nodes?: number;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -6353,7 +6408,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6369,7 +6426,17 @@ export interface operations {
     };
     get_apis_penstock_v1_artifacts_artifact_id_preview: {
         parameters: {
-            query?: never;
+            query?: {
+                path?: string;
+                /** @description At most so much text. */
+                max_bytes?: number;
+                /** @description At most so many rows. */
+                rows?: number;
+                /** @description At most so many items; 200 at most. */
+                page_size?: number;
+                /** @description The next_page_token of the page before. */
+                page_token?: string;
+            };
             header?: never;
             path: {
                 artifact_id: string;
@@ -6384,7 +6451,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6400,7 +6469,9 @@ export interface operations {
     };
     get_apis_penstock_v1_artifacts_artifact_id_raw: {
         parameters: {
-            query?: never;
+            query?: {
+                path?: string;
+            };
             header?: never;
             path: {
                 artifact_id: string;
@@ -6415,7 +6486,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/octet-stream": string;
                 };
             };
             /** @description Why not. */
@@ -6431,7 +6502,10 @@ export interface operations {
     };
     get_apis_penstock_v1_artifacts_artifact_id_download: {
         parameters: {
-            query?: never;
+            query?: {
+                path?: string;
+                format?: string;
+            };
             header?: never;
             path: {
                 artifact_id: string;
@@ -6446,7 +6520,7 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/octet-stream": string;
                 };
             };
             /** @description Why not. */
@@ -6477,7 +6551,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6508,7 +6584,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6524,7 +6602,9 @@ export interface operations {
     };
     get_apis_penstock_v1_compare: {
         parameters: {
-            query?: never;
+            query: {
+                runs: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -6537,7 +6617,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6553,7 +6635,16 @@ export interface operations {
     };
     get_apis_penstock_v1_artifact_types: {
         parameters: {
-            query?: never;
+            query?: {
+                /** @description The next_page_token of the page before. */
+                page_token?: string;
+                /** @description At most so many items; 200 at most. */
+                page_size?: number;
+                /** @description FIELD, FIELD asc or FIELD desc; of runs also metric:NAME. */
+                sort_by?: string;
+                /** @description A filter as JSON: {"predicates": [{"key", "operation", "string_value" or another}]}. */
+                filter?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -6566,7 +6657,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6597,7 +6690,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6628,7 +6723,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6644,7 +6741,13 @@ export interface operations {
     };
     get_apis_penstock_v1_artifacts_artifact_id_versions: {
         parameters: {
-            query?: never;
+            query?: {
+                by?: string;
+                /** @description At most so many items; 200 at most. */
+                page_size?: number;
+                /** @description The next_page_token of the page before. */
+                page_token?: string;
+            };
             header?: never;
             path: {
                 artifact_id: string;
@@ -6659,7 +6762,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6675,7 +6780,13 @@ export interface operations {
     };
     get_apis_penstock_v1_executions: {
         parameters: {
-            query?: never;
+            query?: {
+                run_id?: string;
+                /** @description At most so many items; 200 at most. */
+                page_size?: number;
+                /** @description The next_page_token of the page before. */
+                page_token?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -6688,7 +6799,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -6719,7 +6832,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7043,7 +7158,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7064,7 +7181,13 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -7072,7 +7195,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7103,7 +7228,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7126,7 +7253,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -7134,7 +7267,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7165,7 +7300,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7186,7 +7323,13 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody?: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -7194,7 +7337,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7223,7 +7368,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7254,7 +7401,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7277,7 +7426,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -7285,7 +7440,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -7301,7 +7458,13 @@ export interface operations {
     };
     get_apis_penstock_v1_usage: {
         parameters: {
-            query?: never;
+            query?: {
+                by?: string;
+                /** @description At most so many items; 200 at most. */
+                page_size?: number;
+                /** @description The next_page_token of the page before. */
+                page_token?: string;
+            };
             header?: never;
             path?: never;
             cookie?: never;
@@ -7314,7 +7477,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -10902,7 +11067,13 @@ export interface operations {
             path?: never;
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -10910,7 +11081,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -10941,7 +11114,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -10973,7 +11148,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -10997,7 +11174,13 @@ export interface operations {
             };
             cookie?: never;
         };
-        requestBody?: never;
+        requestBody: {
+            content: {
+                "application/json": {
+                    [key: string]: unknown;
+                };
+            };
+        };
         responses: {
             /** @description OK */
             200: {
@@ -11005,7 +11188,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -11037,7 +11222,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
@@ -11068,7 +11255,9 @@ export interface operations {
                     [name: string]: unknown;
                 };
                 content: {
-                    "application/json": unknown;
+                    "application/json": {
+                        [key: string]: unknown;
+                    };
                 };
             };
             /** @description Why not. */
