@@ -20,7 +20,8 @@ FLAGS = ['--no-sandbox', '--disable-gpu', '--no-first-run', '--disable-backgroun
          '--disable-component-update', '--disable-sync']
 
 
-@pytest.fixture(scope='session')
+# Of a module, not of the session: each module that imports it has a fixture of its own, and Playwright runs once at a time.
+@pytest.fixture(scope='module')
 def browser():
     playwright = pytest.importorskip('playwright.sync_api', reason='playwright is not installed')
     if CHROMIUM is None:

@@ -9,7 +9,8 @@ export interface Axis {
 }
 
 const height = 260;
-const gap = 130;
+const gap = 180;
+const margin = 80;
 
 /** Every run as a line through its values: one sees which parameters go with which results. */
 export function ParallelCoordinates({ axes, names }: { axes: Axis[]; names: string[] }) {
@@ -21,8 +22,8 @@ export function ParallelCoordinates({ axes, names }: { axes: Axis[]; names: stri
   return (
     <figure className="chart wide">
       <svg
-        viewBox={`-60 -34 ${width + 120} ${height + 70}`}
-        style={{ minWidth: width + 120 }}
+        viewBox={`${-margin} -34 ${width + 2 * margin} ${height + 70}`}
+        style={{ width: width + 2 * margin }}
         role="img"
         aria-label={t("chart.parallel")}
       >
