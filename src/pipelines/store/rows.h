@@ -1,6 +1,7 @@
 // Between the store's records and rows of its tables. Private to this folder.
 #pragma once
 
+#include <algorithm>
 #include "db/database.h"
 #include "pipelines/store/records.h"
 
@@ -27,6 +28,7 @@ inline constexpr std::string_view kTaskColumns =
     "t.create_time, t.start_time, t.end_time, t.error_code, t.error_message, t.pod_name, t.attempt, "
     "t.iteration_index, t.iteration_count, t.fingerprint, t.state_history, t.inputs, t.outputs, t.pod_uid, "
     "t.earlier_pods, t.cache_note, t.not_applied, t.reported, t.waiting";
+inline constexpr int kTaskColumnCount = static_cast<int>(std::ranges::count(kTaskColumns, ',')) + 1;
 
 inline constexpr std::string_view kRecurringRunColumns =
     "t.recurring_run_id, t.experiment_id, t.namespace, t.display_name, t.description, t.pipeline_id, "

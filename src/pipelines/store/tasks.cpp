@@ -152,7 +152,7 @@ namespace {
 store::Execution read_execution(db::Rows& rows) {
   store::Execution out;
   out.task = store::read_task(rows);
-  out.execution_id = rows.integer(27);  // behind kTaskColumns
+  out.execution_id = rows.integer(store::kTaskColumnCount);
   return out;
 }
 
