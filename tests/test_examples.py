@@ -40,7 +40,8 @@ def test_train_keeps_its_artifacts(server):
     model = tasks['fit'][0]['outputs']['artifacts'][0]['artifacts'][0]
     assert abs(json.loads((server.data / 'objects' / model['uri'][8:]).read_text())['slope'] - 3) < 0.05
     # The data was made by one task and read by two.
-    links = server.get(f'/apis/v2beta1/artifact_tasks?artifact_ids={data["artifact_id"]}').json['artifact_tasks']
+    links = server.get(f'/apis/v2beta1/artifact_tasks?artifact_ids={data["artifact_id"]}&run_ids={run["run_id"]}'
+                       ).json['artifact_tasks']
     assert sorted(link['task_id'] for link in links) == sorted(
         tasks[name][0]['task_id'] for name in ('make-data', 'fit', 'evaluate'))
 
