@@ -96,6 +96,8 @@ def test_a_pipeline_is_uploaded_run_and_changed(dashboard, tmp_path):
     numbers.fill('[1, 2, 3.5]')
     page.get_by_role('button', name='Start').click()
     expect(page.get_by_text('Succeeded').first).to_be_visible()
+    # The run names the pipeline's version; its graph is that one's.
+    expect(page.get_by_role('button', name=re.compile('^describe'))).to_be_visible()
     page.get_by_role('tab', name='Details').click()
     expect(page.get_by_text('[1,2,3.5]')).to_be_visible()
     # A second version, the difference of the two.

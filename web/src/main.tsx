@@ -4,6 +4,7 @@ import { createRoot } from "react-dom/client";
 import { createBrowserRouter, RouterProvider } from "react-router";
 import { ApiError } from "./api/client";
 import { LiveUpdates } from "./api/stream";
+import { addressOf } from "./app/oldAddresses";
 import { routes } from "./app/routes";
 import { applyTheme } from "./app/theme";
 import { Translations } from "./i18n";
@@ -13,6 +14,10 @@ import "./styles/shell.css";
 import "./styles/components.css";
 
 applyTheme();
+
+// The addresses that the kfp package prints are those of the reference's own pages.
+const moved = addressOf(window.location.hash);
+if (moved) window.history.replaceState(null, "", moved);
 
 const queries = new QueryClient({
   defaultOptions: {

@@ -30,7 +30,7 @@ import { PreviewPane } from "./PreviewPane";
 export function ArtifactPage() {
   const { t } = useTranslator();
   const { artifact: id = "" } = useParams();
-  const [tab, setTab] = useUrlState("tab", "preview");
+  const [tab, setTab] = useUrlState("tab");
   const query = useQuery(artifactQuery(id));
   const metrics = useQuery(artifactMetricsQuery(id));
   const crumbs = [{ to: "/artifacts", label: t("artifacts.title") }];
@@ -60,7 +60,7 @@ export function ArtifactPage() {
     >
       <Tabs
         label={t("artifact.views")}
-        selected={tab}
+        selected={tab || (hasMetrics(metrics.data) ? "metrics" : "preview")}
         onSelect={setTab}
         tabs={[
           { id: "preview", label: t("artifact.preview"), content: () => <PreviewPane artifact={artifact} /> },

@@ -101,7 +101,10 @@ function InputField({ spec, node, port, attempt }: FieldProps & { port: Port }) 
   return (
     <div className="field">
       <label htmlFor={id}>
-        {port.name} <span className="tag">{port.type.replace("system.", "")}</span>
+        {port.name}{" "}
+        <span className="tag">
+          {port.kind === "parameter" ? t(`type.${port.type}` as "type.STRING") : port.type.replace("system.", "")}
+        </span>
         {!input && !port.optional && <span className="problem"> · {t("form.required")}</span>}
       </label>
       <select

@@ -50,7 +50,15 @@ export function NewRunPage({ recurring = false }: { recurring?: boolean }) {
       </Page>
     );
   const choose = (values: { [name: string]: string }) =>
-    setParams({ ...(clone && { clone }), ...(pipeline && { pipeline }), ...values }, { replace: true });
+    setParams(
+      {
+        ...(clone && { clone }),
+        ...(pipeline && { pipeline }),
+        ...(params.get("experiment") && { experiment: params.get("experiment") ?? "" }),
+        ...values,
+      },
+      { replace: true },
+    );
   return (
     <Page title={title} crumbs={crumbs}>
       <div className="form">
@@ -61,7 +69,7 @@ export function NewRunPage({ recurring = false }: { recurring?: boolean }) {
               <select
                 id={`${id}-pipeline`}
                 value={pipeline}
-                onChange={(event) => setParams({ pipeline: event.target.value })}
+                onChange={(event) => choose({ pipeline: event.target.value })}
               >
                 <option value="">{t("newRun.choose")}</option>
                 {pipelines.data?.pages.flatMap(({ items }) =>
@@ -222,11 +230,14 @@ function RunForm({
           <select id={`${id}-experiment`} value={experiment} onChange={(event) => setExperiment(event.target.value)}>
             <option value="">{t("newRun.defaultExperiment")}</option>
             {experiments.data?.pages.flatMap(({ items }) =>
-              items.map((one) => (
-                <option key={one.experiment_id} value={one.experiment_id}>
-                  {one.display_name}
-                </option>
-              )),
+              items
+                // The one that runs go to anyway is the first choice already.
+                .filter((one) => one.display_name !== "Default" || one.experiment_id === experiment)
+                .map((one) => (
+                  <option key={one.experiment_id} value={one.experiment_id}>
+                    {one.display_name}
+                  </option>
+                )),
             )}
           </select>
         </div>

@@ -1,8 +1,8 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Archive, ArchiveRestore, Copy, RotateCcw, Square, Trash2 } from "lucide-react";
-import { useState } from "react";
+import { useMemo, useState } from "react";
 import { useNavigate, useParams } from "react-router";
-import { runQuery } from "../../api/queries";
+import { runQuery, versionQuery } from "../../api/queries";
 import { deleteRun, type RunAction, runAction } from "../../api/runs";
 import type { Run, Task } from "../../api/types";
 import { GraphView } from "../../graph/GraphView";
@@ -50,7 +50,14 @@ function LoadedRun({ run }: { run: Run }) {
   const tasks = run.tasks ?? [];
   const task = tasks.find((one) => one.task_id === taskId);
   const [node, setNode] = useState<string>();
-  const spec = pipelineSpecOf(run.pipeline_spec);
+  // A run of a pipeline that is kept names its version; one of a specification that came with it has that.
+  const { pipeline_id = "", pipeline_version_id = "" } = run.pipeline_version_reference ?? {};
+  const version = useQuery({
+    ...versionQuery(pipeline_id, pipeline_version_id),
+    enabled: run.pipeline_spec === undefined && pipeline_id !== "" && pipeline_version_id !== "",
+  });
+  const json = run.pipeline_spec ?? version.data?.pipeline_spec;
+  const spec = useMemo(() => pipelineSpecOf(json), [json]);
   const select = (one: Task | undefined) => setTask(one?.task_id ?? "");
   return (
     <Page
@@ -106,7 +113,7 @@ function LoadedRun({ run }: { run: Run }) {
               id: "spec",
               label: t("pipeline.spec"),
               flush: true,
-              content: () => <SpecView spec={run.pipeline_spec} name={run.display_name} />,
+              content: () => <SpecView spec={json} name={run.display_name} />,
             },
           ]}
         />
@@ -225,7 +232,7 @@ function RunFacts({ run }: { run: Run }) {
           <dt>{t("field.finished")}</dt>
           <dd>{time(run.finished_at)}</dd>
           <dt>{t("run.taskCount")}</dt>
-          <dd>{number(run.task_count ?? 0)}</dd>
+          <dd>{number(run.tasks?.filter((task) => task.type !== "ROOT").length ?? 0)}</dd>
           {run.service_account && (
             <>
               <dt>{t("run.serviceAccount")}</dt>
