@@ -227,6 +227,34 @@ def test_a_model_of_a_run(server):
     bad(409, 'version', run_id=run2['run_id'], version='second')
 
 
+def test_models_and_services_are_in_the_lineage(server):
+    run, tasks = server.run(producer({'train': ('system.Model', 10)}))
+    artifact = tasks['train'][0]['outputs']['artifacts'][0]['artifacts'][0]['artifact_id']
+    made = server.post(f'{OWN}/models:register', {'run_id': run['run_id'], 'model': fresh('traced')}).json
+    model, version = made['registered_model']['id'], made['model_version']['id']
+    environment = server.post(f'{BASE}/serving_environments', {'name': fresh('place')}).json['id']
+    service = server.post(f'{BASE}/inference_services', {
+        'name': fresh('service'), 'registeredModelId': model, 'servingEnvironmentId': environment}).json['id']
+
+    def graph(**query):
+        found = server.get(f'{OWN}/lineage?artifact={artifact}' + ''.join(f'&{k}={v}' for k, v in query.items())).json
+        return ({node['id'] for node in found['nodes']},
+                {(edge['from'], edge['to'], edge.get('key')) for edge in found['edges']}, found)
+    nodes, edges, found = graph()
+    registered = (f'artifact:{artifact}', f'model-version:{version}', 'REGISTERED')
+    served = (f'model-version:{version}', f'inference-service:{service}', 'SERVED')
+    assert {registered[1], served[1]} <= nodes and {registered, served} <= edges
+    node = next(node for node in found['nodes'] if node['id'] == f'model-version:{version}')
+    assert node['model_version']['registered_model'] == made['registered_model']['name']
+    # A service that names no version serves the newest.
+    newer = server.post(f'{BASE}/registered_models/{model}/versions', {'name': 'newer', 'registeredModelId': model})
+    assert newer.status == 201, newer.text
+    nodes, edges, _ = graph()
+    assert registered in edges and f'inference-service:{service}' not in nodes
+    # One node there is room for: the artifact and its task were there first.
+    assert f'model-version:{version}' not in graph(max_nodes=2)[0]
+
+
 def test_aliases(server):
     model = make(server, 'registered_models', name=fresh('m'))
     version = make(server, 'model_versions', name='v', registeredModelId=model['id'])

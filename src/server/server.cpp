@@ -49,6 +49,7 @@
 #include "server/stream.h"
 #include "server/web.h"
 #include "registry/api.h"
+#include "registry/lineage.h"
 #include "registry/store.h"
 #include "server/model_sources.h"
 #include "server/namespace_keys.h"
@@ -275,6 +276,7 @@ struct Server::Parts {
   }
 
   void begin() {
+    artifacts.extend_lineage(model_lineage);
     tell_row_changes(database, feed);
     engine.set_unsealer(objects::unsealer(vault));
     wait_for(control, [this]() -> Async<> {
@@ -375,6 +377,7 @@ struct Server::Parts {
   node::Agent agent;
   pipelines::Store store;
   metadata::Store artifacts;
+  registry::ModelLineage model_lineage;
   registry::Store models;
   ModelSources model_sources;
   pipelines::SpecCache specs;

@@ -85,6 +85,31 @@ function NodeText({ node, runName }: { node: LineageNode; runName?: string }) {
         <StateBadge state={task.state} />
       </Link>
     );
+  const other = node[node.kind] as
+    | { name?: string; registered_model?: string; registered_model_id?: string }
+    | undefined;
+  if (other?.name && !node.deleted) {
+    const text = (
+      <>
+        <Icon size={16} aria-hidden />
+        <span className="grow">
+          <span className="ellipsis node-label">
+            {other.registered_model} {other.name}
+          </span>
+          <span className="ellipsis node-sub">
+            {t(node.kind === "model_version" ? "lineage.modelVersion" : "lineage.service")}
+          </span>
+        </span>
+      </>
+    );
+    return other.registered_model_id ? (
+      <Link to={`/models/${encodeURIComponent(other.registered_model_id)}`} className="lineage-link">
+        {text}
+      </Link>
+    ) : (
+      <span className="lineage-link">{text}</span>
+    );
+  }
   return (
     <span className="lineage-link">
       <Icon size={16} aria-hidden />
