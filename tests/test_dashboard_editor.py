@@ -90,6 +90,10 @@ def test_a_pipeline_is_drawn_run_exported_and_opened(dashboard, tmp_path):
     expect(edges).to_have_count(before)
     page.get_by_role('button', name='Redo').click()
     expect(edges).to_have_count(before + 1)
+    page.keyboard.press('Control+z')
+    expect(edges).to_have_count(before)
+    page.keyboard.press('Control+Shift+Z')
+    expect(edges).to_have_count(before + 1)
     dashboard.check_accessible()
     dashboard.shot('editor')
     # It is there after a reload.

@@ -1,6 +1,6 @@
 import { useInfiniteQuery, useQuery, useQueryClient } from "@tanstack/react-query";
 import { Download, FilePlus, Play, Redo2, Save, Undo2 } from "lucide-react";
-import { useEffect, useMemo, useState } from "react";
+import { useEffect, useMemo, useRef, useState } from "react";
 import { useNavigate, useSearchParams } from "react-router";
 import { stringify } from "yaml";
 import { uploadPipeline, uploadVersion } from "../../api/pipelines";
@@ -94,6 +94,21 @@ function Editor({ pipeline, opened }: { pipeline: string; opened?: PipelineSpec 
       const [after, ...rest] = future;
       return after ? { past: [...past, now], now: after, future: rest } : { past, now, future };
     });
+  const undoRef = useRef({ undo, redo });
+  undoRef.current = { undo, redo };
+  useEffect(() => {
+    const onKey = (event: KeyboardEvent) => {
+      // In a field these keys are the field's own.
+      if (!(event.ctrlKey || event.metaKey) || (event.target as HTMLElement).closest("input, textarea, select")) return;
+      const key = event.key.toLowerCase();
+      if (key === "z" && !event.shiftKey) undoRef.current.undo();
+      else if (key === "y" || key === "z") undoRef.current.redo();
+      else return;
+      event.preventDefault();
+    };
+    document.addEventListener("keydown", onKey);
+    return () => document.removeEventListener("keydown", onKey);
+  }, []);
   function connect(from: EditorNode, output: { name: string }, to: EditorNode, input: Parameters<typeof setInput>[3]) {
     try {
       change(
