@@ -13,7 +13,7 @@ export interface Column<T> {
   width?: string;
 }
 
-interface Props<T> {
+export interface TableProps<T> {
   label: string;
   items: T[];
   columns: Column<T>[];
@@ -33,7 +33,7 @@ interface Props<T> {
 const rowHeight = 40;
 
 /** A table of any length: only the rows in view are made, and the next page is asked for as the end comes near. */
-export function DataTable<T>(props: Props<T>) {
+export function DataTable<T>(props: TableProps<T>) {
   const { label, items, columns, idOf, sort, onSort, selected, onSelect, total, hasMore, onMore, empty } = props;
   const { t, number } = useTranslator();
   const frame = useRef<HTMLDivElement>(null);

@@ -5,9 +5,10 @@ import { artifactsQuery } from "../../api/artifacts";
 import type { Predicate } from "../../api/client";
 import type { Artifact } from "../../api/types";
 import { useTranslator } from "../../i18n";
-import { type Column, DataTable } from "../../ui/DataTable";
-import { Empty, ErrorNotice, Loading } from "../../ui/Notice";
+import type { Column } from "../../ui/DataTable";
+import { Empty } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
+import { QueryTable } from "../../ui/QueryTable";
 import { SearchField } from "../../ui/SearchField";
 import { Select } from "../../ui/Select";
 import { useUrlState } from "../../ui/useUrlState";
@@ -66,24 +67,17 @@ export function ArtifactsPage() {
           options={[{ id: "", label: t("artifacts.anyType") }, ...types.map((id) => ({ id, label: id }))]}
         />
       </div>
-      {query.error && items.length === 0 ? (
-        <ErrorNotice error={query.error} onRetry={() => query.refetch()} />
-      ) : query.isPending ? (
-        <Loading />
-      ) : (
-        <DataTable
-          label={t("artifacts.title")}
-          items={items}
-          columns={columns}
-          idOf={(one) => one.artifact_id}
-          sort={sort}
-          onSort={setSort}
-          total={query.data?.pages[0]?.total}
-          hasMore={query.hasNextPage && !query.isFetchingNextPage}
-          onMore={query.fetchNextPage}
-          empty={<Empty title={name || type ? t("runs.noMatch") : t("artifacts.none")} />}
-        />
-      )}
+      <QueryTable
+        query={query}
+        total={query.data?.pages[0]?.total}
+        label={t("artifacts.title")}
+        items={items}
+        columns={columns}
+        idOf={(one) => one.artifact_id}
+        sort={sort}
+        onSort={setSort}
+        empty={<Empty title={name || type ? t("runs.noMatch") : t("artifacts.none")} />}
+      />
     </Page>
   );
 }

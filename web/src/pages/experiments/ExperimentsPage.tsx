@@ -8,10 +8,11 @@ import { experimentsQuery } from "../../api/queries";
 import type { Experiment } from "../../api/types";
 import { useTranslator } from "../../i18n";
 import { Button } from "../../ui/Button";
-import { type Column, DataTable } from "../../ui/DataTable";
+import type { Column } from "../../ui/DataTable";
 import { ConfirmDialog } from "../../ui/Dialog";
-import { Empty, ErrorNotice, errorText, Loading } from "../../ui/Notice";
+import { Empty, errorText } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
+import { QueryTable } from "../../ui/QueryTable";
 import { SearchField } from "../../ui/SearchField";
 import { Select } from "../../ui/Select";
 import { toast } from "../../ui/toasts";
@@ -92,26 +93,19 @@ export function ExperimentsPage() {
           {t("action.delete")}
         </Button>
       </div>
-      {query.error && items.length === 0 ? (
-        <ErrorNotice error={query.error} onRetry={() => query.refetch()} />
-      ) : query.isPending ? (
-        <Loading />
-      ) : (
-        <DataTable
-          label={t("experiments.title")}
-          items={items}
-          columns={columns}
-          idOf={(one) => one.experiment_id}
-          sort={sort}
-          onSort={setSort}
-          selected={selected}
-          onSelect={setSelected}
-          total={query.data?.pages[0]?.total}
-          hasMore={query.hasNextPage && !query.isFetchingNextPage}
-          onMore={query.fetchNextPage}
-          empty={<Empty title={name ? t("runs.noMatch") : t("experiments.none")} />}
-        />
-      )}
+      <QueryTable
+        query={query}
+        total={query.data?.pages[0]?.total}
+        label={t("experiments.title")}
+        items={items}
+        columns={columns}
+        idOf={(one) => one.experiment_id}
+        sort={sort}
+        onSort={setSort}
+        selected={selected}
+        onSelect={setSelected}
+        empty={<Empty title={name ? t("runs.noMatch") : t("experiments.none")} />}
+      />
       {open === "new" && <NewExperimentDialog onClose={() => setOpen(undefined)} />}
       {open === "delete" && (
         <ConfirmDialog

@@ -14,9 +14,10 @@ import {
 } from "../../api/models";
 import { useTranslator } from "../../i18n";
 import { Button } from "../../ui/Button";
-import { type Column, DataTable } from "../../ui/DataTable";
+import type { Column } from "../../ui/DataTable";
 import { Empty, ErrorNotice, errorText, Loading } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
+import { QueryTable } from "../../ui/QueryTable";
 import { Tabs } from "../../ui/Tabs";
 import { toast } from "../../ui/toasts";
 import { useUrlState } from "../../ui/useUrlState";
@@ -145,21 +146,14 @@ function Versions({ model }: { model: string }) {
   return (
     <div className="split">
       <div className="page-part">
-        {query.error && items.length === 0 ? (
-          <ErrorNotice error={query.error} onRetry={() => query.refetch()} />
-        ) : query.isPending ? (
-          <Loading />
-        ) : (
-          <DataTable
-            label={t("models.versions")}
-            items={items}
-            columns={columns}
-            idOf={(one) => one.id}
-            hasMore={query.hasNextPage && !query.isFetchingNextPage}
-            onMore={query.fetchNextPage}
-            empty={<Empty title={t("models.noVersions")} />}
-          />
-        )}
+        <QueryTable
+          query={query}
+          label={t("models.versions")}
+          items={items}
+          columns={columns}
+          idOf={(one) => one.id}
+          empty={<Empty title={t("models.noVersions")} />}
+        />
       </div>
       {selected && (
         <VersionPanel

@@ -3,9 +3,10 @@ import { useMemo } from "react";
 import { Link } from "react-router";
 import { modelsQuery, type RegisteredModel } from "../../api/models";
 import { useTranslator } from "../../i18n";
-import { type Column, DataTable } from "../../ui/DataTable";
-import { Empty, ErrorNotice, Loading } from "../../ui/Notice";
+import type { Column } from "../../ui/DataTable";
+import { Empty } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
+import { QueryTable } from "../../ui/QueryTable";
 import { SearchField } from "../../ui/SearchField";
 import { Select } from "../../ui/Select";
 import { useUrlState } from "../../ui/useUrlState";
@@ -50,27 +51,20 @@ export function ModelsPage() {
           options={(["LIVE", "ARCHIVED"] as const).map((id) => ({ id, label: t(`models.${id}`) }))}
         />
       </div>
-      {query.error && items.length === 0 ? (
-        <ErrorNotice error={query.error} onRetry={() => query.refetch()} />
-      ) : query.isPending ? (
-        <Loading />
-      ) : (
-        <DataTable
-          label={t("models.title")}
-          items={items}
-          columns={columns}
-          idOf={(one) => one.id}
-          sort={sort}
-          onSort={setSort}
-          hasMore={query.hasNextPage && !query.isFetchingNextPage}
-          onMore={query.fetchNextPage}
-          empty={
-            <Empty title={name || state !== "LIVE" ? t("runs.noMatch") : t("models.none")}>
-              {!name && state === "LIVE" && <p>{t("models.how")}</p>}
-            </Empty>
-          }
-        />
-      )}
+      <QueryTable
+        query={query}
+        label={t("models.title")}
+        items={items}
+        columns={columns}
+        idOf={(one) => one.id}
+        sort={sort}
+        onSort={setSort}
+        empty={
+          <Empty title={name || state !== "LIVE" ? t("runs.noMatch") : t("models.none")}>
+            {!name && state === "LIVE" && <p>{t("models.how")}</p>}
+          </Empty>
+        }
+      />
     </Page>
   );
 }

@@ -1,11 +1,9 @@
 import { useQueryClient } from "@tanstack/react-query";
-import { type FormEvent, useId, useState } from "react";
+import { useId, useState } from "react";
 import { useNavigate } from "react-router";
 import { registerModel } from "../../api/models";
 import { useTranslator } from "../../i18n";
-import { Button } from "../../ui/Button";
-import { Dialog } from "../../ui/Dialog";
-import { errorText } from "../../ui/Notice";
+import { FormDialog } from "../../ui/Dialog";
 
 interface Props {
   artifact: string;
@@ -31,58 +29,36 @@ export function RegisterDialog({ artifact, run, name, onClose }: Props) {
     formatVersion: "",
     aliases: "",
   });
-  const [problem, setProblem] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  async function submit(event: FormEvent) {
-    event.preventDefault();
-    setBusy(true);
+  async function submit() {
     const given = (field: Field) => values[field].trim() || undefined;
-    try {
-      const made = await registerModel({
-        run_id: run,
-        artifact_id: artifact,
-        model: values.model.trim(),
-        version: given("version"),
-        description: given("description"),
-        model_format_name: given("format"),
-        model_format_version: given("formatVersion"),
-        aliases: given("aliases")?.split(/[\s,]+/),
-      });
-      await queries.invalidateQueries({ queryKey: ["model"] });
-      const { registered_model: model, model_version: version } = made;
-      navigate(`/models/${encodeURIComponent(model.id)}?version=${encodeURIComponent(version.id)}`);
-    } catch (error) {
-      setProblem(errorText(error, t));
-      setBusy(false);
-    }
+    const made = await registerModel({
+      run_id: run,
+      artifact_id: artifact,
+      model: values.model.trim(),
+      version: given("version"),
+      description: given("description"),
+      model_format_name: given("format"),
+      model_format_version: given("formatVersion"),
+      aliases: given("aliases")?.split(/[\s,]+/),
+    });
+    await queries.invalidateQueries({ queryKey: ["model"] });
+    const { registered_model: model, model_version: version } = made;
+    navigate(`/models/${encodeURIComponent(model.id)}?version=${encodeURIComponent(version.id)}`);
   }
   return (
-    <Dialog title={t("models.register")} onClose={onClose}>
-      <form className="stack" onSubmit={submit}>
-        {fields.map((field) => (
-          <div key={field} className="field">
-            <label htmlFor={`${id}-${field}`}>{t(`models.register.${field}`)}</label>
-            <input
-              id={`${id}-${field}`}
-              required={field === "model"}
-              placeholder={field === "version" ? t("models.register.next") : undefined}
-              value={values[field]}
-              onChange={(event) => setValues({ ...values, [field]: event.target.value })}
-            />
-          </div>
-        ))}
-        {problem !== undefined && (
-          <p role="alert" className="problem-text">
-            {problem}
-          </p>
-        )}
-        <div className="buttons">
-          <Button onPress={onClose}>{t("action.cancel")}</Button>
-          <Button look="primary" type="submit" isDisabled={busy}>
-            {t("models.register.do")}
-          </Button>
+    <FormDialog title={t("models.register")} action={t("models.register.do")} onClose={onClose} onSubmit={submit}>
+      {fields.map((field) => (
+        <div key={field} className="field">
+          <label htmlFor={`${id}-${field}`}>{t(`models.register.${field}`)}</label>
+          <input
+            id={`${id}-${field}`}
+            required={field === "model"}
+            placeholder={field === "version" ? t("models.register.next") : undefined}
+            value={values[field]}
+            onChange={(event) => setValues({ ...values, [field]: event.target.value })}
+          />
         </div>
-      </form>
-    </Dialog>
+      ))}
+    </FormDialog>
   );
 }

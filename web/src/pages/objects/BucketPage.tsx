@@ -14,11 +14,12 @@ import {
 } from "../../api/objects";
 import { useTranslator } from "../../i18n";
 import { Button } from "../../ui/Button";
-import { type Column, DataTable } from "../../ui/DataTable";
+import type { Column } from "../../ui/DataTable";
 import { ConfirmDialog } from "../../ui/Dialog";
 import { bytes } from "../../ui/format";
 import { Empty, ErrorNotice, Loading } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
+import { QueryTable } from "../../ui/QueryTable";
 import { SearchField } from "../../ui/SearchField";
 import { toast } from "../../ui/toasts";
 import { KeyDialog } from "./KeyDialog";
@@ -209,23 +210,16 @@ function FolderList({ bucket, prefix, beginning, onBeginning, onOpen, onGone }: 
         />
       </div>
       <UploadList uploads={uploads} onAgain={again} onClear={clear} />
-      {query.error && items.length === 0 ? (
-        <ErrorNotice error={query.error} onRetry={() => query.refetch()} />
-      ) : query.isPending ? (
-        <Loading />
-      ) : (
-        <DataTable
-          label={t("objects.content")}
-          items={items}
-          columns={columns}
-          idOf={({ key }) => key}
-          selected={selected}
-          onSelect={setSelected}
-          hasMore={query.hasNextPage && !query.isFetchingNextPage}
-          onMore={query.fetchNextPage}
-          empty={<Empty title={beginning ? t("runs.noMatch") : t("objects.empty")}>{t("objects.dropHere")}</Empty>}
-        />
-      )}
+      <QueryTable
+        query={query}
+        label={t("objects.content")}
+        items={items}
+        columns={columns}
+        idOf={({ key }) => key}
+        selected={selected}
+        onSelect={setSelected}
+        empty={<Empty title={beginning ? t("runs.noMatch") : t("objects.empty")}>{t("objects.dropHere")}</Empty>}
+      />
       {open === "folder" && <KeyDialog bucket={bucket} prefix={prefix} onClose={() => setOpen(undefined)} />}
       {open === "delete" && (
         <DeleteDialog

@@ -1,13 +1,13 @@
 import { useQuery, useQueryClient } from "@tanstack/react-query";
 import { Plus, Trash2 } from "lucide-react";
-import { type FormEvent, useId, useState } from "react";
+import { useId, useState } from "react";
 import { Link, useNavigate } from "react-router";
 import { type Bucket, bucketsQuery, createBucket, deleteBucket } from "../../api/objects";
 import { useTranslator } from "../../i18n";
 import { Button, IconButton } from "../../ui/Button";
 import { type Column, DataTable } from "../../ui/DataTable";
-import { ConfirmDialog, Dialog } from "../../ui/Dialog";
-import { Empty, ErrorNotice, errorText, Loading } from "../../ui/Notice";
+import { ConfirmDialog, FormDialog } from "../../ui/Dialog";
+import { Empty, ErrorNotice, Loading } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
 import { SearchField } from "../../ui/SearchField";
 import { useUrlState } from "../../ui/useUrlState";
@@ -95,54 +95,32 @@ function NewBucketDialog({ onClose }: { onClose(): void }) {
   const id = useId();
   const [name, setName] = useState("");
   const [versions, setVersions] = useState(false);
-  const [problem, setProblem] = useState<string>();
-  const [busy, setBusy] = useState(false);
-  async function submit(event: FormEvent) {
-    event.preventDefault();
-    setBusy(true);
-    try {
-      const made = await createBucket(name.trim(), versions);
-      await queries.invalidateQueries({ queryKey: ["bucket", "list"] });
-      navigate(`/objects/${encodeURIComponent(made.name)}`);
-    } catch (error) {
-      setProblem(errorText(error, t));
-      setBusy(false);
-    }
+  async function submit() {
+    const made = await createBucket(name.trim(), versions);
+    await queries.invalidateQueries({ queryKey: ["bucket", "list"] });
+    navigate(`/objects/${encodeURIComponent(made.name)}`);
   }
   return (
-    <Dialog title={t("objects.newBucket")} onClose={onClose}>
-      <form className="stack" onSubmit={submit}>
-        <div className="field">
-          <label htmlFor={`${id}-name`}>{t("field.name")}</label>
-          <input
-            id={`${id}-name`}
-            required
-            minLength={3}
-            maxLength={63}
-            aria-describedby={`${id}-help`}
-            value={name}
-            onChange={(event) => setName(event.target.value)}
-          />
-          <span className="help" id={`${id}-help`}>
-            {t("objects.bucketName")}
-          </span>
-        </div>
-        <label className="row">
-          <input type="checkbox" checked={versions} onChange={(event) => setVersions(event.target.checked)} />
-          {t("objects.keepVersions")}
-        </label>
-        {problem !== undefined && (
-          <p role="alert" className="problem-text">
-            {problem}
-          </p>
-        )}
-        <div className="buttons">
-          <Button onPress={onClose}>{t("action.cancel")}</Button>
-          <Button look="primary" type="submit" isDisabled={busy}>
-            {t("action.create")}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog title={t("objects.newBucket")} action={t("action.create")} onClose={onClose} onSubmit={submit}>
+      <div className="field">
+        <label htmlFor={`${id}-name`}>{t("field.name")}</label>
+        <input
+          id={`${id}-name`}
+          required
+          minLength={3}
+          maxLength={63}
+          aria-describedby={`${id}-help`}
+          value={name}
+          onChange={(event) => setName(event.target.value)}
+        />
+        <span className="help" id={`${id}-help`}>
+          {t("objects.bucketName")}
+        </span>
+      </div>
+      <label className="row">
+        <input type="checkbox" checked={versions} onChange={(event) => setVersions(event.target.checked)} />
+        {t("objects.keepVersions")}
+      </label>
+    </FormDialog>
   );
 }

@@ -8,10 +8,11 @@ import { pipelinesQuery } from "../../api/queries";
 import type { Pipeline } from "../../api/types";
 import { useTranslator } from "../../i18n";
 import { Button, LinkButton } from "../../ui/Button";
-import { type Column, DataTable } from "../../ui/DataTable";
+import type { Column } from "../../ui/DataTable";
 import { ConfirmDialog } from "../../ui/Dialog";
-import { Empty, ErrorNotice, Loading } from "../../ui/Notice";
+import { Empty } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
+import { QueryTable } from "../../ui/QueryTable";
 import { SearchField } from "../../ui/SearchField";
 import { useUrlState } from "../../ui/useUrlState";
 import { UploadDialog } from "./UploadDialog";
@@ -91,30 +92,23 @@ export function PipelinesPage() {
             {t("action.delete")}
           </Button>
         </div>
-        {query.error && pipelines.length === 0 ? (
-          <ErrorNotice error={query.error} onRetry={() => query.refetch()} />
-        ) : query.isPending ? (
-          <Loading />
-        ) : (
-          <DataTable
-            label={t("pipelines.title")}
-            items={pipelines}
-            columns={columns}
-            idOf={(pipeline) => pipeline.pipeline_id}
-            sort={sort}
-            onSort={setSort}
-            selected={selected}
-            onSelect={setSelected}
-            total={query.data?.pages[0]?.total}
-            hasMore={query.hasNextPage && !query.isFetchingNextPage}
-            onMore={query.fetchNextPage}
-            empty={
-              <Empty title={name ? t("runs.noMatch") : t("pipelines.none")}>
-                <p>{t("pipelines.drop")}</p>
-              </Empty>
-            }
-          />
-        )}
+        <QueryTable
+          query={query}
+          total={query.data?.pages[0]?.total}
+          label={t("pipelines.title")}
+          items={pipelines}
+          columns={columns}
+          idOf={(pipeline) => pipeline.pipeline_id}
+          sort={sort}
+          onSort={setSort}
+          selected={selected}
+          onSelect={setSelected}
+          empty={
+            <Empty title={name ? t("runs.noMatch") : t("pipelines.none")}>
+              <p>{t("pipelines.drop")}</p>
+            </Empty>
+          }
+        />
       </div>
       {open === "upload" && (
         <UploadDialog

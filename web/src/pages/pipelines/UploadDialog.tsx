@@ -1,12 +1,10 @@
 import { useQueryClient } from "@tanstack/react-query";
 import { FileUp } from "lucide-react";
-import { type FormEvent, useId, useState } from "react";
+import { useId, useState } from "react";
 import { uploadPipeline, uploadVersion } from "../../api/pipelines";
 import { useTranslator } from "../../i18n";
-import { Button } from "../../ui/Button";
-import { Dialog } from "../../ui/Dialog";
+import { FormDialog } from "../../ui/Dialog";
 import { bytes } from "../../ui/format";
-import { errorText } from "../../ui/Notice";
 
 interface Props {
   /** The pipeline that gets a new version; none for a new pipeline. */
@@ -24,84 +22,58 @@ export function UploadDialog({ pipeline, file: given, onClose, onUploaded }: Pro
   const [file, setFile] = useState(given);
   const [name, setName] = useState(() => (given ? stem(given.name) : ""));
   const [description, setDescription] = useState("");
-  const [busy, setBusy] = useState(false);
-  const [problem, setProblem] = useState<string>();
 
   function choose(next: File | undefined) {
     if (!next) return;
     setFile(next);
     if (name === "") setName(stem(next.name));
   }
-  async function submit(event: FormEvent) {
-    event.preventDefault();
-    if (!file) {
-      setProblem(t("upload.noFile"));
-      return;
-    }
-    setBusy(true);
-    setProblem(undefined);
-    try {
-      const request = { file, name: name.trim(), description: description.trim() || undefined };
-      if (pipeline === undefined) {
-        const made = await uploadPipeline(request);
-        await queries.invalidateQueries({ queryKey: ["pipeline"] });
-        onUploaded(made.pipeline_id);
-      } else {
-        const made = await uploadVersion(pipeline, request);
-        await queries.invalidateQueries({ queryKey: ["pipeline"] });
-        onUploaded(pipeline, made.pipeline_version_id);
-      }
-      onClose();
-    } catch (error) {
-      setProblem(errorText(error, t));
-      setBusy(false);
+  async function submit() {
+    if (!file) throw new Error(t("upload.noFile"));
+    const request = { file, name: name.trim(), description: description.trim() || undefined };
+    if (pipeline === undefined) {
+      const made = await uploadPipeline(request);
+      await queries.invalidateQueries({ queryKey: ["pipeline"] });
+      onUploaded(made.pipeline_id);
+    } else {
+      const made = await uploadVersion(pipeline, request);
+      await queries.invalidateQueries({ queryKey: ["pipeline"] });
+      onUploaded(pipeline, made.pipeline_version_id);
     }
   }
   return (
-    <Dialog title={pipeline === undefined ? t("pipelines.upload") : t("pipeline.uploadVersion")} onClose={onClose}>
-      <form className="stack" onSubmit={submit}>
-        <label
-          className="drop"
-          onDragOver={(event) => event.preventDefault()}
-          onDrop={(event) => {
-            event.preventDefault();
-            choose(event.dataTransfer.files[0]);
-          }}
-        >
-          <FileUp size={22} aria-hidden />
-          <span>{file ? `${file.name} · ${bytes(file.size)}` : t("upload.choose")}</span>
-          <input
-            className="visually-hidden"
-            type="file"
-            accept=".yaml,.yml,.zip,.gz,.tgz,.json"
-            onChange={(event) => choose(event.target.files?.[0])}
-          />
-        </label>
-        <div className="field">
-          <label htmlFor={`${id}-name`}>{t("field.name")}</label>
-          <input id={`${id}-name`} value={name} maxLength={128} onChange={(event) => setName(event.target.value)} />
-        </div>
-        <div className="field">
-          <label htmlFor={`${id}-description`}>{t("field.description")}</label>
-          <input
-            id={`${id}-description`}
-            value={description}
-            onChange={(event) => setDescription(event.target.value)}
-          />
-        </div>
-        {problem !== undefined && (
-          <p role="alert" className="problem-text">
-            {problem}
-          </p>
-        )}
-        <div className="buttons">
-          <Button onPress={onClose}>{t("action.cancel")}</Button>
-          <Button look="primary" type="submit" isDisabled={busy}>
-            {t("action.upload")}
-          </Button>
-        </div>
-      </form>
-    </Dialog>
+    <FormDialog
+      title={pipeline === undefined ? t("pipelines.upload") : t("pipeline.uploadVersion")}
+      action={t("action.upload")}
+      onClose={onClose}
+      onSubmit={submit}
+    >
+      <label
+        className="drop"
+        onDragOver={(event) => event.preventDefault()}
+        onDrop={(event) => {
+          event.preventDefault();
+          choose(event.dataTransfer.files[0]);
+        }}
+      >
+        <FileUp size={22} aria-hidden />
+        <span>{file ? `${file.name} · ${bytes(file.size)}` : t("upload.choose")}</span>
+        <input
+          className="visually-hidden"
+          type="file"
+          accept=".yaml,.yml,.zip,.gz,.tgz,.json"
+          onChange={(event) => choose(event.target.files?.[0])}
+        />
+      </label>
+      <div className="field">
+        <label htmlFor={`${id}-name`}>{t("field.name")}</label>
+        <input id={`${id}-name`} value={name} maxLength={128} onChange={(event) => setName(event.target.value)} />
+      </div>
+      <div className="field">
+        <label htmlFor={`${id}-description`}>{t("field.description")}</label>
+        <input id={`${id}-description`} value={description} onChange={(event) => setDescription(event.target.value)} />
+      </div>
+    </FormDialog>
   );
 }
 

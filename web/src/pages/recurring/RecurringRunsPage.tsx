@@ -8,9 +8,10 @@ import { switchRecurringRun, triggerText } from "../../api/recurring";
 import type { RecurringRun } from "../../api/types";
 import { useTranslator } from "../../i18n";
 import { Button, LinkButton } from "../../ui/Button";
-import { type Column, DataTable } from "../../ui/DataTable";
-import { Empty, ErrorNotice, errorText, Loading } from "../../ui/Notice";
+import type { Column } from "../../ui/DataTable";
+import { Empty, errorText } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
+import { QueryTable } from "../../ui/QueryTable";
 import { SearchField } from "../../ui/SearchField";
 import { toast } from "../../ui/toasts";
 import { useUrlState } from "../../ui/useUrlState";
@@ -74,24 +75,17 @@ export function RecurringRunsPage() {
       <div className="toolbar">
         <SearchField label={t("recurring.search")} value={name} onChange={setName} />
       </div>
-      {query.error && items.length === 0 ? (
-        <ErrorNotice error={query.error} onRetry={() => query.refetch()} />
-      ) : query.isPending ? (
-        <Loading />
-      ) : (
-        <DataTable
-          label={t("recurring.title")}
-          items={items}
-          columns={columns}
-          idOf={(one) => one.recurring_run_id}
-          sort={sort}
-          onSort={setSort}
-          total={query.data?.pages[0]?.total}
-          hasMore={query.hasNextPage && !query.isFetchingNextPage}
-          onMore={query.fetchNextPage}
-          empty={<Empty title={name ? t("runs.noMatch") : t("recurring.none")} />}
-        />
-      )}
+      <QueryTable
+        query={query}
+        total={query.data?.pages[0]?.total}
+        label={t("recurring.title")}
+        items={items}
+        columns={columns}
+        idOf={(one) => one.recurring_run_id}
+        sort={sort}
+        onSort={setSort}
+        empty={<Empty title={name ? t("runs.noMatch") : t("recurring.none")} />}
+      />
     </Page>
   );
 }

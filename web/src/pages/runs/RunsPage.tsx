@@ -8,11 +8,12 @@ import { deleteRun, runAction } from "../../api/runs";
 import type { Run } from "../../api/types";
 import { useTranslator } from "../../i18n";
 import { Button, LinkButton } from "../../ui/Button";
-import { type Column, DataTable } from "../../ui/DataTable";
+import type { Column } from "../../ui/DataTable";
 import { ConfirmDialog } from "../../ui/Dialog";
 import { duration, elapsed } from "../../ui/format";
-import { Empty, ErrorNotice, errorText, Loading } from "../../ui/Notice";
+import { Empty, errorText } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
+import { QueryTable } from "../../ui/QueryTable";
 import { SearchField } from "../../ui/SearchField";
 import { Select } from "../../ui/Select";
 import { isFinal, StateBadge } from "../../ui/StateBadge";
@@ -57,7 +58,6 @@ export function RunList({ experiment }: { experiment?: string }) {
   const columns = useColumns(now);
   const chosen = runs.filter((run) => selected.has(run.run_id));
 
-  if (query.error && runs.length === 0) return <ErrorNotice error={query.error} onRetry={() => query.refetch()} />;
   return (
     <>
       <div className="toolbar">
@@ -90,28 +90,23 @@ export function RunList({ experiment }: { experiment?: string }) {
           {t("action.compare")}
         </Button>
       </div>
-      {query.isPending ? (
-        <Loading />
-      ) : (
-        <DataTable
-          label={t("runs.title")}
-          items={runs}
-          columns={columns}
-          idOf={(run) => run.run_id}
-          sort={sort}
-          onSort={setSort}
-          selected={selected}
-          onSelect={setSelected}
-          total={query.data?.pages[0]?.total}
-          hasMore={query.hasNextPage && !query.isFetchingNextPage}
-          onMore={query.fetchNextPage}
-          empty={
-            <Empty title={name || state ? t("runs.noMatch") : t("runs.none")}>
-              {!name && !state && <LinkButton to="/pipelines">{t("runs.toPipelines")}</LinkButton>}
-            </Empty>
-          }
-        />
-      )}
+      <QueryTable
+        query={query}
+        total={query.data?.pages[0]?.total}
+        label={t("runs.title")}
+        items={runs}
+        columns={columns}
+        idOf={(run) => run.run_id}
+        sort={sort}
+        onSort={setSort}
+        selected={selected}
+        onSelect={setSelected}
+        empty={
+          <Empty title={name || state ? t("runs.noMatch") : t("runs.none")}>
+            {!name && !state && <LinkButton to="/pipelines">{t("runs.toPipelines")}</LinkButton>}
+          </Empty>
+        }
+      />
     </>
   );
 }
