@@ -849,12 +849,12 @@ spec:
   - name: main
     inputs: {{artifacts: [{{name: given, path: /given/words, raw: {{data: 'some words'}}}}]}}
     containerSet:
-      volumeMounts: [{{name: work, mountPath: /work}}]
+      volumeMounts: [{{name: work, mountPath: /exchange}}]
       containers:
-      - {{name: a, image: busybox, command: [sh, -c, 'cat /given/words > /work/a']}}
-      - {{name: b, image: busybox, command: [sh, -c], args: ['{'exit 3' if fails else 'cp /work/a /work/b'}'], dependencies: [a]}}
-      - {{name: c, image: busybox, command: [sh, -c, 'cp /work/a /work/c'], dependencies: [a]}}
-      - {{name: main, image: busybox, command: [sh, -c, 'cat /work/b /work/c > /tmp/o; echo printed'], dependencies: [b, c]}}
+      - {{name: a, image: busybox, command: [sh, -c, 'cat /given/words > /exchange/a']}}
+      - {{name: b, image: busybox, command: [sh, -c], args: ['{'exit 3' if fails else 'cp /exchange/a /exchange/b'}'], dependencies: [a]}}
+      - {{name: c, image: busybox, command: [sh, -c, 'cp /exchange/a /exchange/c'], dependencies: [a]}}
+      - {{name: main, image: busybox, command: [sh, -c, 'cat /exchange/b /exchange/c > /tmp/o; echo printed'], dependencies: [b, c]}}
     outputs: {{parameters: [{{name: o, valueFrom: {{path: /tmp/o}}}}]}}
 '''))
     task, = tasks['main']
