@@ -113,6 +113,36 @@ def test_a_pipeline_is_uploaded_run_and_changed(dashboard, tmp_path):
     expect(page.get_by_text('+ description: changed').or_(page.get_by_text('+   description: changed'))).to_be_visible()
 
 
+def test_a_workflow_of_the_first_sdk_has_its_graph_and_parameters(dashboard):
+    workflow = {'apiVersion': 'argoproj.io/v1alpha1', 'kind': 'Workflow', 'metadata': {'generateName': 'old-'}, 'spec': {
+        'entrypoint': 'main', 'arguments': {'parameters': [{'name': 'who', 'value': 'you'}]}, 'templates': [
+            {'name': 'say', 'inputs': {'parameters': [{'name': 'text'}]},
+             'container': {'image': 'busybox', 'command': ['sh', '-c', 'echo said "{{inputs.parameters.text}}"']}},
+            {'name': 'main', 'dag': {'tasks': [
+                {'name': 'first', 'template': 'say', 'arguments': {'parameters': [
+                    {'name': 'text', 'value': '{{workflow.parameters.who}}'}]}},
+                {'name': 'each', 'template': 'say', 'dependencies': ['first'], 'withItems': ['a', 'b'],
+                 'arguments': {'parameters': [{'name': 'text', 'value': '{{item}}'}]}}]}}]}}
+    made = dashboard.server.post('/apis/v2beta1/pipelines', {'name': f'old {dashboard.server.url}'}).json['pipeline_id']
+    version = dashboard.server.post(f'/apis/v2beta1/pipelines/{made}/versions', {
+        'pipeline_id': made, 'name': 'v', 'pipeline_spec': workflow})
+    assert version.status == 200, version.text
+    page = dashboard.go(f'/pipelines/{made}')
+    expect(page.get_by_role('button', name=re.compile('^each Loop'))).to_be_visible()
+    page.get_by_role('link', name='New run').click()
+    page.get_by_label(re.compile('^who')).fill('somebody')
+    page.get_by_role('button', name='Start').click()
+    expect(page.get_by_text('Succeeded').first).to_be_visible()
+    page.get_by_role('button', name=re.compile('^first')).click()
+    panel = page.get_by_role('complementary')
+    panel.get_by_role('tab', name='Log').click()
+    expect(panel.get_by_text('said somebody')).to_be_visible()
+    dashboard.check_accessible()
+    dashboard.shot('run-workflow')
+    dashboard.go(f'/editor?pipeline={made}')
+    expect(page.get_by_text('Workflows of the first SDK')).to_be_visible()
+
+
 def test_what_is_refused_is_explained(dashboard, tmp_path):
     page = dashboard.go('/pipelines')
     package = tmp_path / 'bad.yaml'

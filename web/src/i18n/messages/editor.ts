@@ -44,6 +44,7 @@ export const editor = define(
     "editor.undo": "Undo",
     "editor.value": "Value of {name}",
     "editor.with": "With the value",
+    "editor.workflow": "Workflows of the first SDK are shown and run, but can't be edited here",
   },
   {
     "editor.add": "{name} 추가",
@@ -87,5 +88,6 @@ export const editor = define(
     "editor.undo": "실행 취소",
     "editor.value": "{name}의 값",
     "editor.with": "비교할 값",
+    "editor.workflow": "첫 번째 SDK의 워크플로는 보고 실행할 수 있지만 여기서 편집할 수는 없습니다",
   },
 );

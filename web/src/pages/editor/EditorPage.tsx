@@ -12,7 +12,7 @@ import { useTranslator } from "../../i18n";
 import { Button, IconButton } from "../../ui/Button";
 import { Dialog } from "../../ui/Dialog";
 import { Menu } from "../../ui/Menu";
-import { ErrorNotice, errorText } from "../../ui/Notice";
+import { Empty, ErrorNotice, errorText } from "../../ui/Notice";
 import { Page } from "../../ui/Page";
 import { check, ParameterForm, type Typed } from "../../ui/ParameterForm";
 import { Select } from "../../ui/Select";
@@ -44,6 +44,12 @@ export function EditorPage() {
     return (
       <Page title={t("editor.title")}>
         <ErrorNotice error={versions.error ?? version.error} />
+      </Page>
+    );
+  if (version.data && !opened)
+    return (
+      <Page title={t("editor.title")} crumbs={[{ to: `/pipelines/${pipeline}`, label: version.data.display_name }]}>
+        <Empty title={t("editor.workflow")} />
       </Page>
     );
   return <Editor key={`${pipeline} ${latest} ${opened === undefined}`} pipeline={pipeline} opened={opened} />;

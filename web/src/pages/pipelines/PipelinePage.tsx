@@ -7,7 +7,8 @@ import { pipelineQuery, versionQuery, versionsQuery } from "../../api/queries";
 import type { PipelineVersion } from "../../api/types";
 import { GraphView } from "../../graph/GraphView";
 import type { SceneNode } from "../../graph/scene";
-import { executorOf, type PipelineSpec, pipelineSpecOf } from "../../graph/spec";
+import { executorOf, type PipelineSpec } from "../../graph/spec";
+import { shownSpecOf } from "../../graph/workflow";
 import { useTranslator } from "../../i18n";
 import { Button, IconButton, LinkButton } from "../../ui/Button";
 import { ConfirmDialog } from "../../ui/Dialog";
@@ -163,7 +164,7 @@ export function PipelinePage() {
 function VersionGraph({ version }: { version: PipelineVersion }) {
   const { t } = useTranslator();
   const [node, setNode] = useState<SceneNode>();
-  const spec = useMemo(() => pipelineSpecOf(version.pipeline_spec), [version.pipeline_spec]);
+  const spec = useMemo(() => shownSpecOf(version.pipeline_spec), [version.pipeline_spec]);
   if (!spec) return <Empty title={t("run.noSpec")} />;
   return (
     <div className="split">

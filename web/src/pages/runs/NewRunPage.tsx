@@ -6,7 +6,8 @@ import { experimentsQuery, pipelinesQuery, runQuery, versionQuery, versionsQuery
 import { createRecurringRun, recurringRunQuery } from "../../api/recurring";
 import { createRun } from "../../api/runs";
 import type { JsonObject, Run } from "../../api/types";
-import { type ParameterSpec, pipelineSpecOf } from "../../graph/spec";
+import type { ParameterSpec } from "../../graph/spec";
+import { shownSpecOf } from "../../graph/workflow";
 import { useTranslator } from "../../i18n";
 import { Button } from "../../ui/Button";
 import { ErrorNotice, errorText, Loading } from "../../ui/Notice";
@@ -156,7 +157,7 @@ function RunForm({
   const navigate = useNavigate();
   const queries = useQueryClient();
   const id = useId();
-  const spec = useMemo(() => pipelineSpecOf(json), [json]);
+  const spec = useMemo(() => shownSpecOf(json), [json]);
   const specs: { [name: string]: ParameterSpec } = spec?.root.inputDefinitions?.parameters ?? {};
   const key = remembered(pipeline || (spec?.pipelineInfo?.name ?? ""));
   const [typed, setTyped] = useState<Typed>(() => initial(specs, from ?? read(key)));

@@ -6,7 +6,7 @@ import { runQuery, versionQuery } from "../../api/queries";
 import { deleteRun, type RunAction, runAction } from "../../api/runs";
 import type { Run, Task } from "../../api/types";
 import { GraphView } from "../../graph/GraphView";
-import { pipelineSpecOf } from "../../graph/spec";
+import { shownSpecOf } from "../../graph/workflow";
 import { useTranslator } from "../../i18n";
 import { Button, LinkButton } from "../../ui/Button";
 import { ConfirmDialog } from "../../ui/Dialog";
@@ -57,7 +57,7 @@ function LoadedRun({ run }: { run: Run }) {
     enabled: run.pipeline_spec === undefined && pipeline_id !== "" && pipeline_version_id !== "",
   });
   const json = run.pipeline_spec ?? version.data?.pipeline_spec;
-  const spec = useMemo(() => pipelineSpecOf(json), [json]);
+  const spec = useMemo(() => shownSpecOf(json), [json]);
   const select = (one: Task | undefined) => setTask(one?.task_id ?? "");
   return (
     <Page
